@@ -1,0 +1,49 @@
+"""Which op leaks: every op's own residual in a DeepLIFT backward pass."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfxai.graph.capture import Op
+from tfxai.graph.replay import Replay, Value
+
+
+class Audit:
+    """Wraps the step of a replay; after the backward pass `totals` has one number per op.
+
+    An op's residual is what arrives at its outputs, sum(upstream * (y - y0)), minus what it hands on to its
+    inputs, sum(multiplier * (x - x0)); absolute values are summed over the examples. A loop counts as one op.
+    """
+
+    def __init__(self) -> None:
+        self.totals: dict[str, tf.Tensor] = {}
+
+    def __call__(self, replay: Replay, op: Op, values: list) -> list:
+        inputs = [self._probe(op, v, -1) if self._carries(v) else v for v in values]
+        outputs = replay.step(op, inputs)
+        return [self._probe(op, v, 1) if self._carries(v) else v for v in outputs]
+
+    def _carries(self, value) -> bool:
+        return isinstance(value, Value) and value.reference is not None and value.x.dtype.is_floating
+
+    def _probe(self, op: Op, value: Value, sign: int) -> Value:
+        """The same value; notes upstream * change for the op when the gradient comes by."""
+        if value.positive is None:
+            change = [value.x - value.reference]
+            probed = [value.x]
+        else:
+            change = probed = [value.positive, value.negative]
+
+        @tf.custom_gradient
+        def noted(*tensors: tf.Tensor):
+            def backward(*upstream: tf.Tensor):
+                moved = sum(tf.reduce_sum(u * c) for u, c in zip(upstream, change, strict=True))
+                name = f"{op.name} ({op.type})"
+                self.totals[name] = self.totals.get(name, 0.0) + sign * tf.cast(moved, tf.float64)
+                return list(upstream)
+
+            return [tf.identity(t) for t in tensors], backward
+
+        result = noted(*probed)
+        result = list(result) if isinstance(result, (list, tuple)) else [result]
+        return value._replace(x=result[0]) if value.positive is None else value._replace(positive=result[0], negative=result[1])

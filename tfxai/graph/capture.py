@@ -1,0 +1,186 @@
+"""Model or callable -> `Graph`: a flat list of ops, calls inlined, whatever the model was made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework.function_def_to_graph import function_def_to_graph
+from tensorflow.python.framework.ops import get_gradient_function
+
+from tfxai.graph import execute
+
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+LOOPS = {"While": ("cond", "body"), "StatelessWhile": ("cond", "body")}
+BRANCHES = {"If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch")}
+CASES = frozenset({"Case", "StatelessCase"})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Op:
+    """One operation. Values are numbered through the whole capture, function bodies included."""
+
+    type: str
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    attrs: dict[str, Any]
+    slots: tuple[tuple[str, int], ...] = ()
+    bodies: tuple[Graph, ...] = ()
+    node: tf.Operation | None = None
+    scope: dict[str, int] | None = None  # of an op with a custom gradient: the values its author could see
+
+    def run(self, inputs: Sequence) -> list:
+        """The op's outputs on these input tensors."""
+        if self.type == "Const":
+            return [tf.constant(self.attrs["value"])]
+        return execute.execute(self.type, self.slots, self.attrs, inputs)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Graph:
+    """A flat list of ops.
+
+    Attributes:
+        ops: In an order in which they can run.
+        inputs: Value numbers of the arguments.
+        outputs: Value numbers of the results, flat.
+        captured: Value number -> tensor from outside (variable handles: weights are read when the ops run).
+        values: Number -> the symbolic tensor of the trace, for its dtype, static shape and name.
+        structure: What the function returned, with value numbers for tensors; None for bodies.
+    """
+
+    ops: list[Op]
+    inputs: list[int]
+    outputs: list[int]
+    captured: dict[int, tf.Tensor]
+    values: list[tf.Tensor]
+    structure: Any = None
+    keep: Any = None
+
+
+class _Flattener:
+    """Numbers the values of one capture and collects the ops of nested calls into one list."""
+
+    def __init__(self) -> None:
+        self.values: list[tf.Tensor] = []
+
+    def number(self, tensor: tf.Tensor) -> int:
+        self.values.append(tensor)
+        return len(self.values) - 1
+
+    def body(self, func_graph: Any) -> Graph:
+        """A loop body or branch, as a graph of its own that shares the numbering."""
+        inputs = [self.number(t) for t in func_graph.inputs]
+        ops: list[Op] = []
+        env = self.collect(func_graph, inputs, ops)
+        outputs = [env[_key(t)] for t in func_graph.outputs]
+        return Graph(ops, inputs, outputs, {}, self.values)
+
+    def collect(self, func_graph: Any, arguments: Sequence[int], ops: list[Op]) -> dict[str, int]:
+        env = {_key(t): n for t, n in zip(func_graph.inputs, arguments, strict=True)}
+        for node in func_graph.get_operations():
+            if node.type == "Placeholder" and _key(node.outputs[0]) in env or node.type == "NoOp":
+                continue
+            inputs = tuple(env[_key(t)] for t in node.inputs)
+            if node.type in CALLS:
+                inner = _function(node, node.get_attr("f").name)
+                inner_env = self.collect(inner, inputs, ops)
+                results = [inner_env[_key(t)] for t in inner.outputs]
+            else:
+                results = [self.number(t) for t in node.outputs]
+                ops.append(self.op(node, inputs, tuple(results), env))
+            env.update((_key(t), n) for t, n in zip(node.outputs, results, strict=True))
+        return env
+
+    def op(self, node: tf.Operation, inputs: tuple[int, ...], outputs: tuple[int, ...], env: dict) -> Op:
+        names = LOOPS.get(node.type) or BRANCHES.get(node.type)
+        if names:
+            functions = [node.get_attr(n).name for n in names]
+        elif node.type in CASES:
+            functions = [f.name for f in node.get_attr("branches")]
+        else:
+            if node.type == "Const":
+                attrs: dict[str, Any] = {"value": tf.make_ndarray(node.node_def.attr["value"].tensor)}
+                return Op(node.type, node.name, inputs, outputs, attrs, node=node)
+            if not hasattr(tf.raw_ops, node.type) or node.type == "Placeholder":
+                return Op(node.type, node.name, inputs, outputs, {}, node=node)
+            return Op(node.type, node.name, inputs, outputs, execute.attributes(node),
+                      execute.input_slots(node), node=node, scope=self.scope(node, env))  # fmt: skip
+        bodies = tuple(self.body(_function(node, f)) for f in functions)
+        return Op(node.type, node.name, inputs, outputs, {}, bodies=bodies, node=node)
+
+    @staticmethod
+    def scope(node: tf.Operation, env: dict[str, int]) -> dict[str, int] | None:
+        return env if "_gradient_op_type" in node.node_def.attr else None
+
+
+def capture(function: Callable, arguments: Sequence[tf.TensorSpec], convert: bool = True) -> Graph:
+    """Traces `function(*arguments)` once.
+
+    Args:
+        function: Takes tensors, returns any structure of tensors.
+        arguments: One spec per argument; an open dimension is None.
+        convert: Whether Python `if` and `while` on tensors in the user's code become graph ops.
+
+    Returns:
+        The flat graph. Nothing of the function's owner is changed; weights stay variables.
+    """
+    return flatten(tf.function(function, autograph=convert).get_concrete_function(*arguments))
+
+
+def flatten(concrete: Any) -> Graph:
+    """The flat graph of a concrete function."""
+    flattener, ops = _Flattener(), []
+    numbers = [flattener.number(t) for t in concrete.graph.inputs]
+    env = flattener.collect(concrete.graph, numbers, ops)
+    free = len(numbers) - len(concrete.captured_inputs)
+    structure = tf.nest.map_structure(
+        lambda t: env[_key(t)] if isinstance(t, tf.Tensor) else None, concrete.graph.structured_outputs
+    )
+    outputs = [n for n in tf.nest.flatten(structure) if n is not None]
+    captured = dict(zip(numbers[free:], concrete.captured_inputs, strict=True))
+    return Graph(ops, numbers[:free], outputs, captured, flattener.values, structure, keep=concrete)
+
+
+def custom_gradient(op: Op) -> Graph | None:
+    """The backward pass that the author of `op` gave it (`tf.custom_gradient`), or None.
+
+    It is traced into a graph of its own, which takes the upstream gradients first and then, as `captured`,
+    values of the scope in which the op was made: the author's function may use them.
+    """
+    if op.scope is None:
+        return None
+    backward = get_gradient_function(op.node)
+    specs = [tf.TensorSpec(t.shape, t.dtype) for t in op.node.outputs]
+    with op.node.graph.as_default():
+        traced = tf.function(lambda *upstream: backward(op.node, *upstream), autograph=False)
+        return flatten(traced.get_concrete_function(*specs))
+
+
+def needed(graph: Graph, outputs: Sequence[int], given: Sequence[int] = ()) -> list[Op]:
+    """The ops that must run to get `outputs` when the values in `given` are already there."""
+    wanted, known, kept = set(outputs), set(given), []
+    for op in reversed(graph.ops):
+        if any(o in wanted and o not in known for o in op.outputs):
+            kept.append(op)
+            wanted.update(op.inputs)
+    return kept[::-1]
+
+
+def _key(tensor: tf.Tensor) -> str:
+    return tensor.name
+
+
+def _function(node: tf.Operation, name: str) -> Any:
+    """The graph of a function that `node` calls: the traced one if it lives, else read from its definition."""
+    graph = node.graph
+    while graph is not None:
+        function = graph._get_function(name)
+        if function is not None:
+            traced = getattr(function, "graph", None)
+            return traced if traced is not None else function_def_to_graph(function.cached_definition)
+        graph = getattr(graph, "outer_graph", None)
+    raise LookupError(f"function {name!r} called by {node.name!r} is not in its graph")

@@ -1,0 +1,118 @@
+"""Loops and branches under a rule table: rebuilt with `tf.while_loop` and `tf.cond` around replayed bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from tfxai.graph.capture import CASES, Graph, Op
+from tfxai.graph.kinds import Kind
+from tfxai.graph.replay import Replay, Value, at_x, lift
+
+
+def loop(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value | tf.Tensor]:
+    """A `While` whose variables carry every stream.
+
+    Variables that the body passes through unchanged stay outside the loop: among them the variable handles,
+    which a rebuilt loop could not carry.
+    """
+    cond, body = op.bodies
+    fixed = {i for i, v in enumerate(values) if _passed_through(body, i)}
+    moving = [i for i in range(len(values)) if i not in fixed]
+    start = [_promote(replay, body.inputs[i], values[i]) for i in moving]
+
+    def arguments(flat: Sequence[tf.Tensor]) -> list[Value | tf.Tensor]:
+        full = list(values)
+        for i, value in zip(moving, _pack(start, flat), strict=True):
+            full[i] = value
+        return full
+
+    def again(*flat: tf.Tensor) -> tf.Tensor:
+        # Which steps exist is x's decision, in every stream.
+        inner = Replay(replay.kinds, replay.table)
+        env = inner(cond.ops, dict(zip(cond.inputs, arguments(flat), strict=True)))
+        return at_x(env[cond.outputs[0]])
+
+    def step(*flat: tf.Tensor) -> list[tf.Tensor]:
+        outputs = replay.body(body, arguments(flat))
+        return _flatten(_promote(replay, body.inputs[i], outputs[i]) for i in moving)
+
+    flat = _flatten(start)
+    shapes = [_open(t, body.values[n]) for t, n in _with_numbers(start, [body.inputs[i] for i in moving])]
+    results = tf.while_loop(again, step, flat, shape_invariants=shapes)
+    return arguments(results)
+
+
+def branch(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value | tf.Tensor]:
+    """An `If` or `Case`. Which branch runs is x's decision, in every stream: see `baseline_score`."""
+    templates: list[Value | tf.Tensor] = []
+
+    def run(graph: Graph) -> Callable[[], list[tf.Tensor]]:
+        def inside() -> list[tf.Tensor]:
+            outputs = replay.body(graph, values[1:])
+            outputs = [_promote(replay, n, v) for n, v in zip(op.outputs, outputs, strict=True)]
+            templates[:] = outputs
+            return _flatten(outputs)
+
+        return inside
+
+    selector = at_x(values[0])
+    if op.type in CASES:
+        flat = tf.switch_case(selector, [run(b) for b in op.bodies])
+    else:
+        flat = tf.cond(tf.cast(selector, tf.bool), run(op.bodies[0]), run(op.bodies[1]))
+    return _pack(templates, flat if isinstance(flat, (list, tuple)) else [flat])
+
+
+def _passed_through(body: Graph, position: int) -> bool:
+    """Whether the body returns this argument as it is (through Identity ops at most)."""
+    producers = {o: op for op in body.ops for o in op.outputs}
+    number = body.outputs[position]
+    while number in producers and producers[number].type == "Identity":
+        number = producers[number].inputs[0]
+    return number == body.inputs[position]
+
+
+def _promote(replay: Replay, number: int, value: Value | tf.Tensor) -> Value | tf.Tensor:
+    """A value that is constant now and will depend on the input later carries every stream from the start."""
+    kind = replay.kinds[number]
+    if kind <= Kind.SHARED:
+        return at_x(value)
+    streams = replay.table.streams if kind is Kind.DATA else min(replay.table.streams, 2)
+    if not isinstance(value, Value):
+        return lift(value, streams)
+    if streams == 4 and value.positive is None:
+        return _split_constant(value)
+    return value
+
+
+def _split_constant(value: Value) -> Value:
+    """A value that so far depends on shapes only has no difference yet."""
+    return Value(value.x, value.reference, *[tf.raw_ops.ZerosLike(x=value.x)] * 2)
+
+
+def _flatten(values) -> list[tf.Tensor]:
+    return [t for v in values for t in ([t for t in v if t is not None] if isinstance(v, Value) else [v])]
+
+
+def _pack(templates: Sequence[Value | tf.Tensor], flat: Sequence[tf.Tensor]) -> list[Value | tf.Tensor]:
+    tensors = iter(flat)
+    return [
+        Value(*[None if field is None else next(tensors) for field in t]) if isinstance(t, Value) else next(tensors)
+        for t in templates
+    ]
+
+
+def _with_numbers(values: Sequence[Value | tf.Tensor], numbers: Sequence[int]):
+    for value, number in zip(values, numbers, strict=True):
+        for tensor in _flatten([value]):
+            yield tensor, number
+
+
+def _open(tensor: tf.Tensor, traced: tf.Tensor) -> tf.TensorShape:
+    """The shape a loop variable keeps: the traced one, each dimension open where the stream's differs."""
+    shape = traced.shape
+    if shape.rank is None or tensor.shape.rank is None:
+        return tf.TensorShape(None)
+    return tf.TensorShape([a if a == b else None for a, b in zip(shape, tensor.shape, strict=True)])

@@ -1,0 +1,53 @@
+"""Where explanations begin and end in a graph: the explained tensors, and the logits."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from tfxai.graph.capture import Graph
+from tfxai.graph.kinds import ALIASES, SHAPE_OPS, Kind, classify
+
+SQUASHERS = frozenset({"Softmax", "Sigmoid"})
+
+
+def logits(graph: Graph, number: int) -> int:
+    """The input of the Softmax or Sigmoid that makes this output; the output itself when there is none.
+
+    Explaining a saturated probability gives blank maps; the logit orders the classes just the same.
+    """
+    producers = {o: op for op in graph.ops for o in op.outputs}
+    start, current = number, number
+    while current in producers:
+        op = producers[current]
+        if op.type in SQUASHERS:
+            return op.inputs[0]
+        if op.type in ALIASES:
+            current = op.inputs[op.outputs.index(current)]
+        elif op.type == "Cast" and graph.values[op.inputs[0]].dtype.is_floating:
+            current = op.inputs[0]
+        else:
+            return start
+    return start
+
+
+def explained(graph: Graph, number: int) -> list[int]:
+    """The tensors that stand for one input in the explanation.
+
+    A float input stands for itself. Token ids, or any input that is only looked up, compared or cast, stands
+    for the first float tensors made from its values: the embeddings.
+    """
+    if graph.values[number].dtype.is_floating:
+        kinds = classify(graph, {number: Kind.DATA})
+        if any(kinds[o] is Kind.DATA for o in graph.outputs):
+            return [number]
+    derived, found = {number}, []
+    for op in graph.ops:
+        if op.bodies or op.type in SHAPE_OPS or not any(i in derived for i in op.inputs):
+            continue
+        for output in op.outputs:
+            dtype = graph.values[output].dtype
+            if dtype.is_integer or dtype == tf.string or op.type in ALIASES:
+                derived.add(output)
+            elif dtype.is_floating:
+                found.append(output)
+    return found

@@ -1,0 +1,190 @@
+"""Run a captured graph again, op by op, under a rule table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfxai.errors import UnsupportedOpError
+from tfxai.graph.capture import BRANCHES, CASES, LOOPS, Graph, Op
+from tfxai.graph.kinds import ALIASES, Kind
+
+
+class Value(NamedTuple):
+    """One value of the graph at x and at the reference; for RevealCancel also the two parts of the difference.
+
+    `x - reference = positive + negative`. Fields a table does not carry are None.
+    """
+
+    x: tf.Tensor
+    reference: tf.Tensor | None = None
+    positive: tf.Tensor | None = None
+    negative: tf.Tensor | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """One op as its rule sees it: inputs and outputs at x and at the reference.
+
+    `data` are the positions of the inputs that carry what is explained, `decided` of those that depend on it
+    without a gradient. `run(inputs)` runs the op on other inputs; `env` holds every value made so far.
+    """
+
+    op: Op
+    data: tuple[int, ...]
+    decided: tuple[int, ...]
+    x: list[tf.Tensor]
+    x0: list[tf.Tensor | None]
+    y: list[tf.Tensor]
+    y0: list[tf.Tensor | None]
+    run: Callable[[Sequence[tf.Tensor]], list[tf.Tensor]]
+    env: Mapping[int, Value | tf.Tensor]
+
+    def vjp(self, inputs: Sequence[tf.Tensor], upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """The op's ordinary backward pass at `inputs`: one tensor per position in `data`."""
+        with tf.GradientTape() as tape:
+            # A tape inside a custom gradient inside a loop body sees only tensors made there.
+            watched = [tf.identity(inputs[i]) for i in self.data]
+            tape.watch(watched)
+            full = list(inputs)
+            for i, tensor in zip(self.data, watched, strict=True):
+                full[i] = tensor
+            outputs = self.run(full)
+            pairs = [(o, u) for o, u in zip(outputs, upstream, strict=True) if u is not None]
+            pairs = [(o, u) for o, u in pairs if o.dtype.is_floating]
+        return tape.gradient(
+            [o for o, _ in pairs],
+            watched,
+            [u for _, u in pairs],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+
+
+Rule = Callable[[Call, Sequence[tf.Tensor]], list[tf.Tensor]]
+
+
+class Table:
+    """Abstract step of every replay: what an op that carries data becomes.
+
+    Attributes:
+        streams: How many fields of `Value` are carried: 1 (x), 2 (+ reference) or 4 (+ both parts).
+        reads_function: Whether the rules explain the forward function, so that what an op says about gradients
+            (`StopGradient`, custom gradients) is passed through; else it is honoured, as the tape does.
+    """
+
+    streams: int = 1
+    reads_function: bool = True
+
+    def apply(self, call: Call, values: list[Value | tf.Tensor]) -> list[Value]:
+        """Outputs of one op of which at least one input is DATA and one output is DATA."""
+        raise NotImplementedError
+
+
+def lift(tensor: tf.Tensor, streams: int) -> Value:
+    """A value that is the same at x and at the reference."""
+    if streams == 4:
+        zero = tf.raw_ops.ZerosLike(x=tensor)
+        return Value(tensor, tensor, zero, zero)
+    return Value(tensor, tensor if streams > 1 else None)
+
+
+def at_x(value: Value | tf.Tensor) -> tf.Tensor:
+    return value.x if isinstance(value, Value) else value
+
+
+def at_reference(value: Value | tf.Tensor) -> tf.Tensor:
+    return value.reference if isinstance(value, Value) else value
+
+
+class Replay:
+    """One run of a graph under a table. `on_op(op, values, outputs)` may replace what goes in (for residuals)."""
+
+    def __init__(self, kinds: Mapping[int, Kind], table: Table, around: Callable | None = None) -> None:
+        self.kinds = kinds
+        self.table = table
+        self.around = around
+        self.env: dict[int, Value | tf.Tensor] = {}
+
+    def __call__(self, ops: Sequence[Op], env: dict[int, Value | tf.Tensor]) -> dict[int, Value | tf.Tensor]:
+        """Runs `ops`, adding their outputs to `env`; values already there are left alone."""
+        self.env = env
+        for op in ops:
+            if all(o in env for o in op.outputs):
+                continue
+            values = [env[i] for i in op.inputs]
+            outputs = self.around(self, op, values) if self.around else self.step(op, values)
+            for number, value in zip(op.outputs, outputs, strict=True):
+                env.setdefault(number, value)
+        return env
+
+    def body(self, graph: Graph, arguments: Sequence[Value | tf.Tensor]) -> list[Value | tf.Tensor]:
+        """The outputs of a function body."""
+        inner = Replay(self.kinds, self.table)
+        env = inner(graph.ops, dict(zip(graph.inputs, arguments, strict=True)))
+        return [env[o] for o in graph.outputs]
+
+    def step(self, op: Op, values: list[Value | tf.Tensor]) -> list[Value | tf.Tensor]:
+        if op.bodies:
+            from tfxai.graph import control  # control replays bodies: the two need each other
+
+            if op.type in LOOPS:
+                return control.loop(self, op, values)
+            if op.type in BRANCHES or op.type in CASES:
+                return control.branch(self, op, values)
+        if not any(isinstance(v, Value) for v in values):
+            return op.run(values)
+        if self.table.reads_function and op.type in ALIASES:
+            return values
+        if all(self.kinds[o] <= Kind.SHARED for o in op.outputs):
+            return op.run([at_x(v) for v in values])
+        if all(self.kinds[o] < Kind.DATA for o in op.outputs):
+            return self.apart(op, values)
+        return self.table.apply(self.call(op, values), values)
+
+    def apart(self, op: Op, values: list[Value | tf.Tensor]) -> list[Value]:
+        """Shapes and decisions: each stream makes its own, and no gradient passes."""
+        x = op.run([at_x(v) for v in values])
+        if self.table.streams == 1:
+            return [Value(t) for t in x]
+        return [Value(t, r) for t, r in zip(x, op.run([at_reference(v) for v in values]), strict=True)]
+
+    def call(self, op: Op, values: list[Value | tf.Tensor]) -> Call:
+        kinds = [self.kinds[i] for i in op.inputs]
+        data = tuple(i for i, k in enumerate(kinds) if k is Kind.DATA)
+        decided = tuple(i for i, k in enumerate(kinds) if k is Kind.DECISION)
+        x = [at_x(v) for v in values]
+        if self.table.streams == 1:
+            return Call(op, data, decided, x, [], [], [], op.run, self.env)
+        x0 = [at_reference(v) for v in values]
+        return Call(op, data, decided, x, x0, [], op.run(x0), op.run, self.env)
+
+
+def ruled(call: Call, rule: Rule) -> list[tf.Tensor]:
+    """The op's outputs at x, with `rule` as its backward pass: the gradient override."""
+
+    @tf.custom_gradient
+    def override(*inputs: tf.Tensor):
+        full = list(call.x)
+        for i, tensor in zip(call.data, inputs, strict=True):
+            full[i] = tensor
+        y = call.run(full)
+
+        def backward(*upstream: tf.Tensor) -> list[tf.Tensor]:
+            return rule(dataclasses.replace(call, x=full, y=y), upstream)
+
+        return y, backward
+
+    outputs = override(*[call.x[i] for i in call.data])
+    return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def unsupported(op: Op, why: str, table: str) -> UnsupportedOpError:
+    return UnsupportedOpError(
+        f"{table} has no rule for the op {op.type} at {op.name!r}: {why} "
+        "Either pass unknown_ops='average' (its gradient averaged on the straight line from the reference, the "
+        "remainder put back, so that the sum stays exact), or replace the layer by one made of the ops in "
+        "tfxai.supported_ops()."
+    )

@@ -1,0 +1,1 @@
+"""Rules: op type -> backward rule, as pure functions in literal dicts."""

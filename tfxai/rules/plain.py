@@ -1,0 +1,41 @@
+"""The table of the ordinary gradient: no rules, everything as `tf.GradientTape` has it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from tfxai.graph.capture import custom_gradient
+from tfxai.graph.replay import Call, Table, Value, at_x
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plain(Table):
+    """The gradient as the model's author wrote it: stopped and custom gradients are honoured."""
+
+    streams = 1
+    reads_function = False
+
+    def apply(self, call: Call, values: list) -> list[Value]:
+        outputs = _as_written(call) if call.op.scope is not None else call.run(call.x)
+        return [Value(t) for t in outputs]
+
+
+def _as_written(call: Call) -> list[tf.Tensor]:
+    """The identity that marks a custom gradient, with the author's backward pass replayed behind it."""
+    graph = custom_gradient(call.op)
+    names = {n: call.op.scope[t.name] for n, t in graph.captured.items()}
+
+    @tf.custom_gradient
+    def marked(*inputs: tf.Tensor):
+        def backward(*upstream: tf.Tensor) -> list[tf.Tensor]:
+            env = {n: at_x(call.env[outer]) for n, outer in names.items()}
+            env.update(zip(graph.inputs, upstream, strict=True))
+            for op in graph.ops:
+                env.update(zip(op.outputs, op.run([env[i] for i in op.inputs]), strict=True))
+            return [None if n is None else env[n] for n in graph.structure]
+
+        return [tf.identity(t) for t in inputs], backward
+
+    return list(marked(*call.x))

@@ -1,0 +1,185 @@
+"""A captured model, ready to be asked for f(x) and for its backward pass under any rule table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfxai.errors import TargetError
+from tfxai.graph.audit import Audit
+from tfxai.graph.capture import Graph, capture, needed
+from tfxai.graph.kinds import Kind, classify
+from tfxai.graph.replay import Replay, Table, Value
+from tfxai.targets import Resolved
+
+
+class Pass(NamedTuple):
+    """One backward pass over a chunk of n examples.
+
+    `score` (n,) and `baseline_score` (n,) or (1,) are f at x and at the reference; `multipliers` and
+    `contributions` hold one tensor per explained tensor, of its shape; `index` (n,) is the class that was explained,
+    if it is one; `residuals` says per op how much it leaked, summed over the chunk, if asked.
+    """
+
+    score: tf.Tensor
+    baseline_score: tf.Tensor | None
+    multipliers: list[tf.Tensor]
+    contributions: list[tf.Tensor] | None
+    index: tf.Tensor | None
+    residuals: dict[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Engine:
+    """What is prepared once per model and input form.
+
+    Attributes:
+        graph: The captured model.
+        sources: Value numbers of the explained tensors.
+        heads: Value number of each flat output (its logit when `on="logit"`).
+        compiled: Traced functions by what they depend on; belongs to this object alone.
+    """
+
+    graph: Graph
+    sources: tuple[int, ...]
+    heads: tuple[int, ...]
+    jit_compile: bool = False
+    compiled: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def kinds(self) -> dict[int, Kind]:
+        if "kinds" not in self.compiled:
+            self.compiled["kinds"] = classify(self.graph, dict.fromkeys(self.sources, Kind.DATA))
+        return self.compiled["kinds"]
+
+    def shares_batch(self) -> bool:
+        """Whether something that belongs to x, of its batch size, meets the explained tensors on the way."""
+        ops = needed(self.graph, self.heads, self.sources)
+        return any(
+            self.kinds[i] is Kind.SHARED for op in ops for i in op.inputs
+            if any(self.kinds[o] >= Kind.SHAPE for o in op.outputs)
+        )  # fmt: skip
+
+    def enter(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """The explained tensors of these raw inputs."""
+        if all(s in self.graph.inputs for s in self.sources):
+            return [inputs[self.graph.inputs.index(s)] for s in self.sources]
+        return self._function("enter", self._enter, [self._inputs()])(list(inputs))
+
+    def _enter(self, inputs):
+        env = self._env(inputs)
+        Replay(self.kinds, Table())(needed(self.graph, self.sources), env)
+        return [env[s] for s in self.sources]
+
+    def backward(self, table: Table, inputs, x, reference, target: Resolved, feed, residuals=False) -> Pass:
+        """f and its multipliers under `table`, for the tensors of one chunk.
+
+        Args:
+            inputs: Raw model inputs.
+            x: Explained tensors, one per source.
+            reference: Their reference values, of batch 1 (for all) or n; None when the table needs none.
+            feed: `target.chunk(rows)`.
+        """
+        single = reference is not None and all(r.shape[0] == 1 for r in reference)
+        key = (table, reference is not None, single, target.form, residuals)
+        specs = [self._inputs(), self._like(self.sources, None), target.specs()]
+        arguments = [list(inputs), list(x), list(feed)]
+        if reference is not None:
+            specs.append(self._like(self.sources, 1 if single else None))
+            arguments.append(list(reference))
+
+        def run(inputs, x, feed, *reference):
+            return self._backward(table, target, residuals, inputs, x, feed, *reference or (None,))
+
+        return Pass(*self._function(key, run, specs)(*arguments))
+
+    def _backward(self, table, target, residuals, inputs, x, feed, reference):
+        parts = [tuple(_split(a, r)) if table.streams == 4 else () for a, r in zip(x, reference or x, strict=True)]
+        watched = [list(p) for p in parts] if table.streams == 4 else [tf.identity(t) for t in x]
+        audit = Audit() if residuals else None
+        with tf.GradientTape() as tape:
+            tape.watch(watched)
+            values = self._values(table, x, reference, watched)
+            env = self._env(inputs) | dict(zip(self.sources, values, strict=True))
+            Replay(self.kinds, table, audit)(needed(self.graph, self._wanted(target), self.sources), env)
+            score, index = self._score(table, target, env, feed)
+            goal = score.x if table.streams < 4 else score.positive + score.negative
+        multipliers = tape.gradient(goal, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        if reference is None:
+            return score.x, None, multipliers, None, index, {}
+        if table.streams == 4:
+            contributions = [sum(m * p for m, p in zip(ms, ps, strict=True)) for ms, ps in zip(multipliers, parts)]
+            multipliers = [_joined(m, p) for m, p in zip(multipliers, parts, strict=True)]
+        else:
+            contributions = [m * (a - r) for m, a, r in zip(multipliers, x, reference, strict=True)]
+        found = audit.totals if audit else {}
+        return score.x, score.reference, multipliers, contributions, index, found
+
+    def _values(self, table: Table, x, reference, watched) -> list[Value]:
+        if table.streams == 1:
+            return [Value(w) for w in watched]
+        if table.streams == 2:
+            return [Value(w, r) for w, r in zip(watched, reference, strict=True)]
+        return [Value(a, r, *w) for a, r, w in zip(x, reference, watched, strict=True)]
+
+    def _wanted(self, target: Resolved) -> Sequence[int]:
+        return self.heads if target.function else [self.heads[target.head]]
+
+    def _score(self, table: Table, target: Resolved, env, feed) -> tuple[Value, tf.Tensor | None]:
+        """The explained number per example, in every stream the table carries."""
+        if target.function:
+            return self._function_score(table, target, env), None
+        value = env[self.heads[target.head]]
+        if value.x.shape.rank == 1:
+            value = Value(*[None if t is None else t[:, None] for t in value])
+        weights, index = target.weights(value.x, feed)
+        if value.x.shape.rank != weights.shape.rank:
+            weights = tf.reshape(weights, [-1, 1])
+        axes = list(range(1, value.x.shape.rank))
+        return Value(*[None if t is None else tf.reduce_sum(weights * t, axes) for t in value]), index
+
+    def _function_score(self, table: Table, target: Resolved, env) -> Value:
+        """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
+        specs = [tf.TensorSpec(self.graph.values[h].shape, self.graph.values[h].dtype) for h in self.heads]
+        graph = capture(lambda *flat: target.function(tf.nest.pack_sequence_as(self.graph.structure, flat)), specs)
+        kinds = classify(graph, {i: self.kinds[h] for i, h in zip(graph.inputs, self.heads, strict=True)})
+        inner = dict(graph.captured) | {i: env[h] for i, h in zip(graph.inputs, self.heads, strict=True)}
+        Replay(kinds, table)(needed(graph, graph.outputs), inner)
+        score = inner[graph.outputs[0]]
+        if len(graph.outputs) != 1 or score.x.shape.rank != 1:
+            raise TargetError(
+                "A target function takes the model's outputs and returns one number per example, shape (batch,). "
+                f"Received: {len(graph.outputs)} tensors, the first of shape {score.x.shape}."
+            )
+        return score
+
+    def _env(self, inputs) -> dict[int, Any]:
+        return dict(self.graph.captured) | dict(zip(self.graph.inputs, inputs, strict=True))
+
+    def _inputs(self) -> list[tf.TensorSpec]:
+        return [tf.TensorSpec(self.graph.values[i].shape, self.graph.values[i].dtype) for i in self.graph.inputs]
+
+    def _like(self, numbers: Sequence[int], batch: int | None) -> list[tf.TensorSpec]:
+        traced = [self.graph.values[n] for n in numbers]
+        return [tf.TensorSpec([batch, *t.shape[1:]], t.dtype) for t in traced]
+
+    def _function(self, key: Any, function: Callable, specs: Sequence) -> Callable:
+        if key not in self.compiled:
+            traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
+            self.compiled[key] = traced.get_concrete_function(*specs)
+        return self.compiled[key]
+
+
+def _split(x: tf.Tensor, reference: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The positive and the negative part of the difference from the reference."""
+    return tf.nn.relu(x - reference), tf.minimum(x - reference, 0)
+
+
+def _joined(multipliers, parts) -> tf.Tensor:
+    """One multiplier per feature: that of the part which is there, the mean of both where nothing changed."""
+    positive, negative = multipliers
+    mean = (positive + negative) / 2
+    return tf.where(parts[0] > 0, positive, tf.where(parts[1] < 0, negative, mean))
