@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfxai.errors import TargetError
 from tfxai.graph.audit import Audit
 from tfxai.graph.capture import Graph, capture, needed
+from tfxai.graph.fold import fold
 from tfxai.graph.kinds import Kind, classify
 from tfxai.graph.replay import Replay, Table, Value
 from tfxai.targets import Resolved
@@ -54,6 +55,15 @@ class Engine:
         if "kinds" not in self.compiled:
             self.compiled["kinds"] = classify(self.graph, dict.fromkeys(self.sources, Kind.DATA))
         return self.compiled["kinds"]
+
+    def program(self, table: Table) -> tuple[Graph, dict[int, Kind]]:
+        """The graph that a table replays: folded where only the function counts."""
+        if not table.reads_function:
+            return self.graph, self.kinds
+        if "folded" not in self.compiled:
+            keep = {*self.sources, *self.heads}
+            self.compiled["folded"] = fold(self.graph, self.kinds, keep)
+        return self.compiled["folded"]
 
     def shares_batch(self) -> bool:
         """Whether something that belongs to x, of its batch size, meets the explained tensors on the way."""
@@ -104,7 +114,8 @@ class Engine:
             tape.watch(watched)
             values = self._values(table, x, reference, watched)
             env = self._env(inputs) | dict(zip(self.sources, values, strict=True))
-            Replay(self.kinds, table, audit)(needed(self.graph, self._wanted(target), self.sources), env)
+            graph, kinds = self.program(table)
+            Replay(kinds, table, audit)(needed(graph, self._wanted(target), self.sources), env)
             score, index = self._score(table, target, env, feed)
             goal = score.x if table.streams < 4 else score.positive + score.negative
         multipliers = tape.gradient(goal, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfxai.errors import UnsupportedOpError
 from tfxai.graph.capture import BRANCHES, CASES, LOOPS, Graph, Op
+from tfxai.graph import linear as gradients
 from tfxai.graph.kinds import ALIASES, Kind
 
 
@@ -179,6 +180,12 @@ def ruled(call: Call, rule: Rule) -> list[tf.Tensor]:
 
     outputs = override(*[call.x[i] for i in call.data])
     return list(outputs) if isinstance(outputs, (list, tuple)) else [outputs]
+
+
+def linear(call: Call) -> list[tf.Tensor]:
+    """The op's outputs at x with its ordinary gradient."""
+    backward = gradients.backward(call.op.type, call.data, call.x)
+    return call.run(call.x) if backward is None else ruled(call, lambda _, upstream: backward(upstream[0]))
 
 
 def unsupported(op: Op, why: str, table: str) -> UnsupportedOpError:

@@ -7,10 +7,10 @@ import dataclasses
 import tensorflow as tf
 
 from tfxai.graph.capture import custom_gradient
-from tfxai.graph.replay import Call, Table, Value, at_x
+from tfxai.graph.replay import Call, Table, Value, at_x, linear
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True)
 class Plain(Table):
     """The gradient as the model's author wrote it: stopped and custom gradients are honoured."""
 
@@ -18,7 +18,7 @@ class Plain(Table):
     reads_function = False
 
     def apply(self, call: Call, values: list) -> list[Value]:
-        outputs = _as_written(call) if call.op.scope is not None else call.run(call.x)
+        outputs = _as_written(call) if call.op.scope is not None else linear(call)
         return [Value(t) for t in outputs]
 
 

@@ -1,0 +1,55 @@
+"""Backward passes of sums and scalings that need no broadcasting.
+
+With an open batch dimension TensorFlow reduces every gradient of `Add` and `Mul` over axes that turn out to be
+none at run time: a whole pass over memory each. Where the static shapes say there is nothing to reduce, the
+gradient is written directly; the numbers are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+
+def _scaled(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    return [upstream * inputs[1], upstream * inputs[0]]
+
+
+def _added(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    return [upstream, upstream]
+
+
+def _subtracted(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    return [upstream, -upstream]
+
+
+def _divided(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    return [upstream / inputs[1], None]
+
+
+BACKWARD: dict[str, tuple[Callable, tuple[int, ...]]] = {  # op type -> (gradients, which inputs they serve)
+    "Add": (_added, (0, 1)),
+    "AddV2": (_added, (0, 1)),
+    "Sub": (_subtracted, (0, 1)),
+    "Mul": (_scaled, (0, 1)),
+    "RealDiv": (_divided, (0,)),
+}
+
+
+def backward(op_type: str, data: Sequence[int], inputs: Sequence[tf.Tensor]) -> Callable | None:
+    """`upstream -> gradients of the inputs in data`, when no axis needs a sum; else None."""
+    if op_type not in BACKWARD:
+        return None
+    function, served = BACKWARD[op_type]
+    output = tf.broadcast_static_shape(inputs[0].shape, inputs[1].shape)
+    if not all(i in served and _same(inputs[i].shape, output) for i in data):
+        return None
+    return lambda upstream: [function(inputs, upstream)[i] for i in data]
+
+
+def _same(shape: tf.TensorShape, output: tf.TensorShape) -> bool:
+    """Equal for certain: open dimensions only where the batch is, which every explained tensor has."""
+    if shape.rank is None or output.rank is None or shape.rank != output.rank or shape.rank == 0:
+        return False
+    return shape[1:] == output[1:] and shape[1:].is_fully_defined() and shape[0] == output[0]
