@@ -13,7 +13,7 @@ from tfxai.graph.audit import Audit
 from tfxai.graph.capture import Graph, capture, needed
 from tfxai.graph.fold import fold
 from tfxai.graph.kinds import Kind, classify
-from tfxai.graph.replay import Replay, Table, Value
+from tfxai.graph.replay import MergedBatch, Replay, Table, Value
 from tfxai.targets import Resolved
 
 
@@ -65,7 +65,7 @@ class Engine:
             self.compiled["folded"] = fold(self.graph, self.kinds, keep)
         return self.compiled["folded"]
 
-    def shares_batch(self) -> bool:
+    def _shares_batch(self) -> bool:
         """Whether something that belongs to x, of its batch size, meets the explained tensors on the way."""
         ops = needed(self.graph, self.heads, self.sources)
         return any(
@@ -93,7 +93,21 @@ class Engine:
             reference: Their reference values, of batch 1 (for all) or n; None when the table needs none.
             feed: `target.chunk(rows)`.
         """
-        single = reference is not None and all(r.shape[0] == 1 for r in reference)
+        if "whole batch" not in self.compiled:
+            self.compiled["whole batch"] = self._shares_batch()
+        if reference is not None and self.compiled["whole batch"]:
+            reference = _repeated(reference, len(x[0]))
+        try:
+            return self._pass(table, inputs, x, reference, target, feed, residuals)
+        except (MergedBatch, ValueError, tf.errors.InvalidArgumentError):
+            # Somewhere the model folds its batch into another axis, and a reference of batch 1 does not fit.
+            if reference is None or not _single(reference) or self.compiled.get("whole batch"):
+                raise
+            self.compiled["whole batch"] = True
+            return self._pass(table, inputs, x, _repeated(reference, len(x[0])), target, feed, residuals)
+
+    def _pass(self, table: Table, inputs, x, reference, target: Resolved, feed, residuals: bool) -> Pass:
+        single = reference is not None and _single(reference) and not self.compiled.get("whole batch")
         key = (table, reference is not None, single, target.form, residuals)
         specs = [self._inputs(), self._like(self.sources, None), target.specs()]
         arguments = [list(inputs), list(x), list(feed)]
@@ -182,6 +196,14 @@ class Engine:
             traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
             self.compiled[key] = traced.get_concrete_function(*specs)
         return self.compiled[key]
+
+
+def _single(reference: Sequence[tf.Tensor]) -> bool:
+    return all(r.shape[0] == 1 for r in reference)
+
+
+def _repeated(reference: Sequence[tf.Tensor], n: int) -> list[tf.Tensor]:
+    return [tf.repeat(r, n, axis=0) if r.shape[0] == 1 else r for r in reference]
 
 
 def _split(x: tf.Tensor, reference: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -29,6 +29,10 @@ DECISION_OPS = frozenset({"Bucketize", "StringToHashBucketFast", "OneHot"})
 ALIASES = frozenset({
     "Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "Copy", "DeepCopy",
 })  # fmt: skip
+KERNELS = frozenset({
+    "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D", "Conv3D",
+    "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2",
+})  # fmt: skip
 RANDOM_OPS = (
     "Random", "StatelessRandom", "StatelessTruncated", "StatefulRandom", "StatefulUniform",
     "StatefulStandardNormal", "StatefulTruncatedNormal", "TruncatedNormal", "ParameterizedTruncated",

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfxai.errors import UnsupportedOpError
 from tfxai.graph.capture import BRANCHES, CASES, LOOPS, Graph, Op
 from tfxai.graph import linear as gradients
-from tfxai.graph.kinds import ALIASES, Kind
+from tfxai.graph.kinds import ALIASES, KERNELS, Kind
 
 
 class Value(NamedTuple):
@@ -31,7 +31,8 @@ class Call:
     """One op as its rule sees it: inputs and outputs at x and at the reference.
 
     `data` are the positions of the inputs that carry what is explained, `decided` of those that depend on it
-    without a gradient. `run(inputs)` runs the op on other inputs; `env` holds every value made so far.
+    without a gradient. `run(inputs)` runs the op on other inputs; `env` holds every value made so far;
+    `origin` is the type of the last dense or convolution op before this one, if there is one.
     """
 
     op: Op
@@ -43,6 +44,7 @@ class Call:
     y0: list[tf.Tensor | None]
     run: Callable[[Sequence[tf.Tensor]], list[tf.Tensor]]
     env: Mapping[int, Value | tf.Tensor]
+    origin: str | None = None
 
     def vjp(self, inputs: Sequence[tf.Tensor], upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The op's ordinary backward pass at `inputs`: one tensor per position in `data`."""
@@ -108,6 +110,7 @@ class Replay:
         self.table = table
         self.around = around
         self.env: dict[int, Value | tf.Tensor] = {}
+        self.origins: dict[int, str | None] = {}
 
     def __call__(self, ops: Sequence[Op], env: dict[int, Value | tf.Tensor]) -> dict[int, Value | tf.Tensor]:
         """Runs `ops`, adding their outputs to `env`; values already there are left alone."""
@@ -157,10 +160,25 @@ class Replay:
         data = tuple(i for i, k in enumerate(kinds) if k is Kind.DATA)
         decided = tuple(i for i, k in enumerate(kinds) if k is Kind.DECISION)
         x = [at_x(v) for v in values]
+        origin = next((self.origins[op.inputs[i]] for i in data if op.inputs[i] in self.origins), None)
+        self.origins.update(dict.fromkeys(op.outputs, op.type if op.type in KERNELS else origin))
         if self.table.streams == 1:
-            return Call(op, data, decided, x, [], [], [], op.run, self.env)
+            return Call(op, data, decided, x, [], [], [], op.run, self.env, origin)
         x0 = [at_reference(v) for v in values]
-        return Call(op, data, decided, x, x0, [], op.run(x0), op.run, self.env)
+        _check_batches(x, x0)
+        return Call(op, data, decided, x, x0, [], op.run(x0), op.run, self.env, origin)
+
+
+class MergedBatch(Exception):
+    """The batch was reshaped into another axis, so a reference of batch 1 cannot stand for all examples."""
+
+
+def _check_batches(x: Sequence[tf.Tensor], x0: Sequence[tf.Tensor]) -> None:
+    for a, b in zip(x, x0, strict=True):
+        if a.shape.rank is None or a.shape.rank != b.shape.rank:
+            continue
+        if any(p is None and q not in (None, 1) for p, q in zip(a.shape, b.shape, strict=True)):
+            raise MergedBatch
 
 
 def ruled(call: Call, rule: Rule) -> list[tf.Tensor]:

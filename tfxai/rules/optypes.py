@@ -32,10 +32,6 @@ BILINEAR = frozenset({
     "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2", "Cross",
 })  # fmt: skip
 QUADRATIC = frozenset({"Square", "SquaredDifference", "L2Loss"})
-KERNELS = frozenset({
-    "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D", "Conv3D",
-    "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2",
-})  # fmt: skip
 CONVOLUTIONS = frozenset({
     "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2",
 })  # fmt: skip
@@ -48,6 +44,11 @@ SMOOTH = frozenset({
     "Selu", "Sigmoid", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh",
 })  # fmt: skip
 STEPS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
+# Defined and tame on all reals, so that RevealCancel may ask for f far from x and from the reference.
+EVERYWHERE = PIECEWISE | STEPS | {
+    "Asinh", "Atan", "Cos", "Elu", "Erf", "Erfc", "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Tanh",
+    "Square", "Maximum", "Minimum",
+}  # fmt: skip
 ELEMENTWISE = PIECEWISE | SMOOTH | STEPS
 
 # y_i = f(a_i, b_i), broadcast.
