@@ -1,21 +1,21 @@
 """Every error tfxai raises. Each is also the built-in error that fits, so `except ValueError` works too.
 
-    TfxaiError
-    ├── ModelError (ValueError)           the model cannot be explained as it is
-    │   ├── ModelTypeError (TypeError)    it is not a model at all
-    │   └── NoGradientError               its output does not depend differentiably on the input
-    ├── BackendError (RuntimeError)       Keras runs on another backend than TensorFlow
-    ├── InputError (ValueError)           x: shape, rank, NaN, empty
-    │   └── InputTypeError (TypeError)    x: dtype or structure
-    ├── BaselineError (ValueError)
-    ├── TargetError (ValueError)
-    ├── MethodError (ValueError)          unknown method
-    ├── OptionError (ValueError)          an option's value
-    │   └── UnknownOptionError (TypeError)
-    ├── LayerError (ValueError)           layer not found, or ambiguous
-    ├── UnsupportedOpError (NotImplementedError)
-    ├── FileFormatError (ValueError)      a saved explanation or model file that cannot be read
-    └── MissingExtraError (ImportError)   an optional package is not installed
+TfxaiError
+├── ModelError (ValueError)           the model cannot be explained as it is
+│   ├── ModelTypeError (TypeError)    it is not a model at all
+│   └── NoGradientError               its output does not depend differentiably on the input
+├── BackendError (RuntimeError)       Keras runs on another backend than TensorFlow
+├── InputError (ValueError)           x: shape, rank, NaN, empty
+│   └── InputTypeError (TypeError)    x: dtype or structure
+├── BaselineError (ValueError)
+├── TargetError (ValueError)
+├── MethodError (ValueError)          unknown method
+├── OptionError (ValueError)          an option's value
+│   └── UnknownOptionError (TypeError)
+├── LayerError (ValueError)           layer not found, or ambiguous
+├── UnsupportedOpError (NotImplementedError)
+├── FileFormatError (ValueError)      a saved explanation or model file that cannot be read
+└── MissingExtraError (ImportError)   an optional package is not installed
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -39,16 +40,21 @@ class Engine:
 
     Attributes:
         graph: The captured model.
-        sources: Value numbers of the explained tensors.
+        entries: Value numbers of the tensors that stand for the inputs: themselves, or their embeddings.
+        owners: The flat input that each entry stands for.
+        sources: Value numbers of the explained tensors: the entries, or a layer's output.
         heads: Value number of each flat output (its logit when `on="logit"`).
         compiled: Traced functions by what they depend on; belongs to this object alone.
     """
 
     graph: Graph
+    entries: tuple[int, ...]
+    owners: tuple[int, ...]
     sources: tuple[int, ...]
     heads: tuple[int, ...]
     jit_compile: bool = False
     compiled: dict = dataclasses.field(default_factory=dict)
+    lock: Any = dataclasses.field(default_factory=threading.RLock)
 
     @property
     def kinds(self) -> dict[int, Kind]:
@@ -74,15 +80,26 @@ class Engine:
         )  # fmt: skip
 
     def enter(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """The explained tensors of these raw inputs."""
-        if all(s in self.graph.inputs for s in self.sources):
-            return [inputs[self.graph.inputs.index(s)] for s in self.sources]
-        return self._function("enter", self._enter, [self._inputs()])(list(inputs))
+        """The entries of these raw inputs."""
+        if self.entries == tuple(self.graph.inputs):
+            return list(inputs)
+        return self._function("enter", self._run_to(self.entries, ()), [self._inputs(), []])(list(inputs), [])
 
-    def _enter(self, inputs):
-        env = self._env(inputs)
-        Replay(self.kinds, Table())(needed(self.graph, self.sources), env)
-        return [env[s] for s in self.sources]
+    def deepen(self, inputs: Sequence[tf.Tensor], entries: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """The explained tensors behind these entries; other things are taken from the raw inputs."""
+        if self.sources == self.entries:
+            return list(entries)
+        specs = [self._inputs(), self._like(self.entries, None)]
+        run = self._run_to(self.sources, self.entries)
+        return self._function("deepen", run, specs)(list(inputs), _repeated(entries, len(inputs[0])))
+
+    def _run_to(self, goals: Sequence[int], given: Sequence[int]) -> Callable:
+        def run(inputs, values):
+            env = self._env(inputs) | dict(zip(given, values, strict=True))
+            Replay(self.kinds, Table())(needed(self.graph, goals, given), env)
+            return [env[g] for g in goals]
+
+        return run
 
     def backward(self, table: Table, inputs, x, reference, target: Resolved, feed, residuals=False) -> Pass:
         """f and its multipliers under `table`, for the tensors of one chunk.
@@ -136,7 +153,9 @@ class Engine:
         if reference is None:
             return score.x, None, multipliers, None, index, {}
         if table.streams == 4:
-            contributions = [sum(m * p for m, p in zip(ms, ps, strict=True)) for ms, ps in zip(multipliers, parts)]
+            contributions = [
+                sum(m * p for m, p in zip(ms, ps, strict=True)) for ms, ps in zip(multipliers, parts, strict=True)
+            ]
             multipliers = [_joined(m, p) for m, p in zip(multipliers, parts, strict=True)]
         else:
             contributions = [m * (a - r) for m, a, r in zip(multipliers, x, reference, strict=True)]
@@ -169,7 +188,8 @@ class Engine:
     def _function_score(self, table: Table, target: Resolved, env) -> Value:
         """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
         specs = [tf.TensorSpec(self.graph.values[h].shape, self.graph.values[h].dtype) for h in self.heads]
-        graph = capture(lambda *flat: target.function(tf.nest.pack_sequence_as(self.graph.structure, flat)), specs)
+        structure = self.graph.structure
+        graph = capture(lambda *flat: target.function(tf.nest.pack_sequence_as(structure, flat)), specs)
         kinds = classify(graph, {i: self.kinds[h] for i, h in zip(graph.inputs, self.heads, strict=True)})
         inner = dict(graph.captured) | {i: env[h] for i, h in zip(graph.inputs, self.heads, strict=True)}
         Replay(kinds, table)(needed(graph, graph.outputs), inner)
@@ -192,10 +212,11 @@ class Engine:
         return [tf.TensorSpec([batch, *t.shape[1:]], t.dtype) for t in traced]
 
     def _function(self, key: Any, function: Callable, specs: Sequence) -> Callable:
-        if key not in self.compiled:
-            traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
-            self.compiled[key] = traced.get_concrete_function(*specs)
-        return self.compiled[key]
+        with self.lock:  # two threads may share one explainer
+            if key not in self.compiled:
+                traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
+                self.compiled[key] = traced.get_concrete_function(*specs)
+            return self.compiled[key]
 
 
 def _single(reference: Sequence[tf.Tensor]) -> bool:

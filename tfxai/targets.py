@@ -145,9 +145,7 @@ class Resolved:
         return tf.one_hot(index, classes, dtype=y.dtype) - shift, index
 
     def specs(self) -> list[tf.TensorSpec]:
-        return [
-            tf.TensorSpec([None, *a.shape[1:]] if a.ndim else [], tf.as_dtype(a.dtype)) for a in self.arrays
-        ]
+        return [tf.TensorSpec([None, *a.shape[1:]] if a.ndim else [], tf.as_dtype(a.dtype)) for a in self.arrays]
 
 
 def resolve(target: Any, shapes: Sequence[tuple], names: Sequence[Sequence[str]], n: int) -> Resolved:

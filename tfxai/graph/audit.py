@@ -46,4 +46,8 @@ class Audit:
 
         result = noted(*probed)
         result = list(result) if isinstance(result, (list, tuple)) else [result]
-        return value._replace(x=result[0]) if value.positive is None else value._replace(positive=result[0], negative=result[1])
+        return (
+            value._replace(x=result[0])
+            if value.positive is None
+            else value._replace(positive=result[0], negative=result[1])
+        )

@@ -50,6 +50,8 @@ class Graph:
         captured: Value number -> tensor from outside (variable handles: weights are read when the ops run).
         values: Number -> the symbolic tensor of the trace, for its dtype, static shape and name.
         structure: What the function returned, with value numbers for tensors; None for bodies.
+        names: Tensor name in the outermost function -> value number.
+        keep: The traced function, which must live as long as its ops are used.
     """
 
     ops: list[Op]
@@ -58,6 +60,7 @@ class Graph:
     captured: dict[int, tf.Tensor]
     values: list[tf.Tensor]
     structure: Any = None
+    names: dict[str, int] = dataclasses.field(default_factory=dict)
     keep: Any = None
 
 
@@ -142,7 +145,7 @@ def flatten(concrete: Any) -> Graph:
     )
     outputs = [n for n in tf.nest.flatten(structure) if n is not None]
     captured = dict(zip(numbers[free:], concrete.captured_inputs, strict=True))
-    return Graph(ops, numbers[:free], outputs, captured, flattener.values, structure, keep=concrete)
+    return Graph(ops, numbers[:free], outputs, captured, flattener.values, structure, env, concrete)
 
 
 def custom_gradient(op: Op) -> Graph | None:

@@ -34,9 +34,7 @@ def signature(op_def: Any) -> dict[str, str]:
     inferred = {n for a in op_def.input_arg for n in (a.type_attr, a.number_attr, a.type_list_attr) if n}
     names = inputs + [a.name for a in op_def.attr if a.name not in inferred]
     known = parameters(op_def.name)
-    renamed = zip(
-        [n for n in names if n not in known], [p for p in known if p not in names], strict=True
-    )
+    renamed = zip([n for n in names if n not in known], [p for p in known if p not in names], strict=True)
     return {n: n for n in names if n in known} | dict(renamed)
 
 

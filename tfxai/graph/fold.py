@@ -106,7 +106,9 @@ class _Folder:
         del self.steps[step.output]
         if op.type == "Mul":
             return self.scaled(step, vector, op.outputs[0])
-        return self.shifted(step, self.make("Neg", [vector], (("x", -1),)) if op.type == "Sub" else vector, op.outputs[0])
+        return self.shifted(
+            step, self.make("Neg", [vector], (("x", -1),)) if op.type == "Sub" else vector, op.outputs[0]
+        )
 
     def normalised(self, op: Op, step: _Step) -> _Step | None:
         if op.attrs["is_training"] or op.attrs.get("data_format") != b"NHWC" or op.inputs[0] != step.output:
@@ -190,5 +192,3 @@ class _Folder:
             return [kernel]
         bias = Op("BiasAdd", extra.name, (raw, step.bias), (step.output,), {}, (("value", -1), ("bias", -1)))
         return [kernel, bias]
-
-

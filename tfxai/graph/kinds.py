@@ -46,7 +46,7 @@ def classify(graph: Graph, known: dict[int, Kind]) -> dict[int, Kind]:
     Values in `known` keep their kind even when an op would say otherwise: an explained tensor is DATA
     although it may be looked up from token ids.
     """
-    kinds = {n: Kind.CONST for n in graph.captured} | dict.fromkeys(graph.inputs, Kind.SHARED) | known
+    kinds = dict.fromkeys(graph.captured, Kind.CONST) | dict.fromkeys(graph.inputs, Kind.SHARED) | known
     _spread(graph, kinds, frozenset(known))
     return kinds
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tfxai.errors import UnsupportedOpError
-from tfxai.graph.capture import BRANCHES, CASES, LOOPS, Graph, Op
 from tfxai.graph import linear as gradients
+from tfxai.graph.capture import BRANCHES, CASES, LOOPS, Graph, Op
 from tfxai.graph.kinds import ALIASES, KERNELS, Kind
 
 

@@ -105,9 +105,7 @@ def select(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     missing = call.y[0] - call.y0[0] - sum(shares[i] * deltas[i] for i in call.data)
     total = sum(tf.abs(deltas[i]) for i in call.data)
     spread = tf.math.divide_no_nan(missing, total)
-    return [
-        _unbroadcast(upstream[0] * (shares[i] + spread * tf.sign(deltas[i])), call.x[i]) for i in call.data
-    ]
+    return [_unbroadcast(upstream[0] * (shares[i] + spread * tf.sign(deltas[i])), call.x[i]) for i in call.data]
 
 
 def largest(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -285,5 +283,3 @@ class Rescale(Table):
         rule = self.rule(call)
         outputs = linear(call) if rule is None else ruled(call, rule)
         return [Value(x, x0) for x, x0 in zip(outputs, call.y0, strict=True)]
-
-

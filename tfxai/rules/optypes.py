@@ -58,7 +58,9 @@ PAIRWISE = frozenset({
 })  # fmt: skip
 
 # One output for a window or an axis: its largest or smallest member.
-LARGEST = frozenset({"Max", "MaxPool", "MaxPool3D", "MaxPoolV2", "MaxPoolWithArgmax", "SegmentMax", "UnsortedSegmentMax"})
+LARGEST = frozenset(
+    {"Max", "MaxPool", "MaxPool3D", "MaxPoolV2", "MaxPoolWithArgmax", "SegmentMax", "UnsortedSegmentMax"}
+)
 SMALLEST = frozenset({"Min", "SegmentMin", "UnsortedSegmentMin"})
 
 # Every output depends on every input of its row (the last axis) or of its example.

@@ -1,0 +1,51 @@
+"""Explain any Keras model: `tfxai.explain(model, x)`.
+
+    >>> import keras, numpy as np, tfxai
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    >>> e = tfxai.explain(model, np.ones((1, 3), "float32"), method="deeplift", target=0)
+    >>> e.values.shape
+    (1, 3)
+
+TensorFlow is imported when the first name that needs it is used: `import tfxai` itself takes no time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "explain": "tfxai.explainer",
+    "Explainer": "tfxai.explainer",
+    "ExplainMixin": "tfxai.keras_model",
+    "explainable": "tfxai.keras_model",
+    "Explanation": "tfxai.explanation",
+    "load": "tfxai.explanation",
+    "methods": "tfxai.method.table",
+    "supported_ops": "tfxai.rules.supported",
+    "DeepLIFT": "tfxai.method.propagate",
+    "Gradient": "tfxai.method.gradient",
+    "InputXGradient": "tfxai.method.gradient",
+    "TfxaiError": "tfxai.errors",
+    "UnsupportedOpError": "tfxai.errors",
+    "CompletenessWarning": "tfxai.errors",
+}
+_MODULES = ("baselines", "demo", "errors", "plot", "targets")
+
+__all__ = [*_WHERE, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(importlib.import_module(_WHERE[name]), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return importlib.import_module(f"tfxai.{name}")
+    raise AttributeError(f"module 'tfxai' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

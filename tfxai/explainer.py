@@ -1,0 +1,268 @@
+"""`explain()` and its relatives: the one waist through which every explanation flows."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfxai import references, targets
+from tfxai.errors import CompletenessWarning, OptionError, received
+from tfxai.explanation import Explanation
+from tfxai.fingerprint import fingerprint
+from tfxai.graph.model import declared_inputs, open_model
+from tfxai.inputs import Inputs, read
+from tfxai.method import arithmetic
+from tfxai.method.base import Attribution, Method, Scorer
+from tfxai.method.table import get
+from tfxai.prepare import prepare
+from tfxai.progress import Progress
+from tfxai.scorer import Engine
+
+
+def explain(
+    model: Any,
+    x: Any,
+    method: str | Method = "deeplift",
+    target: Any = None,
+    baseline: Any = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    verbose: int | str = "auto",
+    **options: Any,
+) -> Explanation:
+    """Explains the predictions of any Keras model: how much each input feature contributed to each score.
+
+    Args:
+        model: Keras model of any kind (functional, Sequential, subclassed, nested), tf_keras model, loaded
+            SavedModel, function of tensors, or path to a `.keras` file. It is never changed.
+        x: Array of shape (n, ...), or a list/dict of arrays for several inputs. Token ids are explained at their
+            embedding, one value per token.
+        method: A name of `tfxai.methods()`, or a method object such as `tfxai.DeepLIFT(rule="reveal_cancel")`.
+        target: What is explained, one number per example: None (each example's own arg max), a class index, one
+            index per example, a tuple index into outputs of higher rank, a function `outputs -> (n,)`, or an
+            object of `tfxai.targets`.
+        baseline: Reference that contributions are measured against: None (zeros; for tokens the zero embedding),
+            a scalar, an array with or without the batch axis, an array with one axis more (several references,
+            results averaged), a function of x, or a list/dict of these. See `tfxai.baselines`.
+        batch_size: Examples per pass; None chooses by size. It changes memory, never the values.
+        seed: For methods that draw random numbers.
+        verbose: 0 silent, 1 a progress bar, "auto" a bar for what takes long.
+        **options: Of the method (its fields), and for all methods `on="logit" | "probability"`,
+            `layer=` (attribute to a layer's output: name, path, index or layer), `jit_compile=`.
+
+    Returns:
+        Explanation: `values` of x's structure and shape, `score`, `baseline_score`, `delta`, provenance.
+
+    Raises:
+        TfxaiError: A subclass that says what was expected, what was received, and what to do.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])
+        >>> e = tfxai.explain(model, np.ones((4, 3), "float32"), method="deeplift", target=0)
+        >>> e.values.shape, bool(abs(e.delta).max() < 1e-5)
+        ((4, 3), True)
+    """
+    return Explainer(model, method, **options)(x, target, baseline, batch_size, seed, verbose)
+
+
+class Explainer:
+    """A model and a method, prepared once and called often: same shapes, no retracing.
+
+    Weights are read at every call, so it explains a model in training as it is now. Calls from several threads are
+    safe.
+
+    Args:
+        model: As in `explain`.
+        method: As in `explain`.
+        on: Explain the "logit" (the input of a final softmax or sigmoid, wherever it is) or the "probability".
+        layer: Attribute to this layer's output instead of the input.
+        jit_compile: Compile with XLA.
+        **options: Of the method.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> explainer = tfxai.Explainer(model, "deeplift", rule="reveal_cancel")
+        >>> explainer(np.ones((1, 3), "float32"), target=1).values.shape
+        (1, 3)
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        method: str | Method = "deeplift",
+        *,
+        on: str = "logit",
+        layer: Any = None,
+        jit_compile: bool = False,
+        **options: Any,
+    ) -> None:
+        if on not in ("logit", "probability"):
+            raise OptionError(f"on is 'logit' or 'probability'. {received(on)}")
+        self.method = get(method, options)
+        self.model = open_model(model)
+        self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
+        self._engines: dict[Any, Engine] = {}
+
+    def __call__(
+        self,
+        x: Any,
+        target: Any = None,
+        baseline: Any = None,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        verbose: int | str = "auto",
+    ) -> Explanation:
+        """Explains x; the arguments are those of `explain`."""
+        if batch_size is not None and (not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
+            raise OptionError(f"batch_size is a whole number from 1, or None. {received(batch_size)}")
+        declared = declared_inputs(self.model)
+        inputs = read(x, declared, _float_dtype(self.model))
+        refs = references.resolve(baseline, inputs, seed)
+        engine = self._engine(inputs, declared)
+        goal = targets.resolve(target, *_outputs(engine, self.model), inputs.n)
+        size = batch_size or _batch_size(inputs)
+        results = []
+        bar = Progress(-(-inputs.n // size), verbose)
+        for start in range(0, inputs.n, size):
+            rows = slice(start, min(start + size, inputs.n))
+            results.append(self._chunk(engine, inputs, refs, goal, rows, seed))
+            bar.step()
+        explanation = self._explanation(engine, inputs, results, goal, seed, baseline)
+        self._judge(explanation, engine, inputs, refs, goal)
+        return explanation
+
+    def _engine(self, inputs: Inputs, declared: list | None) -> Engine:
+        specs = inputs.specs(declared)
+        key = (tuple((tuple(s.shape), s.dtype) for s in specs), repr(inputs.pack(range(len(specs)))))
+        if key not in self._engines:
+            self._engines[key] = prepare(self.model, inputs.pack, specs, self.on, self.layer, self.jit_compile)
+        return self._engines[key]
+
+    def _chunk(self, engine, inputs: Inputs, refs: list, goal, rows: slice, seed) -> Attribution:
+        """The mean over the references of the method's attribution of some rows."""
+        scorer, x = _scorer(engine, inputs, goal, rows)
+        rng = np.random.default_rng(seed)
+        count = max((r.shape[1] for r in refs if r is not None), default=1) if self.method.uses_baseline else 1
+        total = self.method(scorer, x, references.at(engine, scorer, refs, rows, 0), rng)
+        for k in range(1, count):
+            one = self.method(scorer, x, references.at(engine, scorer, refs, rows, k), rng)
+            total = arithmetic.added(total, one)
+        return arithmetic.to_numpy(arithmetic.scaled(total, 1 / count) if count > 1 else total)
+
+    def _explanation(self, engine, inputs: Inputs, results: Sequence[Attribution], goal, seed, baseline):
+        joined = Attribution(*[arithmetic.joined([r[i] for r in results]) for i in range(len(Attribution._fields))])
+        values = self._present(engine, inputs, joined.values)
+        multipliers = joined.multipliers if getattr(self.method, "multipliers", False) else None
+        delta = None
+        if self.method.complete:
+            total = sum(t.reshape(inputs.n, -1).sum(1, dtype=np.float64) for t in joined.total or joined.values)
+            delta = (joined.score - joined.baseline_score - total).astype(joined.score.dtype)
+        versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
+        return Explanation(
+            values=values,
+            inputs=inputs.pack(inputs.arrays),
+            target=joined.index if joined.index is not None else goal.label,
+            score=joined.score,
+            baseline_score=joined.baseline_score,
+            delta=delta,
+            method=self.method.name,
+            options={**self.method.options(), "on": self.on},
+            layer=engine.compiled.get("layer"),
+            multipliers=None if multipliers is None else self._present(engine, inputs, multipliers),
+            fingerprint=fingerprint(engine, self.method),
+            meta={**versions, "seed": seed, "baseline": _described(baseline)},
+        )
+
+    def _present(self, engine: Engine, inputs: Inputs, flat: Sequence[np.ndarray]) -> Any:
+        """One array per input, of its shape: embeddings are summed over their channels."""
+        if engine.sources != engine.entries:
+            return flat[0] if len(flat) == 1 else list(flat)
+        parts: list[np.ndarray | None] = [None] * len(inputs.arrays)
+        for owner, values in zip(engine.owners, flat, strict=True):
+            rank = inputs.arrays[owner].ndim
+            if values.ndim > rank:
+                values = values.sum(axis=tuple(range(rank, values.ndim)))
+            parts[owner] = values if parts[owner] is None else parts[owner] + values
+        zeros = [np.zeros(a.shape, np.float32) if p is None else p for a, p in zip(inputs.arrays, parts, strict=True)]
+        return inputs.pack(zeros)
+
+    def _judge(self, e: Explanation, engine, inputs: Inputs, refs: list, goal) -> None:
+        """Warns when the values of a complete method do not add up, and names the op that leaks most."""
+        if e.delta is None:
+            return
+        change = np.abs(e.score - e.baseline_score)
+        limit = _tolerance(engine) * np.maximum(change, max(np.abs(e.score).mean(), 1e-6))
+        worst = int(np.argmax(np.abs(e.delta) - limit))
+        if not np.abs(e.delta[worst]) > limit[worst]:
+            return
+        culprit = ""
+        table = self.method.table()
+        if table is not None:
+            scorer, x = _scorer(engine, inputs, goal, slice(worst, worst + 1))
+            reference = references.at(engine, scorer, refs, slice(worst, worst + 1), 0)
+            leaks = scorer.backward(table, x, reference, residuals=True).residuals
+            name, amount = max(leaks.items(), key=lambda kv: abs(float(kv[1])), default=("", 0.0))
+            culprit = f" The op that leaks most is {name}: {float(amount):.3g}."
+        warnings.warn(
+            f"{e.method}: the values of example {worst} sum to {e.delta[worst]:.3g} less than score - baseline_score "
+            f"= {e.score[worst] - e.baseline_score[worst]:.6g}.{culprit}",
+            CompletenessWarning,
+            stacklevel=4,
+        )
+
+
+def _scorer(engine: Engine, inputs: Inputs, goal, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
+    raw = [tf.constant(a[rows]) for a in inputs.arrays]
+    return Scorer(engine, raw, goal, goal.chunk(rows)), engine.deepen(raw, engine.enter(raw))
+
+
+def _outputs(engine: Engine, model: Any) -> tuple[list[tuple], list[list[str]]]:
+    """Shape without the batch axis, and the names, of every flat output."""
+    shapes = [engine.graph.values[h].shape for h in engine.heads]
+    for shape in shapes:
+        if shape.rank == 0:
+            raise targets.TargetError(
+                "The model returns one number for the whole batch; expected one or more per example, first axis batch."
+            )
+    paths = [".".join(map(str, p)) for p, _ in keras.tree.flatten_with_path(engine.graph.structure)]
+    listed = list(getattr(model, "output_names", None) or [])
+    names = [[p] if p else [] for p in paths]
+    if len(listed) == len(names):
+        names = [[*own, *([name] if name not in own else [])] for own, name in zip(names, listed, strict=True)]
+    return [tuple(s[1:]) for s in shapes], names
+
+
+def _float_dtype(model: Any) -> str | None:
+    if not isinstance(model, keras.layers.Layer):
+        return None
+    return "float64" if getattr(model, "compute_dtype", None) == "float64" else "float32"
+
+
+def _batch_size(inputs: Inputs) -> int:
+    """About the size of 8 photographs of 224 pixels; more gains nothing on CPU, and tables go in one piece."""
+    elements = max(sum(a[0].size for a in inputs.arrays), 1)
+    return int(np.clip(8 * 224 * 224 * 3 // elements, 1, 1024))
+
+
+def _tolerance(engine: Engine) -> float:
+    """What rounding explains, in units of the change of the score."""
+    dtypes = {engine.graph.values[h].dtype for h in (*engine.heads, *engine.sources)}
+    dtypes |= {engine.graph.values[o].dtype for op in engine.graph.ops for o in op.outputs}
+    return 5e-2 if dtypes & {tf.float16, tf.bfloat16} else 2e-3
+
+
+def _described(baseline: Any) -> str:
+    if baseline is None:
+        return "zeros"
+    if callable(baseline):
+        return getattr(baseline, "__qualname__", type(baseline).__name__)
+    if isinstance(baseline, (list, tuple, dict)):
+        return f"one per input ({len(baseline)})"
+    return repr(baseline) if np.ndim(baseline) == 0 else f"array of shape {np.shape(baseline)}"

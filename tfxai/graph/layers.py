@@ -1,0 +1,134 @@
+"""Which tensors of a trace a layer returned: the only introspection of layers.
+
+Keras gives no hook that works for functional, nested, shared and subclassed models alike, scopes in op names are
+made unique (`a` may become `a_1`), and patching `Layer.__call__` would change Keras for everyone. So the
+trace is watched from outside, in this thread only: Python's profiler hook sees every return from a layer's call,
+with the layer and what it returned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tfxai.errors import LayerError, received, suggest
+from tfxai.graph.capture import Graph
+
+
+class LayerCall(NamedTuple):
+    """One call of one layer: its path through the nesting, the layer, the tensors that it returned."""
+
+    path: str
+    layer: Any
+    tensors: tuple[tf.Tensor, ...]
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[list[LayerCall]]:
+    """Notes every layer call of the trace inside, innermost first."""
+    calls: list[LayerCall] = []
+    stack: list[Any] = []
+    before = sys.getprofile()
+
+    def watch(frame, event: str, returned: Any) -> None:
+        if frame.f_code.co_name != "__call__" or event not in ("call", "return"):
+            return
+        owner = frame.f_locals.get("self")
+        if not _is_layer(owner):
+            return
+        if event == "call":
+            stack.append((id(frame), owner))
+        elif stack and stack[-1][0] == id(frame):
+            path = _path([layer for _, layer in stack])
+            stack.pop()
+            flat = [t for t in tf.nest.flatten(returned) if isinstance(t, tf.Tensor)]
+            if flat:
+                calls.append(LayerCall(path, owner, tuple(flat)))
+
+    sys.setprofile(watch)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(before)
+
+
+def _is_layer(owner: Any) -> bool:
+    """A Keras or tf_keras layer, told by its base class so that neither package is imported for the other."""
+    return owner is not None and any(c.__name__ == "Layer" and "keras" in c.__module__ for c in type(owner).__mro__)
+
+
+def _path(layers: list[Any]) -> str:
+    """Names from below the model down to the layer; a layer's wrapped calls to itself count once."""
+    names = [layer.name for k, layer in enumerate(layers) if k == 0 or layer is not layers[k - 1]]
+    return "/".join(names[1:]) or names[0]
+
+
+def distinct(calls: list[LayerCall]) -> list[LayerCall]:
+    """Calls without the inner frames of the same call (a layer's `__call__` may pass through several)."""
+    kept: list[LayerCall] = []
+    for call in calls:
+        same = kept and kept[-1].layer is call.layer and kept[-1].tensors[0] is call.tensors[0]
+        if same:
+            kept.pop()
+        kept.append(call)
+    return kept
+
+
+def find(calls: list[LayerCall], layer: Any) -> LayerCall:
+    """The call meant by a name, a path such as `"base/conv5"`, an index, a layer object, or `(one of them, call)`.
+
+    Raises:
+        LayerError: No such layer, or it is called several times and the call is not said.
+    """
+    which = None
+    if isinstance(layer, tuple) and len(layer) == 2:
+        layer, which = layer
+    calls = distinct(calls)
+    found = [c for c in calls if _matches(c, layer)]
+    if isinstance(layer, int) and not isinstance(layer, bool):
+        top = [c for c in calls if "/" not in c.path]
+        if not -len(top) <= layer < len(top):
+            raise LayerError(f"The model calls {len(top)} layers, so an index is in -{len(top)} to {len(top) - 1}. "
+                             f"Received: layer={layer}.")  # fmt: skip
+        found = [top[layer]]
+    if not found:
+        raise LayerError(
+            f"The model calls no layer {_name(layer)!r}. {suggest(_name(layer), {c.path for c in calls})} {received(layer)}"
+        )
+    if which is None and len(found) > 1:
+        raise LayerError(
+            f"The layer {_name(layer)!r} is called {len(found)} times ({', '.join(c.path for c in found)}): pass a "
+            f"full path, or layer=({_name(layer)!r}, k) for its call number k, from 0."
+        )
+    if which is not None and not -len(found) <= which < len(found):
+        raise LayerError(f"The layer {_name(layer)!r} is called {len(found)} times. Received: call {which}.")
+    return found[which or 0]
+
+
+def _matches(call: LayerCall, layer: Any) -> bool:
+    if isinstance(layer, str):
+        return call.path == layer or call.path.endswith("/" + layer) or call.layer.name == layer
+    return call.layer is layer
+
+
+def _name(layer: Any) -> Any:
+    return layer if isinstance(layer, (str, int)) else getattr(layer, "name", layer)
+
+
+def number_of(graph: Graph, tensor: tf.Tensor) -> int:
+    """The value number of a tensor of the trace."""
+    outermost = graph.keep.graph
+    if tensor.graph is outermost and tensor.name in graph.names:
+        return graph.names[tensor.name]
+    outside_loops = {*graph.inputs, *(o for op in graph.ops for o in op.outputs)}
+    for number in sorted(outside_loops, reverse=True):
+        if graph.values[number] is tensor:
+            return number
+    raise LayerError(
+        f"The tensor {tensor.name!r} of this layer lives inside a loop, so there is no one feature map to "
+        "attribute to. Choose the layer around the loop."
+    )

@@ -1,0 +1,70 @@
+"""`model.explain(...)`: a mixin for one's own classes, a wrapper for models that exist."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+from tfxai.errors import ModelTypeError, received
+from tfxai.explainer import explain
+from tfxai.explanation import Explanation
+from tfxai.method.base import Method
+
+
+class ExplainMixin:
+    """Gives a Keras model the method `explain`.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> class MyModel(tfxai.ExplainMixin, keras.Model):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.dense = keras.layers.Dense(2)
+        ...     def call(self, x):
+        ...         return self.dense(x)
+        >>> model = MyModel()
+        >>> _ = model(np.ones((1, 3), "float32"))
+        >>> model.explain(np.ones((1, 3), "float32"), "gradient").values.shape
+        (1, 3)
+    """
+
+    def explain(self, x: Any, method: str | Method = "deeplift", *args: Any, **kwargs: Any) -> Explanation:
+        """`tfxai.explain(self, x, ...)`."""
+        return explain(self, x, method, *args, **kwargs)
+
+
+@keras.saving.register_keras_serializable(package="tfxai")
+class ExplainableModel(ExplainMixin, keras.Model):
+    """A Keras model with `explain`; saved and loaded like any other."""
+
+
+def explainable(model: keras.Model) -> ExplainableModel:
+    """The same layers and weights as a model that has `.explain`.
+
+    Training either trains both: they share their variables. A file saved from the result loads where tfxai has been
+    imported; elsewhere pass `custom_objects={"tfxai>ExplainableModel": keras.Model}`, or save the original model.
+
+    Args:
+        model: A functional or Sequential model.
+
+    Raises:
+        ModelTypeError: The model has no fixed inputs and outputs (a subclassed model: use `ExplainMixin` in its
+            class, or `tfxai.explain(model, x)`).
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = tfxai.explainable(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]))
+        >>> model.explain(np.ones((1, 3), "float32"), target=0).values.shape
+        (1, 3)
+    """
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
+        raise ModelTypeError(
+            "explainable() takes a built functional or Sequential Keras model. For a subclassed model put "
+            f"tfxai.ExplainMixin among its base classes, or call tfxai.explain(model, x). {received(model)}"
+        )
+    functional = getattr(model, "_functional", None) or model  # a Sequential keeps one inside
+    return ExplainableModel(functional.input, functional.output, name=model.name)
+
+
+__all__ = ["ExplainMixin", "ExplainableModel", "explainable"]

@@ -1,0 +1,75 @@
+"""DeepLIFT: contributions propagated through the network, op by op, against a reference."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+import tensorflow as tf
+
+from tfxai.errors import OptionError, received
+from tfxai.graph.replay import Table
+from tfxai.method.base import Attribution, Method
+from tfxai.rules.deeplift import Rescale
+from tfxai.rules.reveal_cancel import RevealCancel
+
+
+@dataclasses.dataclass(frozen=True)
+class DeepLIFT(Method):
+    """Contributions of every input feature to the difference from a reference.
+
+    sum_i C_i = f(x) - f(x0), C_i = m_i (x_i - x0_i); the multipliers m follow the chain rule through one rule per
+    op: linear ops their gradient, nonlinear ones dy / dx ("rescale") or the Shapley values of the positive and the
+    negative part of the change ("reveal_cancel").  Shrikumar et al. 2017, arXiv:1704.02685
+
+    Args:
+        rule: `"rescale"`, `"reveal_cancel"`, or `"genomics"`: rescale after convolutions and reveal-cancel after
+            dense layers, its authors' choice for DNA.
+        multipliers: Return the multipliers m in `values` (and in `multipliers`) instead of the contributions.
+        hypothetical: For one-hot sequences, axes (example, position, base): what each base would contribute if it
+            stood there, h_c = m_c - sum_c' x0_c' m_c'. The base that is there keeps its actual contribution.
+        unknown_ops: `"raise"`, or `"average"`: ops without a rule get their gradient averaged on the straight line
+            from the reference, the remainder put back.
+    """
+
+    rule: str = "rescale"
+    multipliers: bool = False
+    hypothetical: bool = False
+    unknown_ops: str = "raise"
+
+    name: ClassVar[str] = "deeplift"
+    complete: ClassVar[bool] = True
+    uses_baseline: ClassVar[bool] = True
+
+    def check(self) -> None:
+        if self.rule not in ("rescale", "reveal_cancel", "genomics"):
+            raise OptionError(f"rule is 'rescale', 'reveal_cancel' or 'genomics'. {received(self.rule)}")
+        if self.unknown_ops not in ("raise", "average"):
+            raise OptionError(f"unknown_ops is 'raise' or 'average'. {received(self.unknown_ops)}")
+        if self.multipliers and self.hypothetical:
+            raise OptionError("Ask for multipliers=True or hypothetical=True, not both: `values` holds one of them.")
+
+    def table(self) -> Table:
+        if self.rule == "rescale":
+            return Rescale(self.unknown_ops)
+        return RevealCancel(self.rule == "genomics", self.unknown_ops)
+
+    def __call__(self, scorer, x, baseline, rng) -> Attribution:
+        result = scorer.backward(self.table(), x, baseline)
+        values = result.contributions
+        if self.multipliers:
+            values = result.multipliers
+        elif self.hypothetical:
+            values = [_hypothetical(m, b) for m, b in zip(result.multipliers, baseline, strict=True)]
+        return Attribution(
+            values, result.score, result.baseline_score, result.index, result.multipliers, result.contributions
+        )
+
+
+def _hypothetical(multipliers: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
+    if multipliers.shape.rank != 3:
+        raise OptionError(
+            "hypothetical=True is for one-hot sequences: inputs of axes (example, position, base). "
+            f"Received: an input of shape {multipliers.shape}."
+        )
+    return multipliers - tf.reduce_sum(reference * multipliers, axis=-1, keepdims=True)
