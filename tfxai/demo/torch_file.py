@@ -61,7 +61,9 @@ def read_tensors(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]
         FileFormatError: Another checksum than `sha256`, another format, or anything but tensors inside.
     """
     if sha256 is not None and hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
-        raise FileFormatError(f"{path.name!r} is not the file it should be (its SHA-256 differs). Reinstall its package.")
+        raise FileFormatError(
+            f"{path.name!r} is not the file it should be (its SHA-256 differs). Reinstall its package."
+        )
     with path.open("rb") as file:
         try:
             if _Tensors(file).load() != MAGIC:

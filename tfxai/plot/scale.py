@@ -1,0 +1,47 @@
+"""Which numbers become which colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tfxai.errors import InputError, OptionError, received
+
+SIGNS = ("all", "positive", "negative", "absolute_value")
+
+
+def chosen(values: np.ndarray, sign: str) -> np.ndarray:
+    """The part of the values that is drawn."""
+    if sign not in SIGNS:
+        raise OptionError(f"sign is one of {', '.join(map(repr, SIGNS))}. {received(sign)}")
+    if not np.isfinite(values).all():
+        raise InputError("The values to draw hold NaN or Inf. Find out where they come from before looking at them.")
+    if sign == "all":
+        return values
+    if sign == "absolute_value":
+        return np.abs(values)
+    return np.maximum(values if sign == "positive" else -values, 0)
+
+
+def limit(values: np.ndarray, outlier_perc: float) -> float:
+    """The largest drawn magnitude: the given percent of the largest saturates, so a single pixel does not rule."""
+    if not 0 <= outlier_perc < 100:
+        raise OptionError(f"outlier_perc is a percentage from 0 to below 100. {received(outlier_perc)}")
+    return float(np.percentile(np.abs(values), 100 - outlier_perc)) or float(np.abs(values).max()) or 1.0
+
+
+def colours(sign: str, top: float, cmap: Any = None) -> dict[str, Any]:
+    """Arguments for `imshow`: diverging with zero in the middle, or from zero up."""
+    if sign == "all":
+        return {"cmap": cmap or "RdBu_r", "vmin": -top, "vmax": top}
+    return {"cmap": cmap or "inferno", "vmin": 0.0, "vmax": top}
+
+
+def axes(ax: Any, size: tuple[float, float] = (4.5, 3.8)) -> Any:
+    """The given Axes, or those of a new figure: in a notebook pyplot's, so that it is displayed."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=size, layout="constrained")[1]
