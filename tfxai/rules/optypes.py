@@ -17,7 +17,7 @@ AFFINE = frozenset({
     # segments, blocks, resampling, pooling
     "AvgPool", "AvgPool3D", "BatchToSpaceND", "DepthToSpace", "ResizeBicubic", "ResizeBilinear",
     "ResizeNearestNeighbor", "ScaleAndTranslate", "SegmentMean", "SegmentSum", "SpaceToBatchND", "SpaceToDepth",
-    "UnsortedSegmentSum", "ImageProjectiveTransformV3",
+    "UnsortedSegmentSum", 
     # Fourier
     "FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D", "IRFFT", "IRFFT2D", "RFFT", "RFFT2D",
     # lists (loops and TensorArray)
@@ -53,8 +53,8 @@ ELEMENTWISE = PIECEWISE | SMOOTH | STEPS
 
 # y_i = f(a_i, b_i), broadcast.
 PAIRWISE = frozenset({
-    "Atan2", "Div", "DivNoNan", "FloorDiv", "FloorMod", "Maximum", "Minimum", "Mod", "Pow", "RealDiv",
-    "TruncateMod", "Xdivy", "Xlog1py", "Xlogy",
+    "Atan2", "Div", "DivNoNan", "FloorDiv", "FloorMod", "Maximum", "Minimum", "Pow", "RealDiv",
+    "Xdivy", "Xlog1py", "Xlogy",
 })  # fmt: skip
 
 # One output for a window or an axis: its largest or smallest member.
@@ -67,7 +67,7 @@ SMALLEST = frozenset({"Min", "SegmentMin", "UnsortedSegmentMin"})
 ROWS = frozenset({"LogSoftmax", "Softmax"})
 MIXING = frozenset({
     "Cholesky", "CumulativeLogsumexp", "Cumprod", "EuclideanNorm", "LRN", "MatrixDeterminant", "MatrixInverse",
-    "Prod", "TopK", "TopKV2",
+    "Prod", "TopKV2",
 })  # fmt: skip
 
 SELECTS = frozenset({"Select", "SelectV2"})

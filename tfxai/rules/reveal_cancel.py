@@ -24,6 +24,10 @@ ADDITIVE = frozenset({
 })  # fmt: skip
 
 
+STEERED = frozenset({"ScaleAndTranslate"})  # linear; its other float inputs are parameters, not summands
+ONCE_ONLY = frozenset({"LRN", "MaxPoolWithArgmax"})  # TensorFlow has no second derivative of these
+
+
 def _override(call: Call, positive: Parts, negative: Parts, rule: Callable) -> tuple:
     """(positive, negative) of the single output under a rule.
 
@@ -167,6 +171,20 @@ def averaged(call: Call, positive: Parts, negative: Parts, rule: Callable) -> li
     return [parts.get(i, (None, None)) for i in range(len(call.y))]
 
 
+def by_sign(call: Call, positive: Parts, negative: Parts, rule: Callable) -> list[tuple]:
+    """An op whose rule cannot be transposed: its output's change is parted anew, by its own sign."""
+    change = call.y[0] - call.y0[0]
+
+    def parted(p: Parts, n: Parts) -> tuple:
+        def backward(up: tf.Tensor, down: tf.Tensor) -> tuple:
+            multipliers = rule(call, [tf.where(change > 0, up, down), *[None] * (len(call.y) - 1)])
+            return multipliers, multipliers
+
+        return (tf.maximum(change, 0), tf.minimum(change, 0)), backward
+
+    return [_override(call, positive, negative, parted), *[(None, None)] * (len(call.y) - 1)]
+
+
 @dataclasses.dataclass(frozen=True)
 class RevealCancel(Table):
     """The table of DeepLIFT with the RevealCancel rule.
@@ -192,6 +210,8 @@ class RevealCancel(Table):
         after_convolution = self.genomics and call.origin in optypes.CONVOLUTIONS
         if one and kind in optypes.EVERYWHERE and not after_convolution:
             return [reveal_cancel(call, positive, negative)]
+        if kind in ONCE_ONLY:
+            return by_sign(call, positive, negative, rule)
         return averaged(call, positive, negative, rule)
 
     def linear(self, call: Call, positive: Parts, negative: Parts) -> list[tuple]:
@@ -205,14 +225,15 @@ class RevealCancel(Table):
         if kind == "Neg":
             return [negated(call, positive, negative)]
         constants = [i for i, t in enumerate(call.x) if i not in call.data and t.dtype.is_floating]
-        if constants and kind not in ADDITIVE:
+        if constants and kind not in ADDITIVE | STEERED:
             return averaged(call, positive, negative, lambda c, u: c.vjp(c.x, u))
         return list(zip(*(_run_on(call, part) for part in (positive, negative)), strict=True))
 
 
 def _run_on(call: Call, parts: Parts) -> list[tf.Tensor]:
     """The op on one part alone: constants that are added have no difference."""
-    inputs = [tf.zeros_like(t) if t.dtype.is_floating else t for t in call.x]
+    steered = call.op.type in STEERED
+    inputs = [tf.zeros_like(t) if t.dtype.is_floating and not steered else t for t in call.x]
     for i, part in zip(call.data, parts, strict=True):
         inputs[i] = part
     return linear(dataclasses.replace(call, x=inputs))
