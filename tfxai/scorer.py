@@ -146,7 +146,8 @@ class Engine:
             values = self._values(table, x, reference, watched)
             env = self._env(inputs) | dict(zip(self.sources, values, strict=True))
             graph, kinds = self.program(table)
-            Replay(kinds, table, audit)(needed(graph, self._wanted(target), self.sources), env)
+            ops = needed(graph, self._wanted(target), self.sources, gradients=not table.reads_function)
+            Replay(kinds, table, audit)(ops, env)
             score, index = self._score(table, target, env, feed)
             goal = score.x if table.streams < 4 else score.positive + score.negative
         multipliers = tape.gradient(goal, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import resources
 from typing import Any
 
@@ -51,11 +52,32 @@ def build() -> Any:
 
 
 def preprocess(images: Any) -> np.ndarray:
-    """uint8 images (n, 28, 28), (n, 28, 28, 1) or (28, 28), white on black -> (n, 28, 28, 1) float32 in [0, 1]."""
-    array = np.asarray(images)
-    if array.size % 784 or array.shape[:2] != (28, 28) and array.shape[1:3] != (28, 28):
-        raise InputError(f"Digits are images of 28 x 28 pixels. Received: shape {array.shape}.")
+    """Pillow images, paths or uint8 arrays (one or a list) -> (n, 28, 28, 1) float32 in [0, 1].
+
+    Args:
+        images: White on black. An array has shape (28, 28), (28, 28, 1), (n, 28, 28) or (n, 28, 28, 1).
+
+    Raises:
+        InputError: Another size, or an array that is not uint8: one already scaled would come out black.
+    """
+    if isinstance(images, (list, tuple)) and images:
+        return np.concatenate([preprocess(image) for image in images])
+    array = _pixels(images)
+    shape = array.shape[:-1] if array.ndim > 2 and array.shape[-1] == 1 else array.shape
+    if array.dtype != np.uint8 or len(shape) not in (2, 3) or shape[-2:] != (28, 28):
+        raise InputError(
+            "A digit is an image of 28 x 28 pixels; an array of them is uint8. "
+            f"Received: {array.dtype} of shape {array.shape}."
+        )
     return array.reshape(-1, 28, 28, 1).astype("float32") / 255
+
+
+def _pixels(image: Any) -> np.ndarray:
+    from PIL import Image
+
+    if isinstance(image, (str, os.PathLike)):
+        image = Image.open(image, formats=["PNG", "JPEG", "WEBP"])
+    return np.asarray(image.convert("L") if isinstance(image, Image.Image) else image)
 
 
 def display(x: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -37,6 +38,22 @@ class Op:
         if self.type == "Const":
             return [tf.constant(self.attrs["value"])]
         return execute.execute(self.type, self.slots, self.attrs, inputs)
+
+    @functools.cached_property
+    def backward(self) -> tuple[Graph, dict[int, int]] | None:
+        """The backward pass that the author of the op gave it (`tf.custom_gradient`), or None.
+
+        A graph that takes the upstream gradients, and, for each value that it takes from the scope in which the op
+        was made (the author's function may use them), its number there.
+        """
+        if self.scope is None or self.node is None:
+            return None
+        author, node = get_gradient_function(self.node), self.node
+        specs = [tf.TensorSpec(t.shape, t.dtype) for t in node.outputs]
+        with node.graph.as_default():
+            traced = tf.function(lambda *upstream: author(node, *upstream), autograph=False)
+            graph = flatten(traced.get_concrete_function(*specs))
+        return graph, {n: self.scope[_key(t)] for n, t in graph.captured.items()}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -148,28 +165,18 @@ def flatten(concrete: Any) -> Graph:
     return Graph(ops, numbers[:free], outputs, captured, flattener.values, structure, env, concrete)
 
 
-def custom_gradient(op: Op) -> Graph | None:
-    """The backward pass that the author of `op` gave it (`tf.custom_gradient`), or None.
+def needed(graph: Graph, outputs: Sequence[int], given: Sequence[int] = (), gradients: bool = False) -> list[Op]:
+    """The ops that must run to get `outputs` when the values in `given` are already there.
 
-    It is traced into a graph of its own, which takes the upstream gradients first and then, as `captured`,
-    values of the scope in which the op was made: the author's function may use them.
+    With `gradients`, also those whose values a custom gradient on the way uses.
     """
-    if op.scope is None:
-        return None
-    backward = get_gradient_function(op.node)
-    specs = [tf.TensorSpec(t.shape, t.dtype) for t in op.node.outputs]
-    with op.node.graph.as_default():
-        traced = tf.function(lambda *upstream: backward(op.node, *upstream), autograph=False)
-        return flatten(traced.get_concrete_function(*specs))
-
-
-def needed(graph: Graph, outputs: Sequence[int], given: Sequence[int] = ()) -> list[Op]:
-    """The ops that must run to get `outputs` when the values in `given` are already there."""
     wanted, known, kept = set(outputs), set(given), []
     for op in reversed(graph.ops):
         if any(o in wanted and o not in known for o in op.outputs):
             kept.append(op)
             wanted.update(op.inputs)
+            if gradients and op.backward is not None:
+                wanted.update(op.backward[1].values())
     return kept[::-1]
 
 

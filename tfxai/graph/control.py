@@ -23,7 +23,7 @@ def loop(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value 
     start = [_promote(replay, body.inputs[i], values[i]) for i in moving]
 
     def arguments(flat: Sequence[tf.Tensor]) -> list[Value | tf.Tensor]:
-        full = list(values)
+        full = [_inside(v) if i in fixed else v for i, v in enumerate(values)]
         for i, value in zip(moving, _pack(start, flat), strict=True):
             full[i] = value
         return full
@@ -41,7 +41,10 @@ def loop(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value 
     flat = _flatten(start)
     shapes = [_open(t, body.values[n]) for t, n in _with_numbers(start, [body.inputs[i] for i in moving])]
     results = tf.while_loop(again, step, flat, shape_invariants=shapes)
-    return arguments(results)
+    outputs = list(values)
+    for i, value in zip(moving, _pack(start, results), strict=True):
+        outputs[i] = value
+    return outputs
 
 
 def branch(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value | tf.Tensor]:
@@ -50,7 +53,7 @@ def branch(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Valu
 
     def run(graph: Graph) -> Callable[[], list[tf.Tensor]]:
         def inside() -> list[tf.Tensor]:
-            outputs = replay.body(graph, values[1:])
+            outputs = replay.body(graph, [_inside(v) for v in values[1:]])
             outputs = [_promote(replay, n, v) for n, v in zip(op.outputs, outputs, strict=True)]
             templates[:] = outputs
             return _flatten(outputs)
@@ -63,6 +66,16 @@ def branch(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Valu
     else:
         flat = tf.cond(tf.cast(selector, tf.bool), run(op.bodies[0]), run(op.bodies[1]))
     return _pack(templates, flat if isinstance(flat, (list, tuple)) else [flat])
+
+
+def _inside(value: Value | tf.Tensor) -> Value | tf.Tensor:
+    """A value of the outer graph for use in a body: a custom gradient there must not see the outer tensor itself.
+
+    TensorFlow cannot build the gradient of a branch whose custom gradient takes a tensor from outside.
+    """
+    if isinstance(value, Value):
+        return Value(*[None if t is None else tf.identity(t) for t in value])
+    return value if value.dtype in (tf.resource, tf.variant) else tf.identity(value)
 
 
 def _passed_through(body: Graph, position: int) -> bool:

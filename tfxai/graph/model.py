@@ -98,7 +98,7 @@ def _parameters(function: Any) -> Sequence[str]:
 def declared_inputs(model: Any) -> list[tuple[str, tuple, str]] | None:
     """(name, shape with the batch first, dtype) of each flat input of a built functional model; else None."""
     inputs = getattr(model, "inputs", None)
-    if not inputs or not isinstance(inputs, (list, tuple)):
+    if not inputs or not isinstance(inputs, (list, tuple)) or not hasattr(model, "layers"):
         return None
     return [(t.name, tuple(t.shape), _dtype_name(t.dtype)) for t in inputs]
 

@@ -6,7 +6,6 @@ import dataclasses
 
 import tensorflow as tf
 
-from tfxai.graph.capture import custom_gradient
 from tfxai.graph.replay import Call, Table, Value, at_x, linear
 
 
@@ -18,19 +17,18 @@ class Plain(Table):
     reads_function = False
 
     def apply(self, call: Call, values: list) -> list[Value]:
-        outputs = _as_written(call) if call.op.scope is not None else linear(call)
+        outputs = _as_written(call) if call.op.backward is not None else linear(call)
         return [Value(t) for t in outputs]
 
 
 def _as_written(call: Call) -> list[tf.Tensor]:
     """The identity that marks a custom gradient, with the author's backward pass replayed behind it."""
-    graph = custom_gradient(call.op)
-    names = {n: call.op.scope[t.name] for n, t in graph.captured.items()}
+    graph, scope = call.op.backward
 
     @tf.custom_gradient
     def marked(*inputs: tf.Tensor):
         def backward(*upstream: tf.Tensor) -> list[tf.Tensor]:
-            env = {n: at_x(call.env[outer]) for n, outer in names.items()}
+            env = {n: at_x(call.env[outer]) for n, outer in scope.items()}
             env.update(zip(graph.inputs, upstream, strict=True))
             for op in graph.ops:
                 env.update(zip(op.outputs, op.run([env[i] for i in op.inputs]), strict=True))

@@ -9,13 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from tfxai.graph.kinds import KERNELS
 from tfxai.graph.replay import Call, Table, Value, linear
 from tfxai.rules import optypes
-from tfxai.rules.deeplift import Rescale
+from tfxai.rules.deeplift import Rescale, rounding
 
 Parts = list[tf.Tensor]  # one tensor per data input of an op
 ADDITIVE = frozenset({
@@ -121,7 +120,7 @@ def reveal_cancel(call: Call, positive: Parts, negative: Parts) -> tuple:
             ones = [tf.ones_like(y)]
             slope_p, slope_n = (call.vjp(at(t), ones)[0] for t in ends)
             base = call.vjp(at(tf.broadcast_to(x0, tf.shape(y))), ones)[0]
-            size = 32 * np.finfo(y.dtype.as_numpy_dtype).eps * (tf.abs(ends[0]) + tf.abs(ends[1]))
+            size = 32 * rounding(y.dtype) * (tf.abs(ends[0]) + tf.abs(ends[1]))
             m_up = _divided(gain, p[0], size, (base + slope_n) / 2)
             m_down = _divided(loss, n[0], size, (base + slope_p) / 2)
             return [up * m_up], [down * m_down]

@@ -1,0 +1,58 @@
+"""Every method on every kind of model keeps the promises that all of them make."""
+
+import keras
+import numpy as np
+import pytest
+
+import tfxai
+from tests.models import KINDS
+from tfxai.method.table import METHODS
+
+PLANS = [(name, {}) for name in METHODS] + [("deeplift", {"rule": r}) for r in ("reveal_cancel", "genomics")]
+IDS = ["-".join([n, *o.values()]) for n, o in PLANS]
+
+
+def rows(x, which):
+    return keras.tree.map_structure(lambda a: a[which], x)
+
+
+def close(a, b, scale):
+    for p, q in zip(keras.tree.flatten(a), keras.tree.flatten(b), strict=True):
+        np.testing.assert_allclose(p, q, rtol=2e-4, atol=2e-5 * scale)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name, options", PLANS, ids=IDS)
+def test_contract(name, options, kind, rng):
+    keras.utils.set_random_seed(1)
+    model, x = KINDS[kind](rng)
+    before = [w.copy() for w in model.get_weights()], np.asarray(model(x)).copy()
+    config = None if kind == "subclassed" else model.get_config()
+    explainer = tfxai.Explainer(model, name, **options)
+    e = explainer(x, seed=3, verbose=0)
+
+    assert keras.tree.map_structure(np.shape, e.values) == keras.tree.map_structure(np.shape, x)
+    assert all(np.isfinite(v).all() for v in keras.tree.flatten(e.values))
+    scale = max(np.abs(v).max() for v in keras.tree.flatten(e.values))
+    assert scale > 0
+    if METHODS[name].complete:
+        size = np.maximum(np.abs(e.score - e.baseline_score), np.abs(e.score).mean())
+        total = sum(v.reshape(len(v), -1).sum(1, dtype="float64") for v in keras.tree.flatten(e.values))
+        np.testing.assert_allclose(total, e.score - e.baseline_score, atol=1e-4 * size.max())
+        np.testing.assert_allclose(e.delta, e.score - e.baseline_score - total, atol=1e-5 * size.max())
+    else:
+        assert e.delta is None
+
+    again = explainer(x, seed=3, verbose=0)
+    for p, q in zip(keras.tree.flatten(e.values), keras.tree.flatten(again.values), strict=True):
+        np.testing.assert_array_equal(p, q)
+    one = explainer(rows(x, slice(1, 2)), seed=3, verbose=0)
+    close(one.values, rows(e.values, slice(1, 2)), scale)
+    order = np.array([1, 0, *range(2, len(e))])
+    close(explainer(rows(x, order), seed=3, verbose=0).values, rows(e.values, order), scale)
+    close(explainer(x, seed=3, batch_size=1, verbose=0).values, e.values, scale)
+
+    for old, new in zip(before[0], model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    np.testing.assert_array_equal(before[1], np.asarray(model(x)))
+    assert config is None or config == model.get_config()
