@@ -142,7 +142,9 @@ def attention(rng):
     i = keras.Input((6, 8))
     x = layers.LayerNormalization()(i + layers.MultiHeadAttention(2, 4)(i, i))
     x = layers.GroupNormalization(2)(x + layers.Dense(8, activation="gelu")(x))
-    return keras.Model(i, layers.Dense(3, activation="softmax")(layers.GlobalMaxPooling1D()(x))), series(rng, channels=8)
+    return keras.Model(i, layers.Dense(3, activation="softmax")(layers.GlobalMaxPooling1D()(x))), series(
+        rng, channels=8
+    )
 
 
 def text(rng):

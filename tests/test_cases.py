@@ -267,7 +267,9 @@ def test_genomics_rescales_after_convolutions_only(kernel):
     """min(5, 3) as one convolution or one dense layer: (0, 3) is rescale, (1.5, 1.5) reveal-cancel."""
     first = layers.Conv1D(2, 2, use_bias=False) if kernel == "conv" else layers.Dense(2, use_bias=False)
     shape = (2, 1) if kernel == "conv" else (2,)
-    model = keras.Sequential([keras.Input(shape), first, layers.ReLU(), layers.Flatten(), layers.Dense(1, use_bias=False)])
+    model = keras.Sequential(
+        [keras.Input(shape), first, layers.ReLU(), layers.Flatten(), layers.Dense(1, use_bias=False)]
+    )
     first.set_weights([np.array([[1.0, 1], [0, -1]]).reshape(first.kernel.shape)])
     model.layers[-1].set_weights([np.array([[1.0], [-1.0]])])
     e = tfxai.explain(model, np.array([5, 3], "float32").reshape(1, *shape), rule="genomics")

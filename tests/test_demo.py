@@ -140,6 +140,42 @@ def test_another_format_is_refused(tmp_path, content, message):
         torch_file.read_tensors(path)
 
 
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (_tensor("0", 0, (7,), (1,)), "ends at 6 in a storage of 6"),
+        (_tensor("0", 5, (2,), (1,)), "ends at 6 in a storage of 6"),
+        (_tensor("0", 0, (2, 2), (10**12, 1)), "in a storage of 6"),
+        (_tensor("0", 0, (10**9, 10**9), (0, 0)), "in a storage of 6"),
+        (_tensor("0", 0, (4,), (-1,)), r"strides \(-1,\)"),
+        (_tensor("0", -3, (2,), (1,)), "offset -3"),
+        (_tensor("0", 0, (2, 3), (1,)), r"shape \(2, 3\), strides \(1,\)"),
+        (b"I5\n", "AttributeError"),
+        (b"I5\nQ", "TypeError"),
+    ],
+)
+def test_no_tensor_reaches_outside_its_storage(tmp_path, tensor, message):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(_torch_bytes({"a": tensor}, {"0": np.zeros(6, "float32")} if b"torch" in tensor else {}))
+    with pytest.raises(FileFormatError, match=f"'weights.pth' is damaged .*{message}"):
+        torch_file.read_tensors(path)
+
+
+@pytest.mark.parametrize("lost", [1, 4, 8, 24, 30])
+def test_a_file_cut_short_is_refused(tmp_path, lost):
+    path = tmp_path / "weights.pth"
+    content = _torch_bytes({"a": _tensor("0", 0, (2, 3), (3, 1))}, {"0": np.zeros(16, "float32")})
+    path.write_bytes(content[:-lost])
+    with pytest.raises(FileFormatError, match="'weights.pth' is damaged"):
+        torch_file.read_tensors(path)
+
+
+def test_an_empty_tensor(tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(_torch_bytes({"a": _tensor("0", 0, (0, 3), (3, 1))}, {"0": np.zeros(0, "float32")}))
+    assert torch_file.read_tensors(path)["a"].shape == (0, 3)
+
+
 def test_another_checksum_is_refused_before_anything_is_unpickled(tmp_path, monkeypatch):
     path = tmp_path / "weights.pth"
     path.write_bytes(_torch_bytes({"a": _tensor("0", 0, (2,), (1,))}, {"0": np.zeros(2, "float32")}))
@@ -302,13 +338,24 @@ def test_grey_and_transparent_photographs(imagenet):
     np.testing.assert_array_equal(imagenet.preprocess(transparent), expected)
 
 
-NO_PHOTOGRAPHS = [np.zeros((224, 224, 3)), np.zeros(5, np.uint8), np.zeros((2, 9, 9, 3), "float32")]
+NO_PHOTOGRAPHS = [
+    np.zeros((224, 224, 3)),
+    np.zeros(5, np.uint8),
+    np.zeros((2, 9, 9, 3), "float32"),
+    np.zeros((9, 9, 5), np.uint8),
+    np.zeros((0, 9, 3), np.uint8),
+]
 
 
 @pytest.mark.parametrize("bad", NO_PHOTOGRAPHS)
 def test_photograph_of_wrong_shape_or_dtype(bad):
     with pytest.raises(InputError, match=r"uint8 of shape \(height, width.*Received: "):
         photographs.preprocess(bad)
+
+
+def test_no_photograph_at_all():
+    with pytest.raises(InputError, match="at least one image"):
+        photographs.preprocess([])
 
 
 def test_a_photograph_that_is_no_image(tmp_path):

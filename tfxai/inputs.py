@@ -82,12 +82,12 @@ def _structure(x: Any, declared: list | None) -> Any:
     if isinstance(x, dict):
         return {k: _structure(v, None) for k, v in x.items()}
     if isinstance(x, (list, tuple)):
-        single = declared is not None and len(declared) == 1
-        if not single and x and all(hasattr(v, "shape") or isinstance(v, (list, tuple, dict)) for v in x):
-            if all(hasattr(v, "shape") for v in x) or declared is not None:
-                return [_leaf(v) for v in x]
-        if single and len(x) == 1 and hasattr(x[0], "shape") and len(np.shape(x[0])) == len(declared[0][1]):
-            return [_leaf(x[0])]
+        arrays = bool(x) and all(hasattr(v, "shape") for v in x)
+        several = declared is None or len(declared) > 1
+        if arrays and (several or len(np.shape(x[0])) == len(declared[0][1])):
+            return [_leaf(v) for v in x]
+        if declared is not None and several:
+            return [_leaf(v) for v in x]
     return _leaf(x)
 
 

@@ -62,9 +62,7 @@ def test_custom_gradient_inside_a_nested_function(rng):
     with tf.GradientTape() as tape:
         tape.watch(tensor)
         y = function(tensor)
-    np.testing.assert_allclose(
-        tfxai.explain(function, x, "gradient").values, tape.gradient(y, tensor), rtol=1e-12
-    )
+    np.testing.assert_allclose(tfxai.explain(function, x, "gradient").values, tape.gradient(y, tensor), rtol=1e-12)
 
 
 def test_weights_are_read_live_without_retracing(rng):

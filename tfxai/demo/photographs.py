@@ -126,14 +126,20 @@ def preprocess(images: Any) -> np.ndarray:
     """Pillow images, paths or uint8 arrays (one or a list) -> (n, 224, 224, 3) float32, (pixel - 127) / 128.
 
     The largest centred square is taken and resized.
+
+    Raises:
+        InputError: No image, or an array of another shape or dtype.
     """
     from PIL import Image
 
     many = images if isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4 else [images]
+    if len(many) == 0:
+        raise InputError("Expected at least one image. Received: none.")
     result = []
     for image in many:
         if isinstance(image, np.ndarray):
-            if image.dtype != np.uint8 or image.ndim not in (2, 3):
+            fits = image.ndim in (2, 3) and image.shape[2:] in ((), (3,), (4,)) and image.size > 0
+            if image.dtype != np.uint8 or not fits:
                 raise InputError(
                     "An image array is uint8 of shape (height, width) or (height, width, 3). "
                     f"Received: {image.dtype} of shape {image.shape}."

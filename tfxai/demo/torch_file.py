@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import hashlib
+import math
 import pickle
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +27,16 @@ class _Tensor:
         self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
 
     def numpy(self) -> np.ndarray:
+        """A copy of the tensor; `as_strided` believes what it is told, so all is checked first."""
+        numbers = (self.offset, *self.shape, *self.strides)
+        if len(self.shape) != len(self.strides) or not all(type(n) is int and n >= 0 for n in numbers):
+            raise ValueError(f"a tensor of shape {self.shape}, strides {self.strides}, offset {self.offset}")
+        last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.strides, strict=True))
+        size = self.storage.array.size
+        if 0 in self.shape:
+            return np.empty(self.shape, self.storage.dtype)
+        if last >= size or math.prod(self.shape) > size:
+            raise ValueError(f"a tensor of shape {self.shape} that ends at {last} in a storage of {size}")
         flat = self.storage.array[self.offset :]
         strides = [s * flat.itemsize for s in self.strides]
         return np.lib.stride_tricks.as_strided(flat, self.shape, strides).copy()
@@ -74,10 +85,13 @@ def read_tensors(path: Path, sha256: str | None = None) -> dict[str, np.ndarray]
             tensors = reader.load()
             for key in _Tensors(file).load():
                 storage = reader.storages[key]
-                count = int(np.frombuffer(file.read(8), np.int64)[0])
-                storage.array = np.frombuffer(file.read(count * np.dtype(storage.dtype).itemsize), storage.dtype)
-        except (pickle.UnpicklingError, EOFError, KeyError, IndexError, ValueError, AttributeError) as error:
-            if isinstance(error, FileFormatError):
-                raise
+                count = int(np.frombuffer(file.read(8), "<i8")[0])
+                data = file.read(max(count, 0) * np.dtype(storage.dtype).itemsize)
+                storage.array = np.frombuffer(data, storage.dtype)
+                if storage.array.size != count:
+                    raise EOFError(f"{count} numbers announced, {storage.array.size} there")
+            return {name: tensor.numpy() for name, tensor in tensors.items()}
+        except FileFormatError:
+            raise
+        except Exception as error:  # a damaged pickle can fail in any way
             raise FileFormatError(f"{path.name!r} is damaged ({type(error).__name__}: {error}).") from error
-    return {name: tensor.numpy() for name, tensor in tensors.items()}

@@ -44,6 +44,10 @@ def explained(graph: Graph, number: int) -> list[int]:
     for op in graph.ops:
         if op.bodies or op.type in SHAPE_OPS or not any(i in derived for i in op.inputs):
             continue
+        if op.type not in (*ALIASES, "Cast") and any(
+            i in derived and graph.values[i].dtype.is_floating for i in op.inputs
+        ):
+            continue  # float ids become indices by a cast; an arg max of them is a decision
         for output in op.outputs:
             dtype = graph.values[output].dtype
             if dtype.is_integer or dtype == tf.string or op.type in ALIASES:

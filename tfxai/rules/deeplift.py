@@ -169,11 +169,19 @@ def decided(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 def _completed(call, upstream, slopes, deltas, total) -> list[tf.Tensor]:
     """Puts what the slopes miss back on the inputs that changed, in proportion to their change."""
-    moved = [u * (a - b) for u, a, b in zip(upstream, call.y, call.y0, strict=True)
-             if u is not None and a.dtype.is_floating]  # fmt: skip
+    moved = [
+        u * (a - b)
+        for u, a, b in zip(upstream, call.y, call.y0, strict=True)
+        if u is not None and a.dtype.is_floating and not _empty(a)
+    ]
     missing = sum(total(m) for m in moved) - sum(total(s * d) for s, d in zip(slopes, deltas, strict=True))
     spread = tf.math.divide_no_nan(missing, sum(total(tf.abs(d)) for d in deltas))
     return [s + _column_like(spread, d) * tf.sign(d) for s, d in zip(slopes, deltas, strict=True)]
+
+
+def _empty(tensor: tf.Tensor) -> bool:
+    """Such as the vectors of a singular value decomposition that was asked for values only."""
+    return tensor.shape.rank is not None and 0 in tensor.shape.as_list()
 
 
 def _per_example(tensor: tf.Tensor) -> tf.Tensor:

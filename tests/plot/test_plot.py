@@ -1,0 +1,128 @@
+"""Pictures: the numbers that are drawn, their scale and colour; nothing left open."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import tfxai
+from tfxai import plot
+from tfxai.errors import InputError, OptionError
+from tfxai.explanation import Explanation
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+def maps(ax):
+    return ax.images[-1]
+
+
+def test_signed_map_is_symmetric_about_white(rng, ax):
+    values = rng.normal(size=(6, 7, 3)) + 0.5
+    assert plot.image(values, ax=ax, unit="contribution to cat") is ax
+    drawn = maps(ax)
+    np.testing.assert_allclose(drawn.get_array(), values.sum(-1))
+    assert drawn.norm.vmin == -drawn.norm.vmax and drawn.cmap.name == "RdBu_r"
+    np.testing.assert_allclose(drawn.cmap(drawn.norm(0.0)), drawn.cmap(0.5), atol=1e-6)
+    assert min(drawn.cmap(drawn.norm(0.0))[:3]) > 0.95
+    assert ax.figure.axes[-1].get_ylabel() == "contribution to cat"
+
+
+@pytest.mark.parametrize("sign", ["positive", "negative", "absolute_value"])
+def test_signs(sign, rng, ax):
+    values = rng.normal(size=(6, 7))
+    plot.image(values, ax=ax, sign=sign)
+    expected = {"positive": np.maximum(values, 0), "negative": np.maximum(-values, 0), "absolute_value": np.abs(values)}
+    np.testing.assert_allclose(maps(ax).get_array(), expected[sign])
+    assert maps(ax).norm.vmin == 0 and maps(ax).cmap.name == "inferno"
+
+
+def test_outliers_do_not_rule(ax):
+    values = np.ones((20, 20))
+    values[0, 0] = 1000
+    plot.image(values, ax=ax, outlier_perc=1)
+    assert maps(ax).norm.vmax < 2
+    other = Figure().subplots()
+    plot.image(values, ax=other, outlier_perc=0)
+    assert maps(other).norm.vmax == 1000
+
+
+def test_overlay_fades_to_the_image_at_zero(ax, rng):
+    values = np.zeros((5, 5))
+    values[2, 2] = 1.0
+    plot.image(values, rng.uniform(size=(10, 10, 3)), ax=ax, outlier_perc=0)
+    alpha = maps(ax).get_alpha()
+    assert alpha[0, 0] == 0 and alpha[2, 2] == 0.75 and len(ax.images) == 2
+
+
+@pytest.mark.parametrize("values", [np.zeros((4, 4)), np.full((4, 4), -3.0)])
+def test_flat_maps(values, ax):
+    plot.image(values, ax=ax)
+    assert maps(ax).norm.vmax == (3.0 if values.any() else 1.0)
+
+
+def test_refusals(ax):
+    with pytest.raises(InputError, match="NaN or Inf"):
+        plot.image(np.full((3, 3), np.nan), ax=ax)
+    with pytest.raises(OptionError, match="sign is one of"):
+        plot.image(np.ones((3, 3)), ax=ax, sign="both")
+    with pytest.raises(OptionError, match="outlier_perc"):
+        plot.image(np.ones((3, 3)), ax=ax, outlier_perc=100)
+    with pytest.raises(InputError, match="Received"):
+        plot.image(np.ones(3), ax=ax)
+    with pytest.raises(InputError, match="one name per feature"):
+        plot.bars(np.ones(3), ["a"], ax=ax)
+
+
+def test_bars_add_up(ax):
+    values = np.array([0.5, -3.0, 2.0, 0.1, 0.1])
+    plot.bars(values, ["a", "b", "c", "d", "e"], top=3, ax=ax)
+    widths = [p.get_width() for p in ax.patches]
+    np.testing.assert_allclose(widths, [-3.0, 2.0, 0.5, 0.2])
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["b", "c", "a", "2 others"]
+    assert sum(widths) == pytest.approx(values.sum())
+    red, blue = ax.patches[1].get_facecolor(), ax.patches[0].get_facecolor()
+    assert red[0] > red[2] and blue[2] > blue[0]
+
+
+def test_auto_chooses(rng, ax):
+    def e(shape, **more):
+        values = rng.normal(size=shape)
+        return Explanation(
+            values=values, inputs=values, score=np.ones(2), target=np.array([3, 4]), method="deeplift", **more
+        )
+
+    e((2, 8, 8, 3)).plot(1, ax=ax)
+    assert len(ax.images) == 2 and ax.figure.axes[-1].get_ylabel() == "contribution to target 4"
+    other = Figure().subplots()
+    assert e((2, 5)).plot(0, ax=other) is other and len(other.patches) == 5
+    third = Figure().subplots()
+    e((2, 30, 4)).plot(0, ax=third)
+    assert len(third.patches) == 30
+    several = Explanation(values={"a": np.ones((1, 3))}, score=np.ones(1), method="deeplift")
+    with pytest.raises(InputError, match=r"say input= one of \['a'\]"):
+        several.plot()
+    assert several.plot(input="a", ax=Figure().subplots())
+
+
+def test_grid_has_one_scale_per_map_and_leaves_no_figure_open(rng):
+    before = plt.get_fignums()
+    figure = plot.grid(
+        [np.ones((8, 8, 3)) * 0.5] * 2,
+        [[rng.normal(size=(8, 8)), 5 * rng.normal(size=(8, 8))]] * 2,
+        ["a", "b"],
+        ["x", "y"],
+    )
+    axes = figure.axes
+    assert [a.get_title() for a in axes[:3]] == ["", "a", "b"] and axes[0].get_xlabel() == "x"
+    assert axes[2].images[-1].norm.vmax > 2 * axes[1].images[-1].norm.vmax
+    assert plt.get_fignums() == before
+
+
+def test_a_new_figure_is_made_without_ax():
+    ax = tfxai.plot.bars(np.ones(3))
+    assert ax.figure.number in plt.get_fignums()
+    plt.close(ax.figure)

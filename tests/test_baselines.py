@@ -1,0 +1,152 @@
+"""Baselines: every form, and the references that tfxai makes."""
+
+from collections import Counter
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import tfxai
+from tfxai import baselines
+from tfxai.errors import BaselineError
+
+
+def linear(rng, shape=(4,)):
+    model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(1)])
+    return model, model.layers[-1].kernel.numpy()[:, 0].reshape(shape)
+
+
+@pytest.mark.parametrize(
+    "form", ["none", "scalar", "one", "batch of one", "each", "several", "several each", "function"]
+)
+def test_forms(form, rng):
+    model, w = linear(rng)
+    x, b = rng.normal(size=(3, 4)).astype("float32"), rng.normal(size=(3, 5, 4)).astype("float32")
+    given, mean = {
+        "none": (None, np.zeros(4)),
+        "scalar": (0.5, np.full(4, 0.5)),
+        "one": (b[0, 0], b[0, 0]),
+        "batch of one": (b[:1, 0], b[0, 0]),
+        "each": (b[:, 0], b[:, 0]),
+        "several": (b[:1], b[0].mean(0)),
+        "several each": (b, b.mean(1)),
+        "function": (lambda z: z / 2, x / 2),
+    }[form]
+    e = tfxai.explain(model, x, baseline=given)
+    np.testing.assert_allclose(e.values, (x - mean) * w, atol=1e-5)
+    np.testing.assert_allclose(e.baseline_score, e.score - e.values.sum(1), atol=1e-5)
+
+
+def test_several_references_are_the_mean_of_each(rng):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(6, activation="relu"), layers.Dense(2)])
+    x, b = rng.normal(size=(3, 4)).astype("float32"), rng.normal(size=(1, 7, 4)).astype("float32")
+    for rule in ("rescale", "reveal_cancel"):
+        alone = np.mean([tfxai.explain(model, x, target=0, baseline=r, rule=rule).values for r in b[0]], axis=0)
+        for batch_size in (1, 2, None):
+            e = tfxai.explain(model, x, target=0, baseline=b, rule=rule, batch_size=batch_size)
+            np.testing.assert_allclose(e.values, alone, atol=1e-5)
+
+
+def test_several_inputs(rng):
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    model = keras.Model({"a": a, "b": b}, layers.Dense(1)(layers.Concatenate()([a, b])))
+    w = model.layers[-1].kernel.numpy()[:, 0]
+    x = {"a": rng.normal(size=(2, 2)).astype("float32"), "b": rng.normal(size=(2, 3)).astype("float32")}
+    e = tfxai.explain(model, x, baseline={"a": np.ones(2), "b": np.zeros((1, 4, 3))})
+    np.testing.assert_allclose(e.values["a"], (x["a"] - 1) * w[:2], atol=1e-6)
+    np.testing.assert_allclose(e.values["b"], x["b"] * w[2:], atol=1e-6)
+    with pytest.raises(BaselineError, match="one entry per input"):
+        tfxai.explain(model, x, baseline={"c": 0})
+    with pytest.raises(BaselineError, match="same number of references"):
+        tfxai.explain(model, x, baseline={"a": np.zeros((1, 2, 2)), "b": np.zeros((1, 4, 3))})
+    with pytest.raises(BaselineError, match="pass a list or dict"):
+        tfxai.explain(model, x, baseline=np.zeros(2))
+
+
+def test_tokens(rng):
+    model = keras.Sequential(
+        [keras.Input((4,), dtype="int32"), layers.Embedding(9, 3), layers.Flatten(), layers.Dense(1)]
+    )
+    table, w = model.layers[0].embeddings.numpy(), model.layers[-1].kernel.numpy().reshape(4, 3)
+    ids = rng.integers(0, 9, (2, 4))
+    e = tfxai.explain(model, ids)
+    np.testing.assert_allclose(e.values, (table[ids] * w).sum(-1), atol=1e-6)  # zero embedding vector
+    e = tfxai.explain(model, ids, baseline=7)
+    np.testing.assert_allclose(e.values, ((table[ids] - table[7]) * w).sum(-1), atol=1e-6)
+    pad = rng.integers(0, 9, (2, 4))
+    e = tfxai.explain(model, ids, baseline=pad)
+    np.testing.assert_allclose(e.values, ((table[ids] - table[pad]) * w).sum(-1), atol=1e-6)
+    with pytest.raises(BaselineError, match="fractions"):
+        tfxai.explain(model, ids, baseline=0.5)
+
+
+def test_float_ids_and_images_of_bytes(rng):
+    floats = keras.Sequential(
+        [keras.Input((4,)), layers.Embedding(9, 3), layers.GlobalAveragePooling1D(), layers.Dense(1)]
+    )
+    ids = rng.integers(0, 9, (2, 4)).astype("float32")
+    assert np.abs(tfxai.explain(floats, ids).delta).max() < 1e-6
+    pixels = keras.Sequential(
+        [keras.Input((5, 5, 1), dtype="uint8"), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(1)]
+    )
+    image = rng.integers(0, 255, (2, 5, 5, 1)).astype("uint8")
+    e = tfxai.explain(pixels, image, baseline=np.full((5, 5, 1), 100, "uint8"))
+    w = pixels.layers[-1].kernel.numpy().reshape(5, 5, 1)
+    np.testing.assert_allclose(e.values, (image.astype(float) - 100) / 255 * w, atol=1e-5)
+
+
+def test_blur_keeps_the_sum_and_the_constant(rng):
+    x = rng.normal(size=(2, 9, 7, 3))
+    blurred = baselines.blur(2.0)(x)
+    np.testing.assert_allclose(blurred.sum((1, 2)), x.sum((1, 2)), atol=1e-10)
+    np.testing.assert_allclose(baselines.blur(2.0)(np.ones((1, 6, 6, 1))), 1, atol=1e-12)
+    assert blurred.std() < 0.4 * x.std()
+
+
+def test_simple_ones(rng):
+    x, data = np.zeros((2, 3), "float32"), rng.normal(size=(20, 3))
+    assert baselines.zeros()(x).tolist() == [[0, 0, 0]]
+    assert baselines.constant(2)(x).tolist() == [[2, 2, 2]]
+    np.testing.assert_allclose(baselines.mean_of(data)(x)[0], data.mean(0), rtol=1e-6)
+    sample = baselines.sample_of(data, 5, seed=1)(x)
+    assert sample.shape == (1, 5, 3) and len({tuple(r) for r in sample[0]}) == 5
+    np.testing.assert_array_equal(sample, baselines.sample_of(data, 5, seed=1)(x))
+    drawn = baselines.uniform(-1, 1, n=200)(x)
+    assert drawn.shape == (1, 200, 3) and -1 <= drawn.min() < -0.9 and 0.9 < drawn.max() < 1
+    assert baselines.background((0.1, 0.2, 0.3, 0.4))(np.zeros((5, 6, 4))).shape == (1, 6, 4)
+    for bad in (
+        lambda: baselines.background((0.5, 0.6, 0, 0)),
+        lambda: baselines.sample_of(data, 21),
+        lambda: baselines.blur(0),
+    ):
+        with pytest.raises(BaselineError, match="Received"):
+            bad()
+
+
+def test_dinucleotide_shuffle_keeps_counts_and_ends(rng):
+    letters = rng.integers(0, 4, (1000, 200))
+    x = np.eye(4, dtype="float32")[letters]
+    shuffled = baselines.dinucleotide_shuffle(1, seed=3)(x)
+    assert shuffled.shape == (1000, 1, 200, 4) and (shuffled.sum(-1) == 1).all()
+    new = shuffled[:, 0].argmax(-1)
+    pairs = lambda s: Counter(zip(s[:-1].tolist(), s[1:].tolist(), strict=True))  # noqa: E731
+    assert all(pairs(a) == pairs(b) for a, b in zip(letters, new, strict=True))
+    assert (new[:, 0] == letters[:, 0]).all() and (new[:, -1] == letters[:, -1]).all()
+    assert (new != letters).mean() > 0.5
+
+
+def test_dinucleotide_shuffle_is_uniform():
+    """All four arrangements of a small sequence come up equally often."""
+    letters = np.array([0, 1, 0, 2, 0, 1, 2, 0])
+    draws = baselines.dinucleotide_shuffle(6000, seed=0)(np.eye(3)[letters][None])[0].argmax(-1)
+    counts = np.array(list(Counter(map(tuple, draws.tolist())).values()))
+    assert len(counts) > 3 and counts.max() / counts.min() < 1.2
+
+
+def test_dinucleotide_shuffle_does_not_see_its_neighbours(rng):
+    x = np.eye(4)[rng.integers(0, 4, (5, 30))]
+    shuffle = baselines.dinucleotide_shuffle(3, seed=1)
+    np.testing.assert_array_equal(shuffle(x)[2], shuffle(x[2:3])[0])
+    with pytest.raises(BaselineError, match="one-hot"):
+        shuffle(x * 0.5)

@@ -1,0 +1,83 @@
+"""The public surface, and everything that is shown to a reader: it runs."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tfxai
+
+ROOT = Path(__file__).parents[1]
+MODULES = [
+    m.name for m in pkgutil.walk_packages(tfxai.__path__, "tfxai.") if not m.name.endswith(("__main__", "train_digits"))
+]
+
+
+def test_names():
+    assert len(set(tfxai.__all__)) == len(tfxai.__all__)
+    for name in tfxai.__all__:
+        assert getattr(tfxai, name) is not None
+    assert callable(tfxai.explain) and callable(tfxai.methods) and set(tfxai.__all__) <= set(dir(tfxai))
+    with pytest.raises(AttributeError, match="no attribute 'explian'"):
+        tfxai.explian  # noqa: B018
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name):
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert result.failed == 0
+
+
+def test_every_public_callable_is_documented():
+    for name in tfxai.__all__:
+        assert (getattr(tfxai, name).__doc__ or "").strip(), name
+
+
+def test_import_is_cheap():
+    code = "import sys, tfxai; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'matplotlib', 'numpy')))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_readme_blocks_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    namespace: dict = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), namespace)  # noqa: S102
+
+
+def test_floors_are_kept():
+    """A file imports only from its own floor or lower ones."""
+    floors = [
+        {"errors", "structure", "_gaussian", "data"},
+        {"graph", "rules"},
+        {"targets", "baselines", "inputs", "explanation", "demo"},
+        {"scorer", "plot"},
+        {"method", "prepare"},
+        {"references", "fingerprint", "progress"},
+        {"explainer"},
+        {"keras_model"},
+        {"cli"},
+    ]
+    level = {name: k for k, names in enumerate(floors) for name in names}
+    for path in (ROOT / "tfxai").rglob("*.py"):
+        room = path.relative_to(ROOT / "tfxai").parts[0].removesuffix(".py")
+        if room in ("__init__", "__main__", "data"):
+            continue
+        for line in path.read_text().splitlines():  # imports at the top of the file; late ones break circles on purpose
+            found = re.match(r"from tfxai(?:\.(\w+))?[\w.]* import ([\w, ]+)", line)
+            if found:
+                targets = [found[1]] if found[1] else [t.strip() for t in found[2].split(",")]
+                for target in targets:
+                    assert level[target] <= level[room], f"{path.name} ({room}) imports {target}"
+
+
+def test_files_are_rooms_not_halls():
+    for path in (ROOT / "tfxai").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 300, path

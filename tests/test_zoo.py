@@ -1,0 +1,83 @@
+"""Slow: every constructor of keras.applications, and real trained networks. `pytest -m slow -n 2 tests/test_zoo.py`."""
+
+import inspect
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import tfxai
+
+pytestmark = pytest.mark.slow
+CONSTRUCTORS = sorted(
+    name
+    for name, f in vars(keras.applications).items()
+    if inspect.isfunction(f) and "include_top" in inspect.signature(f).parameters
+)
+SIDE = 96
+
+
+def alive(model, x, rng):
+    """Random networks carry no signal: batch statistics from a batch, scales and shifts that do something."""
+    normalisations = [la for la in model._flatten_layers() if isinstance(la, layers.BatchNormalization)]
+    for layer in normalisations:
+        layer.momentum = 0.0
+        if layer.gamma is not None:
+            layer.gamma.assign(rng.uniform(0.7, 1.3, layer.gamma.shape))
+        if layer.beta is not None:
+            layer.beta.assign(rng.normal(0, 0.2, layer.beta.shape))
+    if normalisations:
+        model(x, training=True)
+    for layer in model._flatten_layers():
+        if type(layer).__name__ == "LayerScale":
+            layer.gamma.assign(rng.uniform(0.2, 0.6, layer.gamma.shape))
+    return model
+
+
+def test_every_constructor_is_found():
+    assert len(CONSTRUCTORS) >= 38 and "MobileNetV3Small" in CONSTRUCTORS and "ConvNeXtXLarge" in CONSTRUCTORS
+
+
+@pytest.mark.parametrize("name", CONSTRUCTORS)
+def test_rescale_adds_up_on_every_application(name):
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    build = getattr(keras.applications, name)
+    x = rng.normal(size=(8, SIDE, SIDE, 3)).astype("float32")
+    if "include_preprocessing" in inspect.signature(build).parameters or name.startswith("EfficientNetB"):
+        x = 127 + 60 * x  # these scale their input themselves
+    model = alive(build(weights=None, input_shape=(SIDE, SIDE, 3), classes=10), x, rng)
+    x = x[:2]
+    for on in ("logit", "probability"):
+        e = tfxai.explain(model, x, target=[1, 2], on=on, verbose=0)
+        change = np.abs(e.score - e.baseline_score)
+        assert change.max() > 1e-4, "no signal: the test would show nothing"
+        assert np.abs(e.delta).max() <= 1e-4 * max(change.max(), np.abs(e.score).mean())
+    keras.backend.clear_session()
+
+
+@pytest.mark.parametrize("rule", ["rescale", "reveal_cancel", "genomics"])
+@pytest.mark.parametrize("on", ["logit", "probability"])
+def test_trained_imagenet_network(rule, on):
+    demo = tfxai.demo.imagenet()
+    e = tfxai.explain(demo.model, demo.examples, rule=rule, on=on, verbose=0)
+    assert [demo.labels[i] for i in e.target[1:]] == ["espresso", "moped", "tripod"]
+    assert np.abs(e.delta).max() <= 1e-4 * np.abs(e.score - e.baseline_score).max()
+    assert np.abs(e.score - e.baseline_score).max() > 0.5
+
+
+def test_tripod_is_found_on_the_tripod():
+    """The photographed tripod stands in the lower middle; its legs carry the evidence."""
+    demo = tfxai.demo.imagenet()
+    e = tfxai.explain(demo.model, demo.examples[3:], rule="reveal_cancel", verbose=0).smooth(3.0)
+    positive = np.maximum(e.values[0].sum(-1), 0)
+    box = positive[100:220, 95:175].sum() / positive.sum()
+    assert box > 0.4  # 19 % of the picture
+
+
+def test_trained_digit_network():
+    demo = tfxai.demo.digits()
+    for rule in ("rescale", "reveal_cancel"):
+        e = tfxai.explain(demo.model, demo.examples, rule=rule)
+        assert np.abs(e.delta).max() <= 1e-5 * np.abs(e.score - e.baseline_score).max()
