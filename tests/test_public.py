@@ -49,7 +49,7 @@ def test_readme_blocks_run(tmp_path, monkeypatch):
     assert blocks
     namespace: dict = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)  # noqa: S102
+        exec(compile(block, "README.md", "exec"), namespace)
 
 
 def test_floors_are_kept():

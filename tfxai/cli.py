@@ -77,7 +77,7 @@ def _explained(demo: Any) -> list[tuple[str, Any]]:
         print(f"  {name:12s} " + ", ".join(f"{demo.labels[i]} {p[i]:.2f}" for i in best))
     print(f"\n  {'method':34s} {'residual':>9s} {'seconds':>8s}   (residual: score change the map does not add up to)")
     runs = []
-    plans = [(name, {}) for name in tfxai.methods() if name != "deeplift"]
+    plans: list[tuple[str, dict]] = [(name, {}) for name in tfxai.methods() if name != "deeplift"]
     plans += [("deeplift", {"rule": rule}) for rule in ("rescale", "reveal_cancel", "genomics")]
     for name, options in plans:
         start = time.perf_counter()

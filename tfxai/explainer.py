@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import references, targets
-from tfxai.errors import CompletenessWarning, OptionError, received
+from tfxai.errors import CompletenessWarning, OptionError, UnsupportedOpError, received
 from tfxai.explanation import Explanation
 from tfxai.fingerprint import fingerprint
 from tfxai.graph.model import declared_inputs, open_model
@@ -132,7 +132,11 @@ class Explainer:
         bar = Progress(-(-inputs.n // size), verbose)
         for start in range(0, inputs.n, size):
             rows = slice(start, min(start + size, inputs.n))
-            results.append(self._chunk(engine, inputs, refs, goal, rows, seed))
+            try:
+                results.append(self._chunk(engine, inputs, refs, goal, rows, seed))
+            except UnsupportedOpError as error:
+                name = getattr(self.model, "name", type(self.model).__name__)
+                raise UnsupportedOpError(f"In the model {name!r}: {error}") from error
             bar.step()
         explanation = self._explanation(engine, inputs, results, goal, seed, baseline)
         self._judge(explanation, engine, inputs, refs, goal)
@@ -168,7 +172,7 @@ class Explainer:
         return Explanation(
             values=values,
             inputs=inputs.pack(inputs.arrays),
-            target=joined.index if joined.index is not None else goal.label,
+            target=joined.chosen if joined.chosen is not None else goal.label,
             score=joined.score,
             baseline_score=joined.baseline_score,
             delta=delta,
@@ -195,7 +199,7 @@ class Explainer:
 
     def _judge(self, e: Explanation, engine, inputs: Inputs, refs: list, goal) -> None:
         """Warns when the values of a complete method do not add up, and names the op that leaks most."""
-        if e.delta is None:
+        if e.delta is None or e.baseline_score is None:
             return
         change = np.abs(e.score - e.baseline_score)
         limit = _tolerance(engine) * np.maximum(change, max(np.abs(e.score).mean(), 1e-6))

@@ -84,7 +84,7 @@ def _structure(x: Any, declared: list | None) -> Any:
     if isinstance(x, (list, tuple)):
         arrays = bool(x) and all(hasattr(v, "shape") for v in x)
         several = declared is None or len(declared) > 1
-        if arrays and (several or len(np.shape(x[0])) == len(declared[0][1])):
+        if arrays and (declared is None or several or len(np.shape(x[0])) == len(declared[0][1])):
             return [_leaf(v) for v in x]
         if declared is not None and several:
             return [_leaf(v) for v in x]
@@ -98,7 +98,8 @@ def _leaf(value: Any) -> np.ndarray:
         raise InputTypeError(f"x cannot be read as an array: {error}. {received(value)}") from error
     if array.dtype == object and not all(isinstance(v, (str, bytes)) for v in array.reshape(-1)):
         raise InputTypeError(
-            f"x is an array of Python objects; expected numbers (or strings). Rows of different length? {received(value)}"
+            "x is an array of Python objects; expected numbers (or strings). Rows of different length? "
+            f"{received(value)}"
         )
     return array
 

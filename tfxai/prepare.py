@@ -70,7 +70,7 @@ def _resolved(model: Any, layer: Any) -> Any:
     return layer
 
 
-def _layer(graph: Graph, calls: list, layer: Any) -> tuple[tuple[int, ...], str]:
+def _layer(graph: Graph, calls: Any, layer: Any) -> tuple[tuple[int, ...], str]:
     call = layers.find(calls, layer)
     numbers = tuple(layers.number_of(graph, t) for t in call.tensors if t.dtype.is_floating)
     if not numbers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -12,7 +12,7 @@ class Progress:
     """Keras' own progress bar; with "auto" it appears when the work has taken three seconds."""
 
     def __init__(self, steps: int, verbose: int | str) -> None:
-        self.bar: Callable | None = None
+        self.bar: Any = None
         self.steps, self.done, self.start, self.verbose = steps, 0, time.monotonic(), verbose
 
     def step(self) -> None:

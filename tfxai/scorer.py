@@ -22,7 +22,7 @@ class Pass(NamedTuple):
     """One backward pass over a chunk of n examples.
 
     `score` (n,) and `baseline_score` (n,) or (1,) are f at x and at the reference; `multipliers` and
-    `contributions` hold one tensor per explained tensor, of its shape; `index` (n,) is the class that was explained,
+    `contributions` hold one tensor per explained tensor, of its shape; `chosen` (n,) is the class that was explained,
     if it is one; `residuals` says per op how much it leaked, summed over the chunk, if asked.
     """
 
@@ -30,7 +30,7 @@ class Pass(NamedTuple):
     baseline_score: tf.Tensor | None
     multipliers: list[tf.Tensor]
     contributions: list[tf.Tensor] | None
-    index: tf.Tensor | None
+    chosen: tf.Tensor | None
     residuals: dict[str, tf.Tensor]
 
 
@@ -189,8 +189,10 @@ class Engine:
     def _function_score(self, table: Table, target: Resolved, env) -> Value:
         """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
         specs = [tf.TensorSpec(self.graph.values[h].shape, self.graph.values[h].dtype) for h in self.heads]
-        structure = self.graph.structure
-        graph = capture(lambda *flat: target.function(tf.nest.pack_sequence_as(structure, flat)), specs)
+        structure, function = self.graph.structure, target.function
+        if function is None:
+            raise TypeError("the target is not a function")
+        graph = capture(lambda *flat: function(tf.nest.pack_sequence_as(structure, flat)), specs)
         kinds = classify(graph, {i: self.kinds[h] for i, h in zip(graph.inputs, self.heads, strict=True)})
         inner = dict(graph.captured) | {i: env[h] for i, h in zip(graph.inputs, self.heads, strict=True)}
         Replay(kinds, table)(needed(graph, graph.outputs), inner)

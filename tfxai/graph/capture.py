@@ -153,7 +153,8 @@ def capture(function: Callable, arguments: Sequence[tf.TensorSpec], convert: boo
 
 def flatten(concrete: Any) -> Graph:
     """The flat graph of a concrete function."""
-    flattener, ops = _Flattener(), []
+    flattener = _Flattener()
+    ops: list[Op] = []
     numbers = [flattener.number(t) for t in concrete.graph.inputs]
     env = flattener.collect(concrete.graph, numbers, ops)
     free = len(numbers) - len(concrete.captured_inputs)

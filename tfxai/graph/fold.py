@@ -116,7 +116,7 @@ class _Folder:
         if any(self.kinds[i] is not Kind.CONST for i in op.inputs[1:]) or any(self.uses[o] for o in op.outputs[1:]):
             return None
         _, scale, offset, mean, variance = op.inputs
-        epsilon = self.constant(np.float32(op.attrs["epsilon"]))
+        epsilon = self.constant(np.array(op.attrs["epsilon"], np.float32))
         inverse = self.make("Rsqrt", [self.make("AddV2", [variance, epsilon])], (("x", -1),))
         factor = self.make("Mul", [inverse, scale])
         shift = self.make("Sub", [offset, self.make("Mul", [mean, factor])])

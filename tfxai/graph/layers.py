@@ -97,7 +97,8 @@ def find(calls: list[LayerCall], layer: Any) -> LayerCall:
         found = [top[layer]]
     if not found:
         raise LayerError(
-            f"The model calls no layer {_name(layer)!r}. {suggest(_name(layer), {c.path for c in calls})} {received(layer)}"
+            f"The model calls no layer {_name(layer)!r}. {suggest(_name(layer), {c.path for c in calls})} "
+            f"{received(layer)}"
         )
     if which is None and len(found) > 1:
         raise LayerError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -39,9 +39,9 @@ class Call:
     data: tuple[int, ...]
     decided: tuple[int, ...]
     x: list[tf.Tensor]
-    x0: list[tf.Tensor | None]
+    x0: list[Any]
     y: list[tf.Tensor]
-    y0: list[tf.Tensor | None]
+    y0: list[Any]
     run: Callable[[Sequence[tf.Tensor]], list[tf.Tensor]]
     env: Mapping[int, Value | tf.Tensor]
     origin: str | None = None

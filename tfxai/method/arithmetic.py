@@ -15,14 +15,14 @@ def added(a: Attribution, b: Attribution) -> Attribution:
     def add(p: Any, q: Any) -> Any:
         return None if p is None else [s + t for s, t in zip(p, q, strict=True)] if isinstance(p, list) else p + q
 
-    return Attribution(*[p if f == "index" else add(p, q) for f, p, q in zip(a._fields, a, b, strict=True)])
+    return Attribution(*[p if f == "chosen" else add(p, q) for f, p, q in zip(a._fields, a, b, strict=True)])
 
 
 def scaled(a: Attribution, factor: float) -> Attribution:
     def scale(p: Any) -> Any:
         return None if p is None else [t * tf.cast(factor, t.dtype) for t in p] if isinstance(p, list) else p * factor
 
-    return Attribution(*[p if f == "index" else scale(p) for f, p in zip(a._fields, a, strict=True)])
+    return Attribution(*[p if f == "chosen" else scale(p) for f, p in zip(a._fields, a, strict=True)])
 
 
 def to_numpy(a: Attribution) -> Attribution:
@@ -31,7 +31,9 @@ def to_numpy(a: Attribution) -> Attribution:
         return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
 
     n = len(a.score)
-    converted = [None if p is None else [read_one(t) for t in p] if isinstance(p, list) else read_one(p) for p in a]
+    converted: list[Any] = [
+        None if p is None else [read_one(t) for t in p] if isinstance(p, list) else read_one(p) for p in a
+    ]
     result = Attribution(*converted)
     if result.baseline_score is not None and len(result.baseline_score) != n:
         result = result._replace(baseline_score=np.repeat(result.baseline_score, n))

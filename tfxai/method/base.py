@@ -37,7 +37,7 @@ class Attribution(NamedTuple):
     values: list[tf.Tensor]
     score: tf.Tensor
     baseline_score: tf.Tensor | None = None
-    index: tf.Tensor | None = None
+    chosen: tf.Tensor | None = None
     multipliers: list[tf.Tensor] | None = None
     total: list[tf.Tensor] | None = None
 

@@ -23,7 +23,7 @@ class Gradient(Method):
 
     def __call__(self, scorer, x, baseline, rng) -> Attribution:
         result = scorer.backward(Plain(), x)
-        return Attribution(result.multipliers, result.score, None, result.index)
+        return Attribution(result.multipliers, result.score, None, result.chosen)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,4 +52,4 @@ class InputXGradient(Method):
         if self.at == "baseline":
             point = scorer.backward(Plain(), [b + 0 * a for a, b in zip(x, baseline, strict=True)])
         values = [g * (a - b) for g, a, b in zip(point.multipliers, x, baseline, strict=True)]
-        return Attribution(values, here.score, None, here.index)
+        return Attribution(values, here.score, None, here.chosen)

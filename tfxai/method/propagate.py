@@ -62,7 +62,7 @@ class DeepLIFT(Method):
         elif self.hypothetical:
             values = [_hypothetical(m, b) for m, b in zip(result.multipliers, baseline, strict=True)]
         return Attribution(
-            values, result.score, result.baseline_score, result.index, result.multipliers, result.contributions
+            values, result.score, result.baseline_score, result.chosen, result.multipliers, result.contributions
         )
 
 

@@ -49,7 +49,8 @@ def rescale(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     wide = [tf.cast(t, _wide(x.dtype)) for t in (x, x0, y, y0)]
     ones = [tf.ones_like(y)]
     ends = call.vjp(_with(call, x), ones)[0] + call.vjp(_with(call, x0), [tf.ones_like(y0)])[0]
-    slope = _quotient(*wide, tf.cast(ends, wide[0].dtype) / 2, _tolerance(x.dtype))
+    near = tf.cast(ends, wide[0].dtype) / 2
+    slope = _quotient(wide[0], wide[1], wide[2], wide[3], near, _tolerance(x.dtype))
     return [back(upstream[0] * tf.cast(slope, x.dtype))]
 
 

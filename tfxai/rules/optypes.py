@@ -17,7 +17,7 @@ AFFINE = frozenset({
     # segments, blocks, resampling, pooling
     "AvgPool", "AvgPool3D", "BatchToSpaceND", "DepthToSpace", "ResizeBicubic", "ResizeBilinear",
     "ResizeNearestNeighbor", "ScaleAndTranslate", "SegmentMean", "SegmentSum", "SpaceToBatchND", "SpaceToDepth",
-    "UnsortedSegmentSum", 
+    "UnsortedSegmentSum",
     # Fourier
     "FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D", "IRFFT", "IRFFT2D", "RFFT", "RFFT2D",
     # lists (loops and TensorArray)

@@ -23,7 +23,7 @@ class Plain(Table):
 
 def _as_written(call: Call) -> list[tf.Tensor]:
     """The identity that marks a custom gradient, with the author's backward pass replayed behind it."""
-    graph, scope = call.op.backward
+    graph, scope = call.op.backward  # type: ignore[misc]  # the caller has seen that there is one
 
     @tf.custom_gradient
     def marked(*inputs: tf.Tensor):

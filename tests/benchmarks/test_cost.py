@@ -1,0 +1,104 @@
+"""Cost in bare `tf.function` gradients of the same logit on the same batch. `pytest -m benchmark -n 0 -s`.
+
+Every number is the median of ratios measured in turn in one process, 224 pixels, batch 8, zeros baseline.
+"""
+
+import statistics
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfxai
+
+pytestmark = pytest.mark.benchmark
+LIMITS = {
+    "ResNet50": {"rescale": 1.3, "reveal_cancel": 4.0},
+    "MobileNetV2": {"rescale": 1.6, "reveal_cancel": 4.0},
+    "EfficientNetB0": {"rescale": 1.6, "reveal_cancel": 4.0},
+    "ConvNeXtTiny": {"rescale": 0.3},
+}
+
+
+def seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def paired_ratio(ours, bare, rounds=7):
+    ours(), bare()
+    return statistics.median(seconds(ours) / seconds(bare) for _ in range(rounds))
+
+
+def bare_gradient(model, x):
+    tensor = tf.constant(x)
+
+    @tf.function
+    def gradient(z):
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            y = model(z, training=False)[:, 0]
+        return tape.gradient(y, z)
+
+    return lambda: gradient(tensor).numpy()
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_cost(name):
+    keras.utils.set_random_seed(0)
+    model = getattr(keras.applications, name)(weights=None, classifier_activation=None)
+    x = np.random.default_rng(0).normal(size=(8, 224, 224, 3)).astype("float32")
+    bare = bare_gradient(model, x)
+    bare()
+    for rule, limit in LIMITS[name].items():
+        explainer = tfxai.Explainer(model, rule=rule)
+        ratio = paired_ratio(lambda e=explainer: e(x, target=0, verbose=0), bare, 5)
+        print(f"{name} {rule}: {ratio:.2f} bare gradients (limit {limit})")
+        assert ratio <= limit
+
+
+def test_first_call():
+    model = keras.applications.ResNet50(weights=None, classifier_activation=None)
+    x = np.zeros((1, 224, 224, 3), "float32")
+    model(x)
+
+    def trace():
+        @tf.function
+        def gradient(z):
+            with tf.GradientTape() as tape:
+                tape.watch(z)
+                y = model(z, training=False)[:, 0]
+            return tape.gradient(y, z)
+
+        gradient.get_concrete_function(tf.TensorSpec((None, 224, 224, 3)))
+
+    trace()  # Keras' own first-time work
+    ratio = statistics.median(seconds(lambda: tfxai.explain(model, x, target=0)) / seconds(trace) for _ in range(3))
+    print(f"first call: {ratio:.2f} traces of the gradient")
+    assert ratio < 3
+
+
+def test_many_references_need_no_more_memory():
+    """Peak memory of a fresh process with 1 and with 64 references."""
+    import subprocess
+    import sys
+
+    code = """
+import resource, sys, keras, numpy as np, tfxai
+model = keras.applications.MobileNetV2(weights=None, input_shape=(96, 96, 3), classifier_activation=None)
+x = np.random.default_rng(0).normal(size=(8, 96, 96, 3)).astype("float32")
+b = np.random.default_rng(1).normal(size=(1, int(sys.argv[1]), 96, 96, 3)).astype("float32")
+tfxai.explain(model, x, target=0, baseline=b, verbose=0)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+    def peak(references):
+        done = subprocess.run([sys.executable, "-c", code, str(references)], capture_output=True, text=True, check=True)
+        return int(done.stdout.split()[-1])
+
+    few, many = peak(1), peak(64)
+    print(f"peak memory: {few} kB with 1 reference, {many} kB with 64")
+    assert many < 1.1 * few
