@@ -215,6 +215,15 @@ def test_leaks_are_warned_of_and_named():
     assert np.abs(e.delta).max() > 1
 
 
+def test_values_that_are_not_numbers_are_warned_of():
+    root = lambda z: tf.reduce_sum(tf.sqrt(z), 1)  # noqa: E731
+    for method in ("gradient", "deeplift"):
+        with pytest.warns(
+            errors.CompletenessWarning, match=r"NaN or Inf in the values of 1 examples \(first: example 1\)"
+        ):
+            tfxai.explain(root, np.array([[1.0, 2.0], [-1.0, 2.0]]), method)
+
+
 def test_other_backend(model, monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "torch")
     with pytest.raises(errors.BackendError, match="KERAS_BACKEND=tensorflow") as caught:

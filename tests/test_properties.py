@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 import tfxai
 
-ACTIVATIONS = sorted(
-    n for n in ("celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear "
-                "log_sigmoid log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign "
-                "sparse_plus sparse_sigmoid sparsemax squareplus swish tanh tanh_shrink threshold").split()
-)  # fmt: skip
+ACTIVATIONS = """
+celu elu exponential gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu linear log_sigmoid
+log_softmax mish relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax
+squareplus swish tanh tanh_shrink threshold
+""".split()
 SETTINGS = settings(max_examples=12, deadline=None, derandomize=True)
 
 

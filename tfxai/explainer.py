@@ -124,8 +124,8 @@ class Explainer:
             raise OptionError(f"batch_size is a whole number from 1, or None. {received(batch_size)}")
         declared = declared_inputs(self.model)
         inputs = read(x, declared, _float_dtype(self.model))
-        refs = references.resolve(baseline, inputs, seed)
         engine = self._engine(inputs, declared)
+        refs = references.resolve(baseline, inputs, engine, seed)
         goal = targets.resolve(target, *_outputs(engine, self.model), inputs.n)
         size = batch_size or _batch_size(inputs)
         results = []
@@ -198,13 +198,19 @@ class Explainer:
         return inputs.pack(zeros)
 
     def _judge(self, e: Explanation, engine, inputs: Inputs, refs: list, goal) -> None:
-        """Warns when the values of a complete method do not add up, and names the op that leaks most."""
+        """Warns when values are not numbers, or do not add up; then names the op that leaks most."""
+        for values in keras.tree.flatten(e.values):
+            bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+            if len(bad):
+                message = f"{e.method}: NaN or Inf in the values of {len(bad)} examples (first: example {bad[0]})."
+                warnings.warn(message, CompletenessWarning, stacklevel=4)
+                return
         if e.delta is None or e.baseline_score is None:
             return
         change = np.abs(e.score - e.baseline_score)
         limit = _tolerance(engine) * np.maximum(change, max(np.abs(e.score).mean(), 1e-6))
         worst = int(np.argmax(np.abs(e.delta) - limit))
-        if not np.abs(e.delta[worst]) > limit[worst]:
+        if np.abs(e.delta[worst]) <= limit[worst]:
             return
         culprit = ""
         table = self.method.table()
