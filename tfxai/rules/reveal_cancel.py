@@ -119,7 +119,7 @@ def reveal_cancel(call: Call, positive: Parts, negative: Parts) -> tuple:
         def backward(up: tf.Tensor, down: tf.Tensor) -> tuple:
             ones = [tf.ones_like(y)]
             slope_p, slope_n = (call.vjp(at(t), ones)[0] for t in ends)
-            base = call.vjp(at(tf.broadcast_to(x0, tf.shape(y))), ones)[0]
+            base = call.vjp(at(x0), [tf.ones_like(y0)])[0]  # of the reference's batch, often 1
             size = 32 * rounding(y.dtype) * (tf.abs(ends[0]) + tf.abs(ends[1]))
             m_up = _divided(gain, p[0], size, (base + slope_n) / 2)
             m_down = _divided(loss, n[0], size, (base + slope_p) / 2)
