@@ -152,3 +152,41 @@ def test_dinucleotide_shuffle_does_not_see_its_neighbours(rng):
     np.testing.assert_array_equal(shuffle(x)[2], shuffle(x[2:3])[0])
     with pytest.raises(BaselineError, match="one-hot"):
         shuffle(x * 0.5)
+
+
+def test_encoded_categories(rng):
+    encoding = layers.CategoryEncoding(num_tokens=5, output_mode="one_hot")
+    model = keras.Sequential([keras.Input((1,), dtype="int32"), encoding, layers.Dense(2)])
+    w = model.layers[-1].kernel.numpy()
+    e = tfxai.explain(model, np.array([[1], [4]]), target=1)
+    np.testing.assert_allclose(e.values, w[[1, 4], 1][:, None], atol=1e-6)
+    bag = keras.Sequential(
+        [
+            keras.Input((3,), dtype="int32"),
+            layers.CategoryEncoding(5, output_mode="multi_hot", name="bag"),
+            layers.Dense(2),
+        ]
+    )
+    with pytest.raises(tfxai.errors.InputError, match="output of the encoding layer with layer="):
+        tfxai.explain(bag, np.array([[1, 2, 3]]))
+    e = tfxai.explain(bag, np.array([[1, 2, 3]]), layer="bag", target=0, baseline=0)
+    assert e.values.shape == (1, 5)
+    binned = keras.Sequential(
+        [
+            keras.Input((3,)),
+            layers.Discretization([0.0, 1.0]),
+            layers.Embedding(4, 2),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+    assert np.abs(tfxai.explain(binned, rng.normal(size=(2, 3)).astype("float32")).delta).max() < 1e-6
+
+
+def test_text_through_a_vocabulary():
+    model = keras.Sequential(
+        [keras.Input((2,), dtype="string"), layers.StringLookup(vocabulary=["a", "b"]), layers.Embedding(4, 3),
+         layers.Flatten(), layers.Dense(1)]
+    )  # fmt: skip
+    e = tfxai.explain(model, np.array([["a", "b"], ["b", "c"]]))
+    assert e.values.shape == (2, 2) and np.abs(e.delta).max() < 1e-6

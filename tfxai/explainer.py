@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import references, targets
-from tfxai.errors import CompletenessWarning, OptionError, UnsupportedOpError, received
+from tfxai.errors import CompletenessWarning, InputError, OptionError, UnsupportedOpError, received
 from tfxai.explanation import Explanation
 from tfxai.fingerprint import fingerprint
 from tfxai.graph.model import declared_inputs, open_model
@@ -178,7 +178,7 @@ class Explainer:
             delta=delta,
             method=self.method.name,
             options={**self.method.options(), "on": self.on},
-            layer=engine.compiled.get("layer"),
+            layer=engine.layer,
             multipliers=None if multipliers is None else self._present(engine, inputs, multipliers),
             fingerprint=fingerprint(engine, self.method),
             meta={**versions, "seed": seed, "baseline": _described(baseline)},
@@ -186,13 +186,11 @@ class Explainer:
 
     def _present(self, engine: Engine, inputs: Inputs, flat: Sequence[np.ndarray]) -> Any:
         """One array per input, of its shape: embeddings are summed over their channels."""
-        if engine.sources != engine.entries:
+        if engine.layer is not None:
             return flat[0] if len(flat) == 1 else list(flat)
         parts: list[np.ndarray | None] = [None] * len(inputs.arrays)
         for owner, values in zip(engine.owners, flat, strict=True):
-            rank = inputs.arrays[owner].ndim
-            if values.ndim > rank:
-                values = values.sum(axis=tuple(range(rank, values.ndim)))
+            values = _per_feature(values, inputs.arrays[owner].shape, inputs.names[owner])
             parts[owner] = values if parts[owner] is None else parts[owner] + values
         zeros = [np.zeros(a.shape, np.float32) if p is None else p for a, p in zip(inputs.arrays, parts, strict=True)]
         return inputs.pack(zeros)
@@ -231,6 +229,18 @@ class Explainer:
 def _scorer(engine: Engine, inputs: Inputs, goal, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
     raw = [tf.constant(a[rows]) for a in inputs.arrays]
     return Scorer(engine, raw, goal, goal.chunk(rows)), engine.deepen(raw, engine.enter(raw))
+
+
+def _per_feature(values: np.ndarray, shape: tuple, name: str) -> np.ndarray:
+    """Values in the input's shape: an embedding's channels are summed."""
+    if values.shape[: len(shape)] == shape:
+        return values.sum(axis=tuple(range(len(shape), values.ndim)))
+    if np.prod(shape[1:]) == 1:  # one category per example, encoded
+        return values.reshape(len(values), -1).sum(axis=1).reshape(shape)
+    raise InputError(
+        f"Input {name!r} of shape {shape} enters the model as numbers of shape {values.shape}, so they have no one "
+        "place in it. Explain the output of the encoding layer with layer=."
+    )
 
 
 def _outputs(engine: Engine, model: Any) -> tuple[list[tuple], list[list[str]]]:

@@ -35,8 +35,7 @@ def prepare(
     sources, path = entries, None
     if layer is not None:
         sources, path = _layer(graph, calls, _resolved(model, layer))
-    engine = Engine(graph, entries, owners, sources, heads, jit_compile)
-    engine.compiled["layer"] = path
+    engine = Engine(graph, entries, owners, sources, heads, path, jit_compile)
     _check_path(engine, path)
     return engine
 

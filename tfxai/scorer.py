@@ -44,6 +44,7 @@ class Engine:
         owners: The flat input that each entry stands for.
         sources: Value numbers of the explained tensors: the entries, or a layer's output.
         heads: Value number of each flat output (its logit when `on="logit"`).
+        layer: Path of the layer asked for, if one was.
         compiled: Traced functions by what they depend on; belongs to this object alone.
     """
 
@@ -52,6 +53,7 @@ class Engine:
     owners: tuple[int, ...]
     sources: tuple[int, ...]
     heads: tuple[int, ...]
+    layer: str | None = None
     jit_compile: bool = False
     compiled: dict = dataclasses.field(default_factory=dict)
     lock: Any = dataclasses.field(default_factory=threading.RLock)
@@ -151,6 +153,7 @@ class Engine:
             score, index = self._score(table, target, env, feed)
             goal = score.x if table.streams < 4 else score.positive + score.negative
         multipliers = tape.gradient(goal, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        multipliers = tf.nest.map_structure(tf.convert_to_tensor, multipliers)  # a gather's gradient comes sparse
         if reference is None:
             return score.x, None, multipliers, None, index, {}
         if table.streams == 4:

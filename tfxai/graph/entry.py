@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfxai.graph.capture import Graph
 from tfxai.graph.kinds import ALIASES, SHAPE_OPS, Kind, classify
 
+CARRIERS = ALIASES | {"Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "Bucketize"}  # of ids in float form
 SQUASHERS = frozenset({"Softmax", "Sigmoid"})
 
 
@@ -33,25 +34,27 @@ def logits(graph: Graph, number: int) -> int:
 def explained(graph: Graph, number: int) -> list[int]:
     """The tensors that stand for one input in the explanation.
 
-    A float input stands for itself. Token ids, or any input that is only looked up, compared or cast, stands
-    for the first float tensors made from its values: the embeddings.
+    A float input stands for itself. Token ids, or any input that is only looked up, encoded or cast, stands for the
+    first float tensors made from its values that the output depends on differentiably: the embeddings.
     """
-    if graph.values[number].dtype.is_floating:
-        kinds = classify(graph, {number: Kind.DATA})
-        if any(kinds[o] is Kind.DATA for o in graph.outputs):
-            return [number]
+    if graph.values[number].dtype.is_floating and _reaches_output(graph, number):
+        return [number]
     derived, found = {number}, []
     for op in graph.ops:
         if op.bodies or op.type in SHAPE_OPS or not any(i in derived for i in op.inputs):
             continue
-        if op.type not in (*ALIASES, "Cast") and any(
-            i in derived and graph.values[i].dtype.is_floating for i in op.inputs
-        ):
+        floats = any(i in derived and graph.values[i].dtype.is_floating for i in op.inputs)
+        if floats and op.type not in CARRIERS:
             continue  # float ids become indices by a cast; an arg max of them is a decision
         for output in op.outputs:
             dtype = graph.values[output].dtype
-            if dtype.is_integer or dtype == tf.string or op.type in ALIASES:
-                derived.add(output)
-            elif dtype.is_floating:
+            if dtype.is_floating and op.type not in ALIASES and _reaches_output(graph, output):
                 found.append(output)
+            elif dtype.is_floating or dtype.is_integer or dtype == tf.string:
+                derived.add(output)
     return found
+
+
+def _reaches_output(graph: Graph, number: int) -> bool:
+    kinds = classify(graph, {number: Kind.DATA})
+    return any(kinds[o] is Kind.DATA for o in graph.outputs)

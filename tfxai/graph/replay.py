@@ -58,12 +58,13 @@ class Call:
             outputs = self.run(full)
             pairs = [(o, u) for o, u in zip(outputs, upstream, strict=True) if u is not None]
             pairs = [(o, u) for o, u in pairs if o.dtype.is_floating]
-        return tape.gradient(
+        found = tape.gradient(
             [o for o, _ in pairs],
             watched,
             [u for _, u in pairs],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
+        return [tf.convert_to_tensor(g) for g in found]  # a gather's gradient comes sparse
 
 
 Rule = Callable[[Call, Sequence[tf.Tensor]], list[tf.Tensor]]
