@@ -12,7 +12,7 @@ class Audit:
     """Wraps the step of a replay; after the backward pass `totals` has one number per op.
 
     An op's residual is what arrives at its outputs, sum(upstream * (y - y0)), minus what it hands on to its
-    inputs, sum(multiplier * (x - x0)); absolute values are summed over the examples. A loop counts as one op.
+    inputs, sum(multiplier * (x - x0)), over all examples of the chunk. A loop counts as one op.
     """
 
     def __init__(self) -> None:
