@@ -104,6 +104,21 @@ def test_higher_rank_outputs(rng):
         tfxai.explain(model, x)
 
 
+def test_open_time_axis(rng):
+    model = keras.Sequential([keras.Input((None, 2)), layers.Conv1D(3, 1)])
+    x = rng.normal(size=(2, 5, 2)).astype("float32")
+    w = model.layers[0].kernel.numpy()[0]
+    e = tfxai.explain(model, x, target=(3, 1))
+    expected = np.zeros_like(x)
+    expected[:, 3] = x[:, 3] * w[:, 1]
+    np.testing.assert_allclose(e.values, expected, atol=1e-6)
+    mask = np.zeros((5, 3))
+    mask[3, 1] = 1
+    np.testing.assert_allclose(tfxai.explain(model, x, target=targets.mask(mask)).values, expected, atol=1e-6)
+    with pytest.raises(tfxai.errors.TargetError, match=r"outside the output. Received: target \(5, 1\)"):
+        tfxai.explain(model, x, target=(5, 1))
+
+
 def test_scalar_outputs(rng):
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1), layers.Reshape(())])
     e = tfxai.explain(model, rng.normal(size=(2, 3)).astype("float32"))

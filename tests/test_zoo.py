@@ -34,6 +34,10 @@ def alive(model, x, rng):
             layer.beta.assign(rng.normal(0, 0.2, layer.beta.shape))
     if normalisations:
         model(x, training=True)
+    elif not any(isinstance(la, layers.LayerNormalization) for la in model._flatten_layers()):
+        for layer in model._flatten_layers():  # VGG: keep the signal alive through its rectifiers
+            if hasattr(layer, "kernel"):
+                layer.kernel.assign(layer.kernel * np.sqrt(2))
     for layer in model._flatten_layers():
         if type(layer).__name__ == "LayerScale":
             layer.gamma.assign(rng.uniform(0.2, 0.6, layer.gamma.shape))

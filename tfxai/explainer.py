@@ -137,6 +137,10 @@ class Explainer:
             except UnsupportedOpError as error:
                 name = getattr(self.model, "name", type(self.model).__name__)
                 raise UnsupportedOpError(f"In the model {name!r}: {error}") from error
+            except tf.errors.InvalidArgumentError as error:
+                if targets.OUT_OF_RANGE not in str(error):
+                    raise
+                raise targets.TargetError(f"{targets.OUT_OF_RANGE}. Received: target {goal.label}.") from None
             bar.step()
         explanation = self._explanation(engine, inputs, results, goal, seed, baseline)
         self._judge(explanation, engine, inputs, refs, goal)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
-import zipfile
+import uuid
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfxai._gaussian import blur
-from tfxai.errors import FileFormatError, OptionError, received
+from tfxai._gaussian import blur, is_width
+from tfxai.errors import FileFormatError, InputTypeError, OptionError, received
 from tfxai.structure import leaves, map_structure
 
 FORMAT = 1
-ARRAYS = ("values", "inputs", "multipliers", "score", "baseline_score", "delta", "target")
+STRUCTURES = ("values", "inputs", "multipliers")  # arrays, or lists and dicts of arrays, examples first
 PER_EXAMPLE = ("score", "baseline_score", "delta", "target")
+ARRAYS = (*STRUCTURES, *PER_EXAMPLE, "baseline")
+AGAIN = " Save it again with explanation.save(path)."
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -39,6 +40,10 @@ class Explanation:
         multipliers: As `values`, when asked for.
         fingerprint: Hash of the model and the options.
         meta: Versions, seed, baseline in words.
+        baseline: The baseline, (1 or n, references, ...) in the structure of `inputs`, or in words; None where it
+            was not kept.
+
+    A structure is one array, or a list or dict of structures; tuples come back from a file as lists.
 
     Example:
         >>> import numpy as np
@@ -59,6 +64,7 @@ class Explanation:
     multipliers: Any = None
     fingerprint: str = ""
     meta: dict[str, Any] = dataclasses.field(default_factory=dict)
+    baseline: Any = None
 
     def __len__(self) -> int:
         return len(self.score)
@@ -69,9 +75,11 @@ class Explanation:
             if not -len(self) <= rows < len(self):
                 raise IndexError(f"example {rows} of {len(self)}")
             rows = slice(int(rows), int(rows) + 1 or None)
-        cut = {k: map_structure(lambda a: a[rows], getattr(self, k)) for k in ("values", "inputs", "multipliers")
+        cut = {k: map_structure(lambda a: a[rows], getattr(self, k)) for k in STRUCTURES
                if getattr(self, k) is not None}  # fmt: skip
         cut.update({k: getattr(self, k)[rows] for k in PER_EXAMPLE if isinstance(getattr(self, k), np.ndarray)})
+        if not isinstance(self.baseline, str):
+            cut["baseline"] = map_structure(lambda b: b if b is None or len(b) == 1 else b[rows], self.baseline)
         return dataclasses.replace(self, **cut)
 
     def __repr__(self) -> str:
@@ -83,7 +91,7 @@ class Explanation:
             parts.append(f"target={self.target.tolist()}")
         elif isinstance(self.target, str) and self.target:
             parts.append(f"target={self.target!r}")
-        if self.delta is not None:
+        if self.delta is not None and len(self):
             parts.append(f"max |delta|={np.abs(self.delta).max():.2g}")
         return f"Explanation({', '.join(parts)})"
 
@@ -95,14 +103,20 @@ class Explanation:
 
         Raises:
             OptionError: sigma is not above 0, or the values have no spatial axis.
+
+        Example:
+            >>> e = Explanation(values=np.eye(5)[None, ..., None], score=np.ones(1), method="deeplift")
+            >>> float(e.smooth(1.0).values.sum().round(6))
+            5.0
         """
-        if not np.isfinite(sigma) or sigma <= 0:
-            raise OptionError(f"sigma is a number of pixels above 0. {received(sigma)}")
+        if not is_width(sigma):
+            raise OptionError(f"sigma is a number of pixels above 0, such as 2.0. {received(sigma)}")
 
         def one(array: np.ndarray) -> np.ndarray:
             if array.ndim < 3:
                 raise OptionError(
-                    f"Only values with spatial axes (examples, ..., channels) can be smoothed. Received: {array.shape}."
+                    f"Only values with spatial axes (examples, ..., channels) can be smoothed. Received: {array.shape}. "
+                    "Use tabular values as they are."
                 )
             return blur(array, sigma, tuple(range(1, array.ndim - 1)))
 
@@ -117,8 +131,13 @@ class Explanation:
     def save(self, path: str | os.PathLike) -> Path:
         """Writes an `.npz` of plain arrays and one JSON text, no pickle; a killed process leaves no half file.
 
+        Dtypes and shapes come back as they are, except strings (numpy's own) and bfloat16 (float32, the same values).
+
         Returns:
             The path, ending in `.npz`.
+
+        Raises:
+            InputTypeError: An array holds Python objects.
         """
         path = Path(path)
         path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
@@ -128,16 +147,16 @@ class Explanation:
             value = getattr(self, field)
             if value is not None and not isinstance(value, str):
                 skeletons[field] = _skeleton(value, field, arrays)
-        rest = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in skeletons}
-        text = json.dumps({"format": FORMAT, "skeletons": skeletons, "fields": rest}, default=_plain)
+        rest = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self) if f.name not in skeletons}
+        text = json.dumps({"format": FORMAT, "skeletons": skeletons, "fields": rest})
         arrays["tfxai"] = np.frombuffer(text.encode(), np.uint8)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")  # beside it: os.replace does not cross file systems
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "xb") as file:
                 np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
             os.replace(temporary, path)
         except BaseException:
-            os.unlink(temporary)
+            temporary.unlink(missing_ok=True)
             raise
         return path
 
@@ -151,21 +170,15 @@ def load(path: str | os.PathLike) -> Explanation:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"No explanation at {str(path)!r}.")
+        raise FileNotFoundError(f"No explanation at {str(path)!r}. `save` returns the path it wrote, ending in .npz.")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {k: file[k] for k in file.files}
-        text = json.loads(bytes(arrays.pop("tfxai")).decode())
-        if text["format"] != FORMAT:
-            raise FileFormatError(
-                f"{str(path)!r} has format {text['format']}; this tfxai reads {FORMAT}. Update tfxai."
-            )
-        fields = {k: _filled(s, arrays) for k, s in text["skeletons"].items()} | text["fields"]
-        explanation = Explanation(**fields)
+        explanation = _read(path)
         _check(explanation)
-    except FileFormatError:
+    except PermissionError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except FileFormatError as error:
+        raise FileFormatError(f"{str(path)!r}: {error}") from error
+    except Exception as error:  # damaged bytes fail in every way there is: zlib.error, RecursionError, MemoryError...
         raise FileFormatError(
             f"{str(path)!r} is not an explanation saved by tfxai ({type(error).__name__}: {error}). Save it again with "
             "explanation.save(path)."
@@ -173,31 +186,74 @@ def load(path: str | os.PathLike) -> Explanation:
     return explanation
 
 
+def _read(path: Path) -> Explanation:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {k: file[k] for k in file.files}
+    text = json.loads(bytes(arrays.pop("tfxai")).decode())
+    if text["format"] != FORMAT:
+        raise FileFormatError(f"The file has format {text['format']!r}; this tfxai reads {FORMAT}. Update tfxai.")
+    return Explanation(**{k: _filled(s, arrays) for k, s in text["skeletons"].items()} | text["fields"])
+
+
 def _check(e: Explanation) -> None:
-    n = len(e.score)
-    for field in ("values", "inputs", "multipliers"):
-        if any(len(a) != n for a in leaves(getattr(e, field)) if a is not None):
-            raise FileFormatError(f"The arrays of {field!r} do not hold {n} examples, as the scores do.")
+    """Types, dtypes and shapes agree, whatever the file says about itself."""
+    texts, dicts = (e.method, e.fingerprint, e.layer or ""), (e.options, e.meta)
+    if not all(isinstance(t, str) for t in texts) or not all(isinstance(d, dict) for d in dicts):
+        raise FileFormatError("Method, layer and fingerprint are texts, options and meta are dicts." + AGAIN)
+    n = len(e.score) if _is_numbers(e.score) and e.score.ndim == 1 else -1
     for field in PER_EXAMPLE:
         value = getattr(e, field)
-        if isinstance(value, np.ndarray) and value.shape[:1] != (n,):
-            raise FileFormatError(f"{field!r} holds {value.shape} numbers for {n} examples.")
+        if field == "target" and (value is None or isinstance(value, str)):
+            continue
+        good = isinstance(value, np.ndarray) and value.shape[:1] == (n,)
+        if field != "target":
+            good = good and _is_numbers(value) and value.ndim == 1
+        if not good and (field == "score" or value is not None):
+            raise FileFormatError(f"{field!r} is not one number for each example.{AGAIN}")
+    for field in STRUCTURES:
+        tree = getattr(e, field)
+        for leaf in [] if tree is None and field != "values" else leaves(tree):
+            numeric = _is_numbers(leaf) or field == "inputs" and isinstance(leaf, np.ndarray) and leaf.dtype.kind in "US"
+            if not numeric or leaf.shape[:1] != (n,):
+                raise FileFormatError(f"{field!r} does not hold an array of {n} examples, as the scores do.{AGAIN}")
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
 
 
 def _skeleton(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
-    """The structure with array names for arrays, which go to `arrays`."""
+    """The structure with names of arrays for arrays, which go to `arrays`.
+
+    Names count positions: names made of keys could meet ({"a": {"b": ...}} and {"a.b": ...}).
+    """
     if isinstance(value, dict):
-        return {"dict": {str(k): _skeleton(v, f"{name}.{k}", arrays) for k, v in value.items()}}
+        return {"dict": {str(k): _skeleton(v, f"{name}.{i}", arrays) for i, (k, v) in enumerate(value.items())}}
     if isinstance(value, (list, tuple)):
-        return {"list": [_skeleton(v, f"{name}.{k}", arrays) for k, v in enumerate(value)]}
-    array = np.asarray(value)
-    if array.dtype == object:  # strings of a text model
-        array = array.astype(str)
-    arrays[name] = array
+        return {"list": [_skeleton(v, f"{name}.{i}", arrays) for i, v in enumerate(value)]}
+    if value is None:
+        return None
+    arrays[name] = _storable(np.asarray(value), name)
     return name
 
 
+def _storable(array: np.ndarray, name: str) -> np.ndarray:
+    """The array in a dtype that a file gives back: the strings of a text model, and bfloat16 as float32."""
+    if array.dtype.name == "bfloat16":
+        return array.astype(np.float32)
+    if array.dtype == object and all(isinstance(v, (str, bytes)) for v in array.reshape(-1)):
+        return array.astype(str)
+    if array.dtype.kind not in "biufUS":
+        raise InputTypeError(
+            f"{name!r} cannot be saved without pickle: expected numbers or strings. Received: dtype {array.dtype}. "
+            "Convert it, for example with numpy.asarray(..., float)."
+        )
+    return array
+
+
 def _filled(skeleton: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if skeleton is None:
+        return None
     if isinstance(skeleton, str):
         return arrays[skeleton]
     if "dict" in skeleton:
@@ -206,12 +262,14 @@ def _filled(skeleton: Any, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON does not know, as text or numbers."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return repr(value)
+    """As JSON knows it: text keys, numbers, lists; what has no such form becomes its repr."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (np.generic, np.ndarray)):
+        return _plain(value.tolist())
+    return value if value is None or isinstance(value, (str, int, float, bool)) else repr(value)
 
 
 __all__ = ["Explanation", "load"]

@@ -132,12 +132,15 @@ class Resolved:
     label: str = ""
 
     def chunk(self, rows: Any) -> list[tf.Tensor]:
-        return [tf.constant(a if a.ndim == 0 or len(a) == 1 else a[rows]) for a in self.arrays]
+        whole = self.form[0] == "place"
+        return [tf.constant(a if whole or a.ndim == 0 or len(a) == 1 else a[rows]) for a in self.arrays]
 
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The weights (n or 1, *shape) of output y at x, and the index per example if there is one."""
         if self.form[0] == "weights":
             return tf.cast(feed[0], y.dtype), None
+        if self.form[0] == "place":
+            return _spike(y, feed[0]), None
         index, centre = feed
         classes = tf.shape(y)[-1]
         index = tf.where(index < 0, tf.argmax(y, axis=-1, output_type=tf.int32), index)
@@ -146,6 +149,20 @@ class Resolved:
 
     def specs(self) -> list[tf.TensorSpec]:
         return [tf.TensorSpec([None, *a.shape[1:]] if a.ndim else [], tf.as_dtype(a.dtype)) for a in self.arrays]
+
+
+OUT_OF_RANGE = "the target index is outside the output"
+
+
+def _spike(y: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+    """Weights (1, *shape) that are 1 at one place; the length of an axis may be known only now (time steps)."""
+    lengths = tf.shape(y)[1:]
+    with tf.control_dependencies([tf.debugging.assert_less(place, lengths, message=OUT_OF_RANGE)]):
+        weights = tf.ones([1] * y.shape.rank, y.dtype)
+    for axis in range(1, y.shape.rank):
+        hot = tf.one_hot(place[axis - 1], lengths[axis - 1], dtype=y.dtype)
+        weights = weights * tf.reshape(hot, [-1 if k == axis else 1 for k in range(y.shape.rank)])
+    return weights
 
 
 def resolve(target: Any, shapes: Sequence[tuple], names: Sequence[Sequence[str]], n: int) -> Resolved:
@@ -173,10 +190,8 @@ def resolve(target: Any, shapes: Sequence[tuple], names: Sequence[Sequence[str]]
         weights = _weights(target, shape, n)
         return Resolved(head, ("weights", head, weights.ndim), (weights,), None, target.label)
     if isinstance(target, tuple):
-        place = _place(target, shape)
-        weights = np.zeros((1, *shape), np.float32)
-        weights[(0, *place)] = 1
-        return Resolved(head, ("weights", head, weights.ndim), (weights,), None, str(target))
+        place = np.array(_place(target, shape), np.int32)
+        return Resolved(head, ("place", head), (place,), None, str(target))
     centre = isinstance(target, _Adjusted)
     index = _index(target.index if centre else target, shape, n)
     label = "adjusted" if centre else ""
@@ -184,9 +199,8 @@ def resolve(target: Any, shapes: Sequence[tuple], names: Sequence[Sequence[str]]
 
 
 def _weights(target: Target, shape: tuple, n: int) -> np.ndarray:
-    if None in shape:
-        raise TargetError(f"This target needs an output of known shape. Received: shape {shape}. Use a function.")
-    return target.weights(shape or (1,), n).astype(np.float32).reshape(-1, *shape)
+    weights = target.weights(shape or (1,), n).astype(np.float32)
+    return weights if shape else weights.reshape(-1)
 
 
 def _head(name: str | int, names: Sequence[Sequence[str]]) -> int:
@@ -227,14 +241,16 @@ def _place(target: tuple, shape: tuple) -> tuple[int, ...]:
             f"{received(target)} (For one class per example pass a list or an array.)"
         )
     for axis, (i, size) in enumerate(zip(target, shape, strict=True)):
-        if size is None or not 0 <= i < size:
-            raise TargetError(f"Index {i} on axis {axis} is outside 0 to {size if size is None else size - 1}.")
+        if i < 0 or (size is not None and i >= size):
+            raise TargetError(f"Index {i} on axis {axis} is outside 0 to {'its end' if size is None else size - 1}.")
     return tuple(int(i) for i in target)
 
 
 def _one_hot(i: Any, shape: tuple, n: int) -> np.ndarray:
     if len(shape) != 1:
         raise TargetError(f"This target needs an output of one class axis. Received: shape {shape} per example.")
+    if shape[0] is None:
+        raise TargetError("This target needs to know the number of classes. Use a function of the outputs.")
     if isinstance(i, (int, np.integer)):
         return np.eye(shape[0])[_index(i, shape, 1)]
     return np.eye(shape[0])[_index(i, shape, n)]

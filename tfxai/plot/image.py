@@ -76,4 +76,4 @@ def _faint(background: np.ndarray) -> np.ndarray:
         grey = grey[..., :3].mean(axis=-1)
     low, high = grey.min(), grey.max()
     grey = (grey - low) / (high - low) if high > low else np.full_like(grey, 0.5)
-    return np.repeat((0.45 + 0.5 * grey)[..., None], 3, axis=-1)
+    return np.repeat((0.6 + 0.35 * grey)[..., None], 3, axis=-1)
