@@ -1,6 +1,7 @@
 """Baselines: every form, and the references that tfxai makes."""
 
 from collections import Counter
+from itertools import permutations
 
 import keras
 import numpy as np
@@ -120,7 +121,24 @@ def test_simple_ones(rng):
     for bad in (
         lambda: baselines.background((0.5, 0.6, 0, 0)),
         lambda: baselines.sample_of(data, 21),
+        lambda: baselines.sample_of(data, 2.5),
+        lambda: baselines.sample_of(data, 5, seed=-1),
         lambda: baselines.blur(0),
+        lambda: baselines.blur("wide"),
+        lambda: baselines.blur(np.inf),
+        lambda: baselines.blur()(x),
+        lambda: baselines.constant("white"),
+        lambda: baselines.constant([1, 2]),
+        lambda: baselines.mean_of(data[:0]),
+        lambda: baselines.mean_of([[1], [2, 3]]),
+        lambda: baselines.uniform(1, 0),
+        lambda: baselines.uniform(0, np.inf),
+        lambda: baselines.uniform("a", "b"),
+        lambda: baselines.background("ACGT"),
+        lambda: baselines.background()(np.zeros((5, 4, 6))),
+        lambda: baselines.dinucleotide_shuffle(0),
+        lambda: baselines.dinucleotide_shuffle(2.5),
+        lambda: baselines.dinucleotide_shuffle(2, seed="a"),
     ):
         with pytest.raises(BaselineError, match="Received"):
             bad()
@@ -138,20 +156,113 @@ def test_dinucleotide_shuffle_keeps_counts_and_ends(rng):
     assert (new != letters).mean() > 0.5
 
 
-def test_dinucleotide_shuffle_is_uniform():
-    """All four arrangements of a small sequence come up equally often."""
-    letters = np.array([0, 1, 0, 2, 0, 1, 2, 0])
-    draws = baselines.dinucleotide_shuffle(6000, seed=0)(np.eye(3)[letters][None])[0].argmax(-1)
-    counts = np.array(list(Counter(map(tuple, draws.tolist())).values()))
-    assert len(counts) > 3 and counts.max() / counts.min() < 1.2
+@pytest.mark.parametrize("letters", [[0, 1, 0, 2, 0, 1, 2, 0], [0, 0, 1, 1, 0, 2, 1, 0, 1], [2, 0, 1, 0, 2, 1]])
+def test_dinucleotide_shuffle_is_uniform(letters):
+    """Every arrangement with the same dinucleotides, found by trying all, comes up equally often."""
+    pairs = lambda s: Counter(zip(s[:-1], s[1:], strict=True))  # noqa: E731
+    middle = permutations(letters[1:-1])
+    every = {s for m in middle if pairs(s := (letters[0], *m, letters[-1])) == pairs(letters)}
+    draws = baselines.dinucleotide_shuffle(6000, seed=0)(np.eye(3)[[letters]])[0].argmax(-1)
+    counts = Counter(map(tuple, draws.tolist()))
+    assert set(counts) == every and len(every) > 2
+    expected = 6000 / len(every)
+    chi2 = sum((c - expected) ** 2 / expected for c in counts.values())
+    assert chi2 < len(every) - 1 + 4 * np.sqrt(2 * (len(every) - 1))  # four standard deviations above its mean
+
+
+def test_dinucleotide_shuffle_of_sequences_with_one_arrangement():
+    for letters in ([2], [0, 0, 0, 0], [0, 1, 2, 3]):
+        x = np.eye(4, dtype="float32")[[letters]]
+        shuffled = baselines.dinucleotide_shuffle(3)(x)
+        assert shuffled.dtype == np.float32
+        np.testing.assert_array_equal(shuffled, np.repeat(x[:, None], 3, axis=1))
 
 
 def test_dinucleotide_shuffle_does_not_see_its_neighbours(rng):
     x = np.eye(4)[rng.integers(0, 4, (5, 30))]
     shuffle = baselines.dinucleotide_shuffle(3, seed=1)
     np.testing.assert_array_equal(shuffle(x)[2], shuffle(x[2:3])[0])
+    np.testing.assert_array_equal(shuffle(x)[::-1], shuffle(x[::-1]))
+    assert (shuffle(x) != baselines.dinucleotide_shuffle(3, seed=2)(x)).any()
+    for bad in (np.concatenate([x, x], -1), x[..., 0], x[:0], x[:, :0]):
+        with pytest.raises(BaselineError, match="one-hot"):
+            shuffle(bad)
     with pytest.raises(BaselineError, match="one-hot"):
         shuffle(x * 0.5)
+
+
+def test_resolve_shapes_and_values(rng):
+    x = rng.normal(size=(3, 2, 2)).astype("float32")
+    own, many = x + 1, rng.normal(size=(3, 5, 2, 2))
+    for given, expected in (
+        (None, np.zeros((1, 1, 2, 2))),
+        (2, np.full((1, 1, 2, 2), 2)),
+        (x[0], x[None, :1]),
+        (x[:1], x[None, :1]),
+        (own, own[:, None]),
+        (many[:1], many[:1]),
+        (many, many),
+        (lambda z: z + 1, own[:, None]),
+        (lambda z: None, np.zeros((1, 1, 2, 2))),
+        (baselines.uniform(n=4), baselines.uniform(n=4)(x)),
+    ):
+        found = baselines.resolve(given, x)
+        assert found.dtype == x.dtype and found.shape == expected.shape and found.flags.c_contiguous
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert baselines.resolve(np.zeros((3, 4)), np.zeros(3, "float32")[:, None].repeat(4, 1)).shape == (3, 1, 4)
+    assert baselines.resolve([7, 8, 9], np.zeros(3, "float32")).shape == (3, 1)
+
+
+def test_resolve_asks_a_function_once_with_everything(rng):
+    x, seen = rng.normal(size=(4, 2)), []
+    baselines.resolve(lambda z: seen.append(z.shape) or 0, x)
+    assert seen == [(4, 2)]
+
+
+@pytest.mark.parametrize(
+    "given, text",
+    [
+        (np.zeros((2, 2, 2)), r"\(1 or 3, 2, 2\).*Received: shape \(2, 2, 2\)"),
+        (np.zeros((1, 0, 2, 2)), r"references, 2, 2\).*Received: shape \(1, 0, 2, 2\)"),
+        (np.zeros(2), r"Received: shape \(2,\)"),
+        (np.zeros((1, 1, 1, 2, 2)), r"Received: shape \(1, 1, 1, 2, 2\)"),
+        (np.zeros((2, 5, 2, 2)), r"Received: shape \(2, 5, 2, 2\)"),
+        ([[1], [2, 3]], "one rectangular array"),
+        (1j, "holds numbers. Received: dtype complex128"),
+        ("zero", "holds numbers. Received: dtype <U4"),
+        (np.inf, "A baseline is finite"),
+        (lambda z: z * np.nan, "A baseline is finite"),
+        (1e300, "fits the input's float32. Received: 1e.300"),
+    ],
+)
+def test_resolve_refuses(given, text):
+    with pytest.raises(BaselineError, match=text):
+        baselines.resolve(given, np.zeros((3, 2, 2), "float32"))
+
+
+def test_resolve_integers_never_wrap():
+    x = np.zeros((3, 4), "uint8")
+    assert baselines.resolve(255, x).dtype == np.uint8 and baselines.resolve(7.0, x).max() == 7
+    for given, text in (
+        (256, "its range. Received: 256"),
+        (-1, "Clip it"),
+        (1e20, "Clip"),
+        (0.5, "fractions"),
+    ):
+        with pytest.raises(BaselineError, match=text):
+            baselines.resolve(given, x)
+    image = np.arange(50).reshape(2, 5, 5, 1).astype("uint8")
+    blurred = baselines.resolve(baselines.blur(2.0), image)
+    np.testing.assert_array_equal(blurred[:, 0], np.rint(baselines.blur(2.0)(image.astype(float))))
+    with pytest.raises(BaselineError, match="text"):
+        baselines.resolve(0, np.array([["a"]], object))
+
+
+def test_resolve_bfloat16():
+    half = pytest.importorskip("ml_dtypes").bfloat16
+    x = np.ones((2, 3), "float32")
+    assert baselines.resolve(np.full(3, 0.5, half), x).tolist() == [[[0.5] * 3]]
+    assert baselines.resolve(0.5, x.astype(half)).dtype == half
 
 
 def test_encoded_categories(rng):

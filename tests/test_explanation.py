@@ -1,13 +1,15 @@
 """The result: what it holds, and that files give it back and refuse what is not one."""
 
 import json
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
 import tfxai
-from tfxai.errors import FileFormatError, OptionError
+from tfxai.errors import FileFormatError, InputTypeError, OptionError
 from tfxai.explanation import Explanation
 
 
@@ -90,6 +92,130 @@ def test_files_that_are_not_explanations(rng, tmp_path):
             tfxai.load(tmp_path / f"{name}.npz")
 
 
+def rewritten(path, to, **changes):
+    """The file at `path` with arrays, or parts of its JSON text, replaced."""
+    arrays = dict(np.load(path))
+    text = json.loads(bytes(arrays["tfxai"]).decode())
+    for key in ("skeletons", "fields"):
+        text[key] = {k: v for k, v in {**text[key], **changes.pop(key, {})}.items() if v != "drop"}
+    arrays["tfxai"] = np.frombuffer(changes.pop("raw", json.dumps(text)).encode(), np.uint8)
+    np.savez(to, **{**arrays, **changes})
+    return to
+
+
+@pytest.mark.parametrize(
+    "changes, text",
+    [
+        ({"fields": {"method": 3}}, "Method, layer and fingerprint are texts"),
+        ({"fields": {"options": [1]}}, "options and meta are dicts"),
+        ({"skeletons": {"score": "drop"}, "fields": {"score": [1, 2, 3]}}, "'score' is not one number"),
+        ({"skeletons": {"score": "drop"}}, "not an explanation saved by tfxai"),
+        ({"skeletons": {"delta": "drop"}, "fields": {"delta": "hey"}}, "'delta' is not one number"),
+        ({"skeletons": {"values": "drop"}, "fields": {"values": "hey"}}, "'values' does not hold an array of 3"),
+        ({"skeletons": {"values": {"set": {}}}}, "not an explanation saved by tfxai"),
+        ({"skeletons": {"values": {"list": ["values", "nothing"]}}}, "not an explanation saved by tfxai"),
+        ({"values": np.array(["a"] * 3)}, "'values' does not hold"),
+        ({"inputs": np.ones((2, 8))}, "'inputs' does not hold an array of 3 examples"),
+        ({"score": np.ones((3, 2))}, "'score' is not one number"),
+        ({"score": np.array(1.0)}, "'score' is not one number"),
+        ({"raw": "[" * 100_000}, "RecursionError"),
+        ({"raw": "[]"}, "not an explanation saved by tfxai"),
+    ],
+)
+def test_a_text_that_lies(changes, text, rng, tmp_path):
+    path = rewritten(example(rng).save(tmp_path / "good.npz"), tmp_path / "lie.npz", **changes)
+    with pytest.raises(FileFormatError, match=text) as caught:
+        tfxai.load(path)
+    assert "lie.npz" in str(caught.value) and "Save it again" in str(caught.value)
+
+
+def test_damaged_bytes_are_always_the_same_error(rng, tmp_path):
+    good = example(rng).save(tmp_path / "good.npz").read_bytes()
+    path, refused = tmp_path / "bad.npz", 0
+    for _ in range(300):
+        bad = bytearray(good)
+        for place in rng.integers(0, len(bad), rng.integers(1, 20)):
+            bad[place] = rng.integers(256)
+        path.write_bytes(bad[: rng.integers(1, len(bad))] if rng.random() < 0.2 else bad)
+        try:
+            tfxai.load(path)  # a changed date in the archive does no harm
+        except FileFormatError:
+            refused += 1
+    assert refused > 200
+
+
+def test_a_header_that_asks_for_too_much_memory(rng, tmp_path):
+    path = example(rng).save(tmp_path / "good.npz")
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,), }"
+    header += b" " * (64 - (len(header) + 11) % 64) + b"\n"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "bomb.npz", "w") as new:
+        for name in old.namelist():
+            bomb = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+            new.writestr(name, bomb if name == "values.npy" else old.read(name))
+    with pytest.raises(FileFormatError, match="not an explanation"):
+        tfxai.load(tmp_path / "bomb.npz")
+
+
+def test_keys_that_look_like_paths_do_not_meet(tmp_path):
+    values = {
+        "a": {"b": np.ones((1, 2))},
+        "a.b": np.zeros((1, 2)),
+        "../x/y": [np.full((1, 2), 7.0)],
+        "tfxai": np.eye(1),
+    }
+    e = Explanation(values=values, score=np.ones(1), method="gradient")
+    assert same(values, tfxai.load(e.save(tmp_path / "e.npz")).values)
+
+
+def test_what_numpy_cannot_store_is_refused_or_converted(rng, tmp_path):
+    e = dict(values=np.ones((2, 3)), score=np.ones(2), method="gradient")
+    with pytest.raises(InputTypeError, match="'inputs' cannot be saved without pickle.*dtype object"):
+        Explanation(**e, inputs=np.array([{}, None], object)).save(tmp_path / "e.npz")
+    assert list(tmp_path.iterdir()) == []
+    words = Explanation(**e, inputs=np.array(["good", "bad film"], object)).save(tmp_path / "e.npz")
+    assert tfxai.load(words).inputs.tolist() == ["good", "bad film"]
+    half = pytest.importorskip("ml_dtypes").bfloat16
+    e["values"] = rng.normal(size=(2, 3)).astype(half)
+    back = tfxai.load(Explanation(**e).save(tmp_path / "e.npz")).values
+    assert back.dtype == np.float32 and np.array_equal(back, e["values"].astype(np.float32))
+
+
+def test_options_of_any_kind_come_back_as_json(rng, tmp_path):
+    options = {"window": (3, 3), ("a", 1): np.arange(2), "on": np.bool_(True), "inner": object, "x": np.float32(np.nan)}
+    e = Explanation(values=np.ones((1, 2)), score=np.ones(1), method="gradient", options=options)
+    back = tfxai.load(e.save(tmp_path / "e.npz")).options
+    assert np.isnan(back.pop("x"))
+    assert back == {"window": [3, 3], "('a', 1)": [0, 1], "on": True, "inner": repr(object)}
+
+
+def test_baseline_is_kept_when_given(rng, tmp_path):
+    e = dict(values={"a": np.ones((3, 2)), "b": np.ones((3, 1))}, score=np.ones(3), method="deeplift")
+    own, shared = rng.normal(size=(3, 4, 2)), rng.normal(size=(1, 4, 1))
+    back = tfxai.load(Explanation(**e, baseline={"a": own, "b": shared}).save(tmp_path / "e.npz"))
+    assert same(back.baseline, {"a": own, "b": shared})
+    assert np.array_equal(back[1].baseline["a"], own[1:2]) and np.array_equal(back[1].baseline["b"], shared)
+    back = tfxai.load(Explanation(**e, baseline={"a": own, "b": None}).save(tmp_path / "e.npz"))
+    assert back[2].baseline["b"] is None
+    back = tfxai.load(Explanation(**e, baseline="a grey image").save(tmp_path / "e.npz"))
+    assert back[0].baseline == "a grey image"
+    assert Explanation(**e).baseline is None
+
+
+def test_file_has_the_usual_permissions(rng, tmp_path):
+    (tmp_path / "plain").write_text("")
+    path = example(rng).save(tmp_path / "e.npz")
+    assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_loading_needs_no_backend(rng, tmp_path):
+    path = example(rng, "dict").save(tmp_path / "e.npz")
+    code = (
+        "import sys, tfxai; e = tfxai.load(sys.argv[1]); e.smooth; repr(e[0])\n"
+        "sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'matplotlib')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)]).returncode == 0
+
+
 def test_no_pickle_in_the_file(rng, tmp_path):
     path = example(rng).save(tmp_path / "e.npz")
     with zipfile.ZipFile(path) as file:
@@ -114,6 +240,7 @@ def test_rows(rng):
     assert [len(one) for one in e] == [1, 1, 1]
     with pytest.raises(IndexError):
         e[3]
+    assert len(e[:0]) == 0 and repr(e[:0]).startswith("Explanation('deeplift', n=0")
 
 
 def test_repr_says_what_matters(rng):
@@ -131,8 +258,35 @@ def test_smooth_keeps_the_sum(rng):
         assert s.values.dtype == np.float32 and s.values.std() < e.values.std()
     sequence = Explanation(values=rng.normal(size=(2, 7, 4)), score=np.ones(2), method="gradient").smooth(1.0)
     assert sequence.values.shape == (2, 7, 4)
-    for bad in (0, -1, np.nan):
+    for bad in (0, -1, np.nan, np.inf, "wide", True, None):
         with pytest.raises(OptionError, match="above 0"):
             e.smooth(bad)
     with pytest.raises(OptionError, match="spatial axes"):
         Explanation(values=np.ones((2, 3)), score=np.ones(2), method="gradient").smooth(1.0)
+
+
+def test_smooth_is_the_reflected_gaussian(rng):
+    """Against the definition: the array and its mirror images, repeated, under a Gaussian."""
+    row, sigma = rng.normal(size=5), 1.3
+    reach = np.arange(-int(np.ceil(4 * sigma)), int(np.ceil(4 * sigma)) + 1)
+    kernel = np.exp(-(reach**2) / (2 * sigma**2))
+    padded = np.pad(row, len(reach) // 2, mode="symmetric")
+    expected = np.convolve(padded, kernel / kernel.sum(), mode="valid")
+    e = Explanation(values=row[None, :, None], score=np.ones(1), method="gradient").smooth(sigma)
+    np.testing.assert_allclose(e.values[0, :, 0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), ("float32", 1e-6), ("float16", 1e-3)])
+@pytest.mark.parametrize("sigma", [1e-300, 0.5, 4, np.float32(3), 1e12])
+def test_smooth_keeps_sum_channels_and_dtype(sigma, dtype, tolerance, rng):
+    values = rng.normal(size=(2, 1, 9, 6, 3)).astype(dtype)
+    e = Explanation(values={"a": values}, score=np.ones(2), method="gradient")
+    smooth = e.smooth(sigma).values["a"]
+    assert smooth.dtype == dtype
+    size = np.abs(values).sum((1, 2, 3), dtype=float)
+    moved = smooth.sum((1, 2, 3), dtype=float) - values.sum((1, 2, 3), dtype=float)
+    assert (np.abs(moved) <= tolerance * size).all()
+    if sigma == 1e-300:
+        np.testing.assert_array_equal(smooth, values)
+    if sigma == 1e12:
+        assert np.ptp(smooth.astype(float), axis=(1, 2, 3)).max() < 1e-3

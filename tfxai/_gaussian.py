@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import numpy as np
 
 def is_width(sigma: Any) -> bool:
     """Whether `sigma` can be a standard deviation: a finite number above 0."""
-    return isinstance(sigma, numbers.Real) and not isinstance(sigma, bool) and bool(0 < sigma < np.inf)
+    number = isinstance(sigma, (int, float, np.integer, np.floating)) and not isinstance(sigma, bool)
+    return number and bool(0 < sigma < np.inf)
 
 
 def blur(array: np.ndarray, sigma: float, axes: tuple[int, ...]) -> np.ndarray:

@@ -3,6 +3,12 @@
 Anything here can be passed as `baseline=`; so can a scalar, an array, or a function of x. Which reference is right
 depends on the question: the reference is what "nothing there" means (the lecture: the background of a digit, a
 blurred photograph, the expected frequencies of ACGT).
+
+Every factory returns a function of x, (n, ...), to references: (1 or n, ...), or (1 or n, R, ...) where R are drawn.
+
+    >>> import numpy as np
+    >>> zeros()(np.ones((5, 3), "float32"))
+    array([[0., 0., 0.]], dtype=float32)
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from tfxai._gaussian import blur as gaussian
+from tfxai._gaussian import is_width
 from tfxai.errors import BaselineError, received
 
 Baseline = Callable[[np.ndarray], np.ndarray]
@@ -25,62 +32,100 @@ def zeros() -> Baseline:
 
 
 def constant(value: float) -> Baseline:
-    """The same value everywhere."""
-    return lambda x: np.full((1, *x.shape[1:]), value, _float(x))
+    """The same value everywhere, (1, ...).
+
+    Raises:
+        BaselineError: Not one number.
+    """
+    number = _numbers(value)
+    if number.ndim:
+        raise BaselineError(f"constant(value) takes one number. {received(value)} Pass an array as baseline= itself.")
+    return lambda x: np.full((1, *x.shape[1:]), number, _float(x))
 
 
 def blur(sigma: float = 10.0) -> Baseline:
     """Each image blurred over its spatial axes: what is left when detail is gone.
 
+    Images of integers stay integers (rounded).
+
     Args:
         sigma: Standard deviation in pixels.
+
+    Raises:
+        BaselineError: sigma is not above 0; or, when used, x has no spatial axis.
+
+    Example:
+        >>> image = np.zeros((1, 9, 9, 1))
+        >>> image[0, 4, 4] = 1
+        >>> float(blur(sigma=2.0)(image).max().round(2))  # 1 / (2 pi sigma^2)
+        0.04
     """
-    if not sigma > 0:
-        raise BaselineError(f"blur(sigma) needs sigma above 0. {received(sigma)}")
+    if not is_width(sigma):
+        raise BaselineError(f"blur(sigma) needs a number of pixels above 0, such as 10.0. {received(sigma)}")
 
     def blurred(x: np.ndarray) -> np.ndarray:
         if x.ndim < 3:
-            raise BaselineError(f"blur needs spatial axes: (examples, ..., channels). Received: shape {x.shape}.")
-        return gaussian(x, sigma, tuple(range(1, x.ndim - 1)))
+            raise BaselineError(f"blur needs shape (n, ..., channels). Received: {x.shape}. Use mean_of(data).")
+        result = gaussian(x, sigma, tuple(range(1, x.ndim - 1)))
+        return np.rint(result).astype(x.dtype) if x.dtype.kind in "iu" else result
 
     return blurred
 
 
 def mean_of(data: Any) -> Baseline:
-    """The mean of a data set (first axis: examples)."""
-    mean = np.asarray(data).mean(axis=0, keepdims=True)
+    """The mean of a data set (first axis: examples), (1, ...). BaselineError: no examples, or not numbers."""
+    mean = _data(data, "mean_of").mean(axis=0, keepdims=True, dtype=np.float64)
     return lambda x: mean.astype(_float(x))
 
 
 def sample_of(data: Any, n: int = 10, seed: int = 0) -> Baseline:
-    """n examples of a data set as n references, the same for every explained example."""
-    array = np.asarray(data)
-    if not 1 <= n <= len(array):
+    """n different examples of a data set as references, (1, n, ...), the same for every explained example.
+
+    Raises:
+        BaselineError: n is not between 1 and the number of examples.
+    """
+    array = _data(data, "sample_of")
+    if not _is_count(n) or n > len(array):
         raise BaselineError(f"sample_of(data, n) needs n from 1 to the {len(array)} examples. {received(n)}")
-    rows = np.random.default_rng(seed).choice(len(array), n, replace=False)
-    return lambda x: array[np.sort(rows)][None]
+    rows = np.sort(_rng(seed).choice(len(array), n, replace=False))
+    return lambda x: array[rows][None]
 
 
 def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> Baseline:
-    """n references of uniform noise in [low, high), the same for every explained example."""
-    if not low < high or n < 1:
-        raise BaselineError(f"uniform needs low < high and n from 1. Received: low={low}, high={high}, n={n}.")
+    """n references of uniform noise in [low, high), (1, n, ...), the same for every explained example.
+
+    Raises:
+        BaselineError: low is not below high, or n is not a whole number from 1.
+    """
+    bounds = _numbers([low, high])
+    if not _is_count(n) or not np.isfinite(bounds).all() or not bounds[0] < bounds[1]:
+        raise BaselineError(f"uniform needs low < high and a whole n from 1. Received: low={low}, high={high}, n={n}.")
+    _rng(seed)
 
     def drawn(x: np.ndarray) -> np.ndarray:
-        return np.random.default_rng(seed).uniform(low, high, (1, n, *x.shape[1:])).astype(_float(x))
+        return _rng(seed).uniform(low, high, (1, n, *x.shape[1:])).astype(_float(x))
 
     return drawn
 
 
 def background(frequencies: Sequence[float] = (0.25, 0.25, 0.25, 0.25)) -> Baseline:
-    """The expected frequencies of A, C, G, T at every position, for one-hot DNA of shape (n, length, 4)."""
-    row = np.asarray(frequencies, float)
+    """The expected frequencies of A, C, G, T at every position, (1, length, 4), for one-hot DNA (n, length, 4).
+
+    Raises:
+        BaselineError: Frequencies that do not sum to 1; or, when used, x is not of this shape.
+
+    Example:
+        >>> background((0.3, 0.2, 0.2, 0.3))(np.zeros((5, 2, 4), "float32"))
+        array([[[0.3, 0.2, 0.2, 0.3],
+                [0.3, 0.2, 0.2, 0.3]]], dtype=float32)
+    """
+    row = _numbers(frequencies).astype(float)
     if row.ndim != 1 or (row < 0).any() or not np.isclose(row.sum(), 1):
-        raise BaselineError(f"Frequencies are not negative and sum to 1. {received(frequencies)}")
+        raise BaselineError(f"Frequencies are not negative and sum to 1; divide by the sum. {received(frequencies)}")
 
     def everywhere(x: np.ndarray) -> np.ndarray:
         if x.ndim != 3 or x.shape[2] != len(row):
-            raise BaselineError(f"background() is for shape (n, length, {len(row)}). Received: {x.shape}.")
+            raise BaselineError(f"background() is for (n, length, {len(row)}), letters last. Received: {x.shape}.")
         return np.broadcast_to(row, (1, *x.shape[1:])).astype(_float(x))
 
     return everywhere
@@ -90,17 +135,27 @@ def dinucleotide_shuffle(n: int = 10, seed: int = 0) -> Baseline:
     """n shuffles of each one-hot sequence that keep every dinucleotide count and the first and last base.
 
     A shuffle is a random Eulerian walk through the sequence's own dinucleotides (Altschul and Erickson 1985). Its
-    randomness comes from `seed` and the sequence itself, so it does not depend on the other sequences in the batch.
+    randomness comes from `seed` and the sequence itself, so it does not depend on the other sequences in the batch,
+    nor on its place in it; equal sequences get equal shuffles. All arrangements are equally likely.
 
     Args:
-        n: References per sequence.
+        n: References per sequence: the result has shape (N, n, length, letters) and the dtype of x.
         seed: Same seed, same shuffles.
+
+    Raises:
+        BaselineError: n or seed; or, when used, x is not one-hot.
+
+    Example:
+        >>> x = np.eye(4, dtype="float32")[[[0, 1, 0, 2, 0, 1, 3, 0]]]
+        >>> dinucleotide_shuffle(n=3)(x).shape
+        (1, 3, 8, 4)
     """
-    if n < 1:
-        raise BaselineError(f"dinucleotide_shuffle(n) needs n from 1. {received(n)}")
+    if not _is_count(n):
+        raise BaselineError(f"dinucleotide_shuffle(n) needs a whole n from 1. {received(n)}")
+    _rng(seed)
 
     def shuffled(x: np.ndarray) -> np.ndarray:
-        if x.ndim != 3 or not np.isin(x, (0, 1)).all() or not (x.sum(axis=2) == 1).all():
+        if x.ndim != 3 or not x.size or not np.isin(x, (0, 1)).all() or not (x.sum(axis=2) == 1).all():
             raise BaselineError(
                 "dinucleotide_shuffle needs one-hot sequences (n, length, letters), exactly one 1 at every position. "
                 f"Received: shape {x.shape}. Use background() where letters are unknown."
@@ -113,7 +168,7 @@ def dinucleotide_shuffle(n: int = 10, seed: int = 0) -> Baseline:
 
 def _shuffles(letters: np.ndarray, n: int, seed: int) -> list[np.ndarray]:
     own = hashlib.blake2b(letters.astype(np.int64).tobytes(), digest_size=8).digest()
-    rng = np.random.default_rng([seed, int.from_bytes(own, "little")])
+    rng = _rng(seed, int.from_bytes(own, "little"))
     return [_eulerian(letters, rng) for _ in range(n)]
 
 
@@ -150,18 +205,22 @@ def resolve(baseline: Any, x: np.ndarray, seed: int = 0) -> np.ndarray:
 
     The rank decides: that of x with a leading 1 or n; one less: one reference for all; one more: (1 or n, R, ...).
 
+    Args:
+        baseline: None (zeros), a scalar, an array, or a function of x to one of these, called once.
+        x: (n, ...), floats or integers. The result has its dtype.
+        seed: Not used: what is drawn is drawn with the factory's own seed.
+
     Raises:
-        BaselineError: Wrong shape or dtype, NaN or Inf, no reference.
+        BaselineError: Wrong shape or dtype, NaN or Inf, no reference; for integer x, fractions or out of its range.
+
+    Example:
+        >>> x = np.zeros((3, 2), "float32")
+        >>> [resolve(b, x).shape for b in (None, x[0], x, x[:1], np.zeros((1, 5, 2)), lambda x: x / 2)]
+        [(1, 1, 2), (1, 1, 2), (3, 1, 2), (1, 1, 2), (1, 5, 2), (3, 1, 2)]
     """
     if callable(baseline):
         baseline = baseline(x)
-    array = np.asarray(0 if baseline is None else baseline)
-    if array.dtype.kind not in "biuf":
-        raise BaselineError(f"A baseline holds numbers. Received: dtype {array.dtype}.")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise BaselineError("A baseline is finite. Received: NaN or Inf. Impute them, for example by the mean.")
-    if x.dtype.kind in "iu" and not np.array_equal(array, np.round(array)):
-        raise BaselineError("The input holds integers (token ids), so the baseline does too. Received: fractions.")
+    given = array = _numbers(0 if baseline is None else baseline)
     shape, n = x.shape[1:], len(x)
     if array.ndim == 0:
         array = np.full((1, 1, *shape), array)
@@ -170,12 +229,67 @@ def resolve(baseline: Any, x: np.ndarray, seed: int = 0) -> np.ndarray:
     elif array.ndim == x.ndim:
         array = array[:, None]
     if array.ndim != x.ndim + 1 or array.shape[2:] != shape or array.shape[0] not in (1, n) or not array.shape[1]:
+        rest = "".join(f", {size}" for size in shape)
         raise BaselineError(
             f"For {n} examples of shape {shape} a baseline is a scalar, or an array of shape {shape}, "
-            f"(1 or {n}, {', '.join(map(str, shape))}), or (1 or {n}, references, {', '.join(map(str, shape))}). "
-            f"Received: shape {np.shape(baseline)}."
+            f"(1 or {n}{rest}), or (1 or {n}, references{rest}). Received: shape {given.shape}. Reshape it, or use "
+            "tfxai.baselines."
         )
-    return np.ascontiguousarray(array.astype(x.dtype))
+    return np.ascontiguousarray(_cast(array, x.dtype))
+
+
+def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The array in the dtype of x, if that can hold its values."""
+    if dtype.kind in "OSU":
+        raise BaselineError("The input holds text, which starts from None (the zero embedding). Received: numbers.")
+    if not np.isfinite(array).all():
+        raise BaselineError("A baseline is finite. Received: NaN or Inf. Impute them, for example by the mean.")
+    with np.errstate(invalid="ignore", over="ignore"):  # looked at below
+        result = array.astype(dtype)
+    if dtype.kind not in "biu":
+        if not np.isfinite(result).all():
+            raise BaselineError(f"A baseline fits the input's {dtype}. Received: {np.abs(array).max():.3g}. Scale it.")
+    elif not np.array_equal(array, np.round(array)):
+        raise BaselineError(
+            f"The input holds integers ({dtype}: token ids, bytes), so the baseline does too. Received: fractions. "
+            "Round it, or explain the input as floats."
+        )
+    elif not np.array_equal(array, result):
+        raise BaselineError(
+            f"The input holds {dtype}, so the baseline stays in its range. Received: {array.min():g} to "
+            f"{array.max():g}. Clip it."
+        )
+    return result
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """Anything that numpy reads, as an array of numbers."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise BaselineError(f"A baseline is one rectangular array: {error}. {received(value)}") from error
+    if array.dtype.name == "bfloat16":
+        return array.astype(np.float32)
+    if array.dtype.kind not in "biuf":
+        raise BaselineError(f"A baseline holds numbers. Received: dtype {array.dtype}. Pass real ones, or None.")
+    return array
+
+
+def _data(data: Any, name: str) -> np.ndarray:
+    array = _numbers(data)
+    if array.ndim == 0 or not array.size:
+        raise BaselineError(f"{name}(data) needs one example or more, first axis. Received: shape {array.shape}.")
+    return array
+
+
+def _is_count(n: Any) -> bool:
+    return isinstance(n, (int, np.integer)) and not isinstance(n, bool) and bool(n >= 1)
+
+
+def _rng(seed: Any, *more: int) -> np.random.Generator:
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise BaselineError(f"seed is a whole number from 0. {received(seed)}")
+    return np.random.default_rng([int(seed), *more] if more else int(seed))
 
 
 def _float(x: np.ndarray) -> Any:

@@ -115,8 +115,8 @@ class Explanation:
         def one(array: np.ndarray) -> np.ndarray:
             if array.ndim < 3:
                 raise OptionError(
-                    f"Only values with spatial axes (examples, ..., channels) can be smoothed. Received: {array.shape}. "
-                    "Use tabular values as they are."
+                    "Only values with spatial axes (examples, ..., channels) can be smoothed. Received: shape "
+                    f"{array.shape}. Use tabular values as they are."
                 )
             return blur(array, sigma, tuple(range(1, array.ndim - 1)))
 
@@ -213,8 +213,8 @@ def _check(e: Explanation) -> None:
     for field in STRUCTURES:
         tree = getattr(e, field)
         for leaf in [] if tree is None and field != "values" else leaves(tree):
-            numeric = _is_numbers(leaf) or field == "inputs" and isinstance(leaf, np.ndarray) and leaf.dtype.kind in "US"
-            if not numeric or leaf.shape[:1] != (n,):
+            text = field == "inputs" and isinstance(leaf, np.ndarray) and leaf.dtype.kind in "US"
+            if not (text or _is_numbers(leaf)) or leaf.shape[:1] != (n,):
                 raise FileFormatError(f"{field!r} does not hold an array of {n} examples, as the scores do.{AGAIN}")
 
 

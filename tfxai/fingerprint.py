@@ -6,6 +6,7 @@ import hashlib
 
 import tensorflow as tf
 
+from tfxai.graph.capture import Graph
 from tfxai.method.base import Method
 from tfxai.scorer import Engine
 
@@ -14,14 +15,21 @@ SAMPLE = 32  # numbers per variable: enough to notice training, and cheap at eve
 
 def fingerprint(engine: Engine, method: Method) -> str:
     """A hash of the model's ops, a sample of its weights as they are now, and the method's options."""
-    graph, digest = engine.graph, hashlib.blake2b(digest_size=16)
-    digest.update(repr([(op.type, op.inputs) for op in graph.ops]).encode())
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(repr([(op.type, op.inputs) for op in engine.graph.ops]).encode())
+    digest.update(engine.once("weights", lambda: _sample(engine.graph), []).numpy().tobytes())
+    digest.update(repr((method.name, sorted(method.options().items(), key=str))).encode())
+    return digest.hexdigest()
+
+
+def _sample(graph: Graph) -> tf.Tensor:
+    """Some numbers of every variable and captured constant, read in one compiled call."""
     reads = {op.inputs[0]: op for op in graph.ops if op.type == "ReadVariableOp"}
+    parts = [tf.zeros([1])]
     for number, tensor in graph.captured.items():
         if number in reads:
             tensor = reads[number].run([tensor])[0]
-        if tensor.dtype not in (tf.resource, tf.variant):
-            flat = tf.reshape(tensor, [-1])
-            digest.update(flat[:: max(1, len(flat) // SAMPLE)].numpy().tobytes())
-    digest.update(repr((method.name, sorted(method.options().items(), key=str))).encode())
-    return digest.hexdigest()
+        if tensor.dtype.is_floating or tensor.dtype.is_integer:
+            size = tensor.shape.num_elements() or SAMPLE
+            parts.append(tf.cast(tf.reshape(tensor, [-1])[:: max(1, size // SAMPLE)], tf.float32))
+    return tf.concat(parts, axis=0)

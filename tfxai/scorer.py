@@ -217,6 +217,10 @@ class Engine:
         traced = [self.graph.values[n] for n in numbers]
         return [tf.TensorSpec([batch, *t.shape[1:]], t.dtype) for t in traced]
 
+    def once(self, key: str, function: Callable, arguments: Sequence[tf.Tensor]) -> Any:
+        """`function(*arguments)`, traced at its first call and kept under `key`."""
+        return self._function(key, function, [tf.TensorSpec.from_tensor(a) for a in arguments])(*arguments)
+
     def _function(self, key: Any, function: Callable, specs: Sequence) -> Callable:
         with self.lock:  # two threads may share one explainer
             if key not in self.compiled:

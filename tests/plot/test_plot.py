@@ -40,6 +40,24 @@ def test_signs(sign, rng, ax):
     assert maps(ax).norm.vmin == 0 and maps(ax).cmap.name == "inferno"
 
 
+@pytest.mark.parametrize(
+    "sign, text",
+    [
+        ("positive", "contribution to cat"),
+        ("negative", "negative contribution to cat, its size"),
+        ("absolute_value", "size of contribution to cat"),
+    ],
+)
+def test_the_scale_says_when_signs_are_dropped(sign, text, ax):
+    plot.image(np.array([[1.0, -2.0]]), ax=ax, sign=sign, unit="contribution to cat")
+    assert ax.figure.axes[-1].get_ylabel() == text
+
+
+def test_channels_are_summed_before_the_sign_is_taken(ax):
+    plot.image(np.array([[[3.0, -1.0], [-3.0, 1.0]]]), ax=ax, sign="absolute_value", outlier_perc=0)
+    assert maps(ax).get_array().tolist() == [[2, 2]] and maps(ax).norm.vmax == 2
+
+
 def test_outliers_do_not_rule(ax):
     values = np.ones((20, 20))
     values[0, 0] = 1000
@@ -64,7 +82,34 @@ def test_flat_maps(values, ax):
     assert maps(ax).norm.vmax == (3.0 if values.any() else 1.0)
 
 
+def test_the_photograph_is_grey_light_and_under_the_whole_map(ax, rng):
+    photograph = rng.uniform(size=(40, 20, 3)) * 255
+    plot.image(np.ones((4, 2)), photograph, ax=ax)
+    under = ax.images[0].get_array()
+    assert (np.ptp(under, axis=-1) < 1e-12).all() and under.min() > 0.4 and under.max() <= 1
+    order = np.argsort(photograph.mean(-1).ravel())
+    assert (np.diff(under[..., 0].ravel()[order]) >= 0).all()  # nothing but light is changed
+    assert ax.images[0].get_extent() == ax.images[1].get_extent()
+
+
+def test_backgrounds_that_are_no_image(ax):
+    for bad in (np.ones(4), np.ones((2, 4, 4, 3)), np.full((4, 4), np.nan), np.ones((0, 4))):
+        with pytest.raises(InputError, match="The background is one image without NaN"):
+            plot.image(np.ones((4, 4)), bad, ax=ax)
+    assert not ax.images and len(ax.figure.axes) == 1  # refused before anything is drawn
+    plot.image(np.ones((4, 4)), np.zeros((4, 4)), ax=ax)
+    assert len(ax.images) == 2
+
+
 def test_refusals(ax):
+    for top in (0, -1.0, np.nan):
+        with pytest.raises(OptionError, match="top is a magnitude above 0"):
+            plot.image(np.ones((3, 3)), ax=ax, top=top)
+    for empty in (np.ones((0, 3)), np.ones((3, 3, 0))[:0]):
+        with pytest.raises(InputError, match="nothing to draw"):
+            plot.image(empty, ax=ax)
+    with pytest.raises(InputError, match="nothing to draw"):
+        plot.bars(np.ones(0), ax=ax)
     with pytest.raises(InputError, match="NaN or Inf"):
         plot.image(np.full((3, 3), np.nan), ax=ax)
     with pytest.raises(OptionError, match="sign is one of"):
@@ -120,6 +165,15 @@ def test_grid_has_one_scale_per_map_and_leaves_no_figure_open(rng):
     assert [a.get_title() for a in axes[:3]] == ["", "a", "b"] and axes[0].get_xlabel() == "x"
     assert axes[2].images[-1].norm.vmax > 2 * axes[1].images[-1].norm.vmax
     assert plt.get_fignums() == before
+
+
+def test_given_axes_leave_pyplot_alone(ax):
+    before, current = plt.get_fignums(), plt._pylab_helpers.Gcf.get_active()
+    size = tuple(ax.figure.get_size_inches())
+    plot.image(np.ones((3, 3)), ax=ax)
+    plot.bars(np.ones(3), ax=Figure().subplots())
+    assert plt.get_fignums() == before and plt._pylab_helpers.Gcf.get_active() is current
+    assert tuple(ax.figure.get_size_inches()) == size
 
 
 def test_a_new_figure_is_made_without_ax():

@@ -41,8 +41,8 @@ def to_numpy(a: Attribution) -> Attribution:
 
 
 def joined(parts: Sequence[Any]) -> Any:
-    if parts[0] is None:
-        return None
+    if parts[0] is None or len(parts) == 1:
+        return parts[0]
     if isinstance(parts[0], list):
         return [np.concatenate(column) for column in zip(*parts, strict=True)]
     return np.concatenate(parts)

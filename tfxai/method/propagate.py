@@ -56,14 +56,13 @@ class DeepLIFT(Method):
 
     def __call__(self, scorer, x, baseline, rng) -> Attribution:
         result = scorer.backward(self.table(), x, baseline)
-        values = result.contributions
+        scores = {"score": result.score, "baseline_score": result.baseline_score, "chosen": result.chosen}
         if self.multipliers:
-            values = result.multipliers
-        elif self.hypothetical:
+            return Attribution(result.multipliers, **scores, multipliers=result.multipliers, total=result.contributions)
+        if self.hypothetical:
             values = [_hypothetical(m, b) for m, b in zip(result.multipliers, baseline, strict=True)]
-        return Attribution(
-            values, result.score, result.baseline_score, result.chosen, result.multipliers, result.contributions
-        )
+            return Attribution(values, **scores, total=result.contributions)
+        return Attribution(result.contributions, **scores)
 
 
 def _hypothetical(multipliers: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.errors import InputError
+from tfxai.errors import InputError, OptionError, received
 from tfxai.plot import scale
 
 
@@ -36,10 +36,14 @@ def image(
         colorbar: Whether to draw the scale.
         title: Above the picture.
         unit: Beside the scale.
-        top: The magnitude of the strongest colour; None takes it from the values.
+        top: The magnitude of the strongest colour, above 0; None takes it from the values.
 
     Returns:
         The matplotlib Axes.
+
+    Raises:
+        InputError: Shape, NaN or Inf of the values or the background.
+        OptionError: sign, outlier_perc or top.
     """
     values = np.asarray(values, float)
     if values.ndim == 3:
@@ -50,10 +54,13 @@ def image(
         )
     drawn = scale.chosen(values, sign)
     top = scale.limit(drawn, outlier_perc) if top is None else top
+    if not 0 < top < np.inf:
+        raise OptionError(f"top is a magnitude above 0, or None for that of the values. {received(top)}")
+    grey = None if background is None else _faint(background)
     ax = scale.axes(ax)
     alpha: Any = None
-    if background is not None:
-        ax.imshow(_faint(background), extent=(-0.5, values.shape[1] - 0.5, values.shape[0] - 0.5, -0.5))
+    if grey is not None:
+        ax.imshow(grey, extent=(-0.5, values.shape[1] - 0.5, values.shape[0] - 0.5, -0.5))
         alpha = alpha_overlay * np.clip(np.abs(drawn) / top, 0, 1) ** 0.5
     mapped = ax.imshow(drawn, alpha=alpha, **scale.colours(sign, top, cmap))
     ax.set_xticks([])
@@ -65,7 +72,7 @@ def image(
 
         # a scale of its own, opaque where the map fades
         bar = ax.figure.colorbar(ScalarMappable(mapped.norm, mapped.cmap), ax=ax, shrink=0.85)
-        bar.set_label(unit)
+        bar.set_label(scale.label(sign, unit))
     return ax
 
 
@@ -74,6 +81,11 @@ def _faint(background: np.ndarray) -> np.ndarray:
     grey = np.asarray(background, float)
     if grey.ndim == 3:
         grey = grey[..., :3].mean(axis=-1)
+    if grey.ndim != 2 or not grey.size or not np.isfinite(grey).all():
+        raise InputError(
+            "The background is one image without NaN or Inf, (height, width) or (height, width, channels). Received: "
+            f"shape {np.shape(background)}."
+        )
     low, high = grey.min(), grey.max()
     grey = (grey - low) / (high - low) if high > low else np.full_like(grey, 0.5)
     return np.repeat((0.6 + 0.35 * grey)[..., None], 3, axis=-1)

@@ -15,6 +15,8 @@ def chosen(values: np.ndarray, sign: str) -> np.ndarray:
     """The part of the values that is drawn."""
     if sign not in SIGNS:
         raise OptionError(f"sign is one of {', '.join(map(repr, SIGNS))}. {received(sign)}")
+    if not values.size:
+        raise InputError(f"There is nothing to draw. Received: shape {values.shape}. Pass at least one value.")
     if not np.isfinite(values).all():
         raise InputError("The values to draw hold NaN or Inf. Find out where they come from before looking at them.")
     if sign == "all":
@@ -22,6 +24,11 @@ def chosen(values: np.ndarray, sign: str) -> np.ndarray:
     if sign == "absolute_value":
         return np.abs(values)
     return np.maximum(values if sign == "positive" else -values, 0)
+
+
+def label(sign: str, unit: str) -> str:
+    """What the colour bar says: a map without signs does not show contributions but sizes."""
+    return {"negative": f"negative {unit}, its size", "absolute_value": f"size of {unit}"}.get(sign, unit)
 
 
 def limit(values: np.ndarray, outlier_perc: float) -> float:
@@ -39,7 +46,11 @@ def colours(sign: str, top: float, cmap: Any = None) -> dict[str, Any]:
 
 
 def axes(ax: Any, size: tuple[float, float] = (4.5, 3.8)) -> Any:
-    """The given Axes, or those of a new figure: in a notebook pyplot's, so that it is displayed."""
+    """The given Axes, or those of a new pyplot figure.
+
+    pyplot's because a notebook shows (and closes) only those. A script that draws many pictures passes `ax=` of a
+    `matplotlib.figure.Figure`, which nothing else holds on to, or closes them: `plt.close(ax.figure)`.
+    """
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
