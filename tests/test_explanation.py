@@ -168,7 +168,7 @@ def test_keys_that_look_like_paths_do_not_meet(tmp_path):
 
 
 def test_what_numpy_cannot_store_is_refused_or_converted(rng, tmp_path):
-    e = dict(values=np.ones((2, 3)), score=np.ones(2), method="gradient")
+    e = {"values": np.ones((2, 3)), "score": np.ones(2), "method": "gradient"}
     with pytest.raises(InputTypeError, match="'inputs' cannot be saved without pickle.*dtype object"):
         Explanation(**e, inputs=np.array([{}, None], object)).save(tmp_path / "e.npz")
     assert list(tmp_path.iterdir()) == []
@@ -189,7 +189,7 @@ def test_options_of_any_kind_come_back_as_json(rng, tmp_path):
 
 
 def test_baseline_is_kept_when_given(rng, tmp_path):
-    e = dict(values={"a": np.ones((3, 2)), "b": np.ones((3, 1))}, score=np.ones(3), method="deeplift")
+    e = {"values": {"a": np.ones((3, 2)), "b": np.ones((3, 1))}, "score": np.ones(3), "method": "deeplift"}
     own, shared = rng.normal(size=(3, 4, 2)), rng.normal(size=(1, 4, 1))
     back = tfxai.load(Explanation(**e, baseline={"a": own, "b": shared}).save(tmp_path / "e.npz"))
     assert same(back.baseline, {"a": own, "b": shared})
