@@ -200,7 +200,7 @@ def _eulerian(letters: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.array(walk)
 
 
-def resolve(baseline: Any, x: np.ndarray, seed: int = 0) -> np.ndarray:
+def resolve(baseline: Any, x: np.ndarray) -> np.ndarray:
     """Any baseline for one input as an array of shape (1 or n, R, *x.shape[1:]): R references for all, or each.
 
     The rank decides: that of x with a leading 1 or n; one less: one reference for all; one more: (1 or n, R, ...).
@@ -208,7 +208,6 @@ def resolve(baseline: Any, x: np.ndarray, seed: int = 0) -> np.ndarray:
     Args:
         baseline: None (zeros), a scalar, an array, or a function of x to one of these, called once.
         x: (n, ...), floats or integers. The result has its dtype.
-        seed: Not used: what is drawn is drawn with the factory's own seed.
 
     Raises:
         BaselineError: Wrong shape or dtype, NaN or Inf, no reference; for integer x, fractions or out of its range.

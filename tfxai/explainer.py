@@ -125,7 +125,7 @@ class Explainer:
         declared = declared_inputs(self.model)
         inputs = read(x, declared, _float_dtype(self.model))
         engine = self._engine(inputs, declared)
-        refs = references.resolve(baseline, inputs, engine, seed)
+        refs = references.resolve(baseline, inputs, engine)
         goal = targets.resolve(target, *_outputs(engine, self.model), inputs.n)
         size = batch_size or _batch_size(inputs)
         results = []

@@ -15,13 +15,13 @@ from tfxai.method.base import Scorer
 from tfxai.scorer import Engine
 
 
-def resolve(baseline: Any, inputs: Inputs, engine: Engine, seed: int | None) -> list[np.ndarray | None]:
+def resolve(baseline: Any, inputs: Inputs, engine: Engine) -> list[np.ndarray | None]:
     """One array (1 or n, R, ...) per input; None where a token input starts from the zero embedding."""
     parts = _parts(baseline, inputs)
     found: list[np.ndarray | None] = []
     for part, array, number in zip(parts, inputs.arrays, engine.graph.inputs, strict=True):
         lookup = number not in engine.entries
-        found.append(None if part is None and lookup else baselines.resolve(part, array, seed=seed or 0))
+        found.append(None if part is None and lookup else baselines.resolve(part, array))
     counts = {r.shape[1] for r in found if r is not None} - {1}
     if len(counts) > 1:
         raise BaselineError(
