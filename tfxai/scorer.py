@@ -140,38 +140,30 @@ class Engine:
         return Pass(*self._function(key, run, specs)(*arguments))
 
     def _backward(self, table, target, residuals, inputs, x, feed, reference):
-        parts = [tuple(_split(a, r)) if table.streams == 4 else () for a, r in zip(x, reference or x, strict=True)]
-        watched = [list(p) for p in parts] if table.streams == 4 else [tf.identity(t) for t in x]
+        watched = [tf.identity(t) for t in x]
         audit = Audit() if residuals else None
         with tf.GradientTape() as tape:
             tape.watch(watched)
-            values = self._values(table, x, reference, watched)
+            values = self._values(table, watched, reference)
             env = self._env(inputs) | dict(zip(self.sources, values, strict=True))
             graph, kinds = self.program(table)
             ops = needed(graph, self._wanted(target), self.sources, gradients=not table.reads_function)
-            Replay(kinds, table, audit)(ops, env)
+            Replay(kinds, table, audit)(ops, env, self.heads)
             score, index = self._score(table, target, env, feed)
-            goal = score.x if table.streams < 4 else score.positive + score.negative
-        multipliers = tape.gradient(goal, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        multipliers = tape.gradient(score.x, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         multipliers = tf.nest.map_structure(tf.convert_to_tensor, multipliers)  # a gather's gradient comes sparse
         if reference is None:
             return score.x, None, multipliers, None, index, {}
-        if table.streams == 4:
-            contributions = [
-                sum(m * p for m, p in zip(ms, ps, strict=True)) for ms, ps in zip(multipliers, parts, strict=True)
-            ]
-            multipliers = [_joined(m, p) for m, p in zip(multipliers, parts, strict=True)]
-        else:
-            contributions = [m * (a - r) for m, a, r in zip(multipliers, x, reference, strict=True)]
+        contributions = [m * (a - r) for m, a, r in zip(multipliers, x, reference, strict=True)]
         found = audit.totals if audit else {}
         return score.x, score.reference, multipliers, contributions, index, found
 
-    def _values(self, table: Table, x, reference, watched) -> list[Value]:
+    def _values(self, table: Table, watched, reference) -> list[Value]:
         if table.streams == 1:
             return [Value(w) for w in watched]
         if table.streams == 2:
             return [Value(w, r) for w, r in zip(watched, reference, strict=True)]
-        return [Value(a, r, *w) for a, r, w in zip(x, reference, watched, strict=True)]
+        return [Value(w, r, tf.abs(w - r)) for w, r in zip(watched, reference, strict=True)]
 
     def _wanted(self, target: Resolved) -> Sequence[int]:
         return self.heads if target.function else [self.heads[target.head]]
@@ -182,12 +174,13 @@ class Engine:
             return self._function_score(table, target, env), None
         value = env[self.heads[target.head]]
         if value.x.shape.rank == 1:
-            value = Value(*[None if t is None else t[:, None] for t in value])
+            value = Value(*[None if t is None else t[:, None] for t in value[:2]])
         weights, index = target.weights(value.x, feed)
         if value.x.shape.rank != weights.shape.rank:
             weights = tf.reshape(weights, [-1, 1])
         axes = list(range(1, value.x.shape.rank))
-        return Value(*[None if t is None else tf.reduce_sum(weights * t, axes) for t in value]), index
+        x, x0 = (None if t is None else tf.reduce_sum(weights * t, axes) for t in value[:2])
+        return Value(x, x0), index
 
     def _function_score(self, table: Table, target: Resolved, env) -> Value:
         """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
@@ -198,7 +191,7 @@ class Engine:
         graph = capture(lambda *flat: function(tf.nest.pack_sequence_as(structure, flat)), specs)
         kinds = classify(graph, {i: self.kinds[h] for i, h in zip(graph.inputs, self.heads, strict=True)})
         inner = dict(graph.captured) | {i: env[h] for i, h in zip(graph.inputs, self.heads, strict=True)}
-        Replay(kinds, table)(needed(graph, graph.outputs), inner)
+        Replay(kinds, table)(needed(graph, graph.outputs), inner, graph.outputs)
         score = inner[graph.outputs[0]]
         if len(graph.outputs) != 1 or score.x.shape.rank != 1:
             raise TargetError(
@@ -235,15 +228,3 @@ def _single(reference: Sequence[tf.Tensor]) -> bool:
 
 def _repeated(reference: Sequence[tf.Tensor], n: int) -> list[tf.Tensor]:
     return [tf.repeat(r, n, axis=0) if r.shape[0] == 1 else r for r in reference]
-
-
-def _split(x: tf.Tensor, reference: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The positive and the negative part of the difference from the reference."""
-    return tf.nn.relu(x - reference), tf.minimum(x - reference, 0)
-
-
-def _joined(multipliers, parts) -> tf.Tensor:
-    """One multiplier per feature: that of the part which is there, the mean of both where nothing changed."""
-    positive, negative = multipliers
-    mean = (positive + negative) / 2
-    return tf.where(parts[0] > 0, positive, tf.where(parts[1] < 0, negative, mean))

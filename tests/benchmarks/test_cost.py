@@ -18,7 +18,7 @@ LIMITS = {
     "ResNet50": {"rescale": 1.3, "reveal_cancel": 4.0},
     "MobileNetV2": {"rescale": 1.6, "reveal_cancel": 4.0},
     "EfficientNetB0": {"rescale": 1.6, "reveal_cancel": 4.0},
-    "ConvNeXtTiny": {"rescale": 0.3},
+    "ConvNeXtTiny": {"rescale": 0.3, "reveal_cancel": 4.0},
 }
 
 

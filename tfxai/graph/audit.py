@@ -28,11 +28,9 @@ class Audit:
 
     def _probe(self, op: Op, value: Value, sign: int) -> Value:
         """The same value; notes upstream * change for the op when the gradient comes by."""
-        if value.positive is None:
-            change = [value.x - value.reference]
-            probed = [value.x]
-        else:
-            change = probed = [value.positive, value.negative]
+        probed, change = [value.x], [value.x - value.reference]
+        if value.spread is not None:
+            probed, change = [*probed, value.spread], [*change, value.spread]
 
         @tf.custom_gradient
         def noted(*tensors: tf.Tensor):
@@ -46,8 +44,4 @@ class Audit:
 
         result = noted(*probed)
         result = list(result) if isinstance(result, (list, tuple)) else [result]
-        return (
-            value._replace(x=result[0])
-            if value.positive is None
-            else value._replace(positive=result[0], negative=result[1])
-        )
+        return value._replace(**dict(zip(("x", "spread"), result, strict=False)))

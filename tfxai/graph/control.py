@@ -31,7 +31,7 @@ def loop(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value 
     def again(*flat: tf.Tensor) -> tf.Tensor:
         # Which steps exist is x's decision, in every stream.
         inner = Replay(replay.kinds, replay.table)
-        env = inner(cond.ops, dict(zip(cond.inputs, arguments(flat), strict=True)))
+        env = inner(cond.ops, dict(zip(cond.inputs, arguments(flat), strict=True)), cond.outputs)
         return at_x(env[cond.outputs[0]])
 
     def step(*flat: tf.Tensor) -> list[tf.Tensor]:
@@ -95,14 +95,9 @@ def _promote(replay: Replay, number: int, value: Value | tf.Tensor) -> Value | t
     streams = replay.table.streams if kind is Kind.DATA else min(replay.table.streams, 2)
     if not isinstance(value, Value):
         return lift(value, streams)
-    if streams == 4 and value.positive is None:
-        return _split_constant(value)
+    if streams == 3 and value.spread is None:  # so far it depends on shapes only: no difference yet
+        return value._replace(spread=tf.raw_ops.ZerosLike(x=value.x))
     return value
-
-
-def _split_constant(value: Value) -> Value:
-    """A value that so far depends on shapes only has no difference yet."""
-    return Value(value.x, value.reference, *[tf.raw_ops.ZerosLike(x=value.x)] * 2)
 
 
 def _flatten(values) -> list[tf.Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -15,15 +15,22 @@ from tfxai.graph.kinds import ALIASES, KERNELS, Kind
 
 
 class Value(NamedTuple):
-    """One value of the graph at x and at the reference; for RevealCancel also the two parts of the difference.
+    """One value of the graph at x and at the reference; for RevealCancel also how far apart the two parts are.
 
-    `x - reference = positive + negative`. Fields a table does not carry are None.
+    `x - reference = positive + negative`, `spread = positive - negative`. What is not carried is None.
     """
 
     x: tf.Tensor
     reference: tf.Tensor | None = None
-    positive: tf.Tensor | None = None
-    negative: tf.Tensor | None = None
+    spread: tf.Tensor | None = None
+
+    @property
+    def positive(self) -> tf.Tensor:
+        return (self.x - self.reference + self.spread) / 2
+
+    @property
+    def negative(self) -> tf.Tensor:
+        return (self.x - self.reference - self.spread) / 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,7 +39,8 @@ class Call:
 
     `data` are the positions of the inputs that carry what is explained, `decided` of those that depend on it
     without a gradient. `run(inputs)` runs the op on other inputs; `env` holds every value made so far;
-    `origin` is the type of the last dense or convolution op before this one, if there is one.
+    `origin` is the type of the last dense or convolution op before this one, if there is one; `to_kernels` says that
+    only such ops, with weights that do not vary, read the outputs.
     """
 
     op: Op
@@ -45,6 +53,7 @@ class Call:
     run: Callable[[Sequence[tf.Tensor]], list[tf.Tensor]]
     env: Mapping[int, Value | tf.Tensor]
     origin: str | None = None
+    to_kernels: bool = False
 
     def vjp(self, inputs: Sequence[tf.Tensor], upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The op's ordinary backward pass at `inputs`: one tensor per position in `data`."""
@@ -74,7 +83,7 @@ class Table:
     """Abstract step of every replay: what an op that carries data becomes.
 
     Attributes:
-        streams: How many fields of `Value` are carried: 1 (x), 2 (+ reference) or 4 (+ both parts).
+        streams: How many fields of `Value` are carried: 1 (x), 2 (+ reference) or 3 (+ spread).
         reads_function: Whether the rules explain the forward function, so that what an op says about gradients
             (`StopGradient`, custom gradients) is passed through; else it is honoured, as the tape does.
     """
@@ -89,10 +98,7 @@ class Table:
 
 def lift(tensor: tf.Tensor, streams: int) -> Value:
     """A value that is the same at x and at the reference."""
-    if streams == 4:
-        zero = tf.raw_ops.ZerosLike(x=tensor)
-        return Value(tensor, tensor, zero, zero)
-    return Value(tensor, tensor if streams > 1 else None)
+    return Value(tensor, tensor if streams > 1 else None, tf.raw_ops.ZerosLike(x=tensor) if streams > 2 else None)
 
 
 def at_x(value: Value | tf.Tensor) -> tf.Tensor:
@@ -112,10 +118,14 @@ class Replay:
         self.around = around
         self.env: dict[int, Value | tf.Tensor] = {}
         self.origins: dict[int, str | None] = {}
+        self.widely_read: set[int] = set()
 
-    def __call__(self, ops: Sequence[Op], env: dict[int, Value | tf.Tensor]) -> dict[int, Value | tf.Tensor]:
-        """Runs `ops`, adding their outputs to `env`; values already there are left alone."""
+    def __call__(
+        self, ops: Sequence[Op], env: dict[int, Value | tf.Tensor], goals: Collection[int] = ()
+    ) -> dict[int, Value | tf.Tensor]:
+        """Runs `ops`, adding their outputs to `env`; values already there are left alone, `goals` are read later."""
         self.env = env
+        self.widely_read = {i for op in ops if not self.is_kernel(op) for i in op.inputs} | set(goals)
         for op in ops:
             if all(o in env for o in op.outputs):
                 continue
@@ -128,7 +138,7 @@ class Replay:
     def body(self, graph: Graph, arguments: Sequence[Value | tf.Tensor]) -> list[Value | tf.Tensor]:
         """The outputs of a function body."""
         inner = Replay(self.kinds, self.table)
-        env = inner(graph.ops, dict(zip(graph.inputs, arguments, strict=True)))
+        env = inner(graph.ops, dict(zip(graph.inputs, arguments, strict=True)), graph.outputs)
         return [env[o] for o in graph.outputs]
 
     def step(self, op: Op, values: list[Value | tf.Tensor]) -> list[Value | tf.Tensor]:
@@ -156,6 +166,10 @@ class Replay:
             return [Value(t) for t in x]
         return [Value(t, r) for t, r in zip(x, op.run([at_reference(v) for v in values]), strict=True)]
 
+    def is_kernel(self, op: Op) -> bool:
+        """Whether this is a dense or convolution op whose weights do not vary."""
+        return op.type in KERNELS and [self.kinds[i] for i in op.inputs].count(Kind.DATA) == 1
+
     def call(self, op: Op, values: list[Value | tf.Tensor]) -> Call:
         kinds = [self.kinds[i] for i in op.inputs]
         data = tuple(i for i, k in enumerate(kinds) if k is Kind.DATA)
@@ -167,7 +181,8 @@ class Replay:
             return Call(op, data, decided, x, [], [], [], op.run, self.env, origin)
         x0 = [at_reference(v) for v in values]
         _check_batches(x, x0)
-        return Call(op, data, decided, x, x0, [], op.run(x0), op.run, self.env, origin)
+        narrow = self.widely_read.isdisjoint(op.outputs)
+        return Call(op, data, decided, x, x0, [], op.run(x0), op.run, self.env, origin, narrow)
 
 
 class MergedBatch(Exception):

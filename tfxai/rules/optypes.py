@@ -49,6 +49,10 @@ EVERYWHERE = PIECEWISE | STEPS | {
     "Asinh", "Atan", "Cos", "Elu", "Erf", "Erfc", "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Tanh",
     "Square", "Maximum", "Minimum",
 }  # fmt: skip
+RISING = frozenset({
+    "Relu", "Relu6", "ClipByValue", "Ceil", "Floor", "Rint", "Round", "Sign", "Asinh", "Atan", "Elu", "Erf", "Selu",
+    "Sigmoid", "Softplus", "Softsign", "Tanh", "Maximum", "Minimum",
+})  # fmt: skip
 ELEMENTWISE = PIECEWISE | SMOOTH | STEPS
 
 # y_i = f(a_i, b_i), broadcast.
