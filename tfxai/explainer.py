@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,17 +11,19 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import references, targets
-from tfxai.errors import CompletenessWarning, InputError, OptionError, UnsupportedOpError, received
+from tfxai.engine import Engine
+from tfxai.errors import InputError, OptionError, UnsupportedOpError, received
 from tfxai.explanation import Explanation
 from tfxai.fingerprint import fingerprint
 from tfxai.graph.model import declared_inputs, open_model
 from tfxai.inputs import Inputs, read
+from tfxai.judge import judge
 from tfxai.method import arithmetic
-from tfxai.method.base import Attribution, Method, Scorer
+from tfxai.method.base import Attribution, Method
 from tfxai.method.table import get
 from tfxai.prepare import prepare
 from tfxai.progress import Progress
-from tfxai.scorer import Engine
+from tfxai.scorer import Scorer
 
 
 def explain(
@@ -128,12 +130,15 @@ class Explainer:
         refs = references.resolve(baseline, inputs, engine)
         goal = targets.resolve(target, *_outputs(engine, self.model), inputs.n)
         size = batch_size or _batch_size(inputs)
-        results = []
+        if seed is None and self.method.draws:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
+        results, weights = [], {}
         bar = Progress(-(-inputs.n // size), verbose)
         for start in range(0, inputs.n, size):
             rows = slice(start, min(start + size, inputs.n))
             try:
-                results.append(self._chunk(engine, inputs, refs, goal, rows, seed))
+                scorer, tensors = _scorer(engine, inputs, goal, rows, size, weights)
+                results.append(self._chunk(scorer, tensors, refs, rows, np.random.default_rng(seed), bar))
             except UnsupportedOpError as error:
                 name = getattr(self.model, "name", type(self.model).__name__)
                 raise UnsupportedOpError(f"In the model {name!r}: {error}") from error
@@ -143,7 +148,14 @@ class Explainer:
                 raise targets.TargetError(f"{targets.OUT_OF_RANGE}. Received: target {goal.label}.") from None
             bar.step()
         explanation = self._explanation(engine, inputs, results, goal, seed, baseline)
-        self._judge(explanation, engine, inputs, refs, goal)
+
+        def leaks(example: int) -> dict[str, tf.Tensor]:
+            rows = slice(example, example + 1)
+            scorer, tensors = _scorer(engine, inputs, goal, rows, 1, weights)
+            reference = references.at(scorer, refs, rows, 0)
+            return scorer.backward(self.method.table(), tensors, reference, residuals=True).residuals
+
+        judge(explanation, self.method, engine, leaks)
         return explanation
 
     def _engine(self, inputs: Inputs, declared: list | None) -> Engine:
@@ -153,15 +165,13 @@ class Explainer:
             self._engines[key] = prepare(self.model, inputs.pack, specs, self.on, self.layer, self.jit_compile)
         return self._engines[key]
 
-    def _chunk(self, engine, inputs: Inputs, refs: list, goal, rows: slice, seed) -> Attribution:
+    def _chunk(self, scorer: Scorer, x, refs: list, rows: slice, rng, bar: Progress) -> Attribution:
         """The mean over the references of the method's attribution of some rows."""
-        scorer, x = _scorer(engine, inputs, goal, rows)
-        rng = np.random.default_rng(seed)
         count = max((r.shape[1] for r in refs if r is not None), default=1) if self.method.uses_baseline else 1
-        total = self.method(scorer, x, references.at(engine, scorer, refs, rows, 0), rng)
+        scorer = dataclasses.replace(scorer, references=count, bar=bar)
+        total = self.method(scorer, x, references.at(scorer, refs, rows, 0), rng)
         for k in range(1, count):
-            one = self.method(scorer, x, references.at(engine, scorer, refs, rows, k), rng)
-            total = arithmetic.added(total, one)
+            total = arithmetic.added(total, self.method(scorer, x, references.at(scorer, refs, rows, k), rng))
         return arithmetic.to_numpy(arithmetic.scaled(total, 1 / count) if count > 1 else total)
 
     def _explanation(self, engine, inputs: Inputs, results: Sequence[Attribution], goal, seed, baseline):
@@ -199,40 +209,10 @@ class Explainer:
         zeros = [np.zeros(a.shape, np.float32) if p is None else p for a, p in zip(inputs.arrays, parts, strict=True)]
         return inputs.pack(zeros)
 
-    def _judge(self, e: Explanation, engine, inputs: Inputs, refs: list, goal) -> None:
-        """Warns when values are not numbers, or do not add up; then names the op that leaks most."""
-        for values in keras.tree.flatten(e.values):
-            bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
-            if len(bad):
-                message = f"{e.method}: NaN or Inf in the values of {len(bad)} examples (first: example {bad[0]})."
-                warnings.warn(message, CompletenessWarning, stacklevel=4)
-                return
-        if e.delta is None or e.baseline_score is None:
-            return
-        change = np.abs(e.score - e.baseline_score)
-        limit = _tolerance(engine) * np.maximum(change, max(np.abs(e.score).mean(), 1e-6))
-        worst = int(np.argmax(np.abs(e.delta) - limit))
-        if np.abs(e.delta[worst]) <= limit[worst]:
-            return
-        culprit = ""
-        table = self.method.table()
-        if table is not None:
-            scorer, x = _scorer(engine, inputs, goal, slice(worst, worst + 1))
-            reference = references.at(engine, scorer, refs, slice(worst, worst + 1), 0)
-            leaks = scorer.backward(table, x, reference, residuals=True).residuals
-            name, amount = max(leaks.items(), key=lambda kv: abs(float(kv[1])), default=("", 0.0))
-            culprit = f" The op that leaks most is {name}: {float(amount):.3g}."
-        warnings.warn(
-            f"{e.method}: the values of example {worst} sum to {e.delta[worst]:.3g} less than score - baseline_score "
-            f"= {e.score[worst] - e.baseline_score[worst]:.6g}.{culprit}",
-            CompletenessWarning,
-            stacklevel=4,
-        )
 
-
-def _scorer(engine: Engine, inputs: Inputs, goal, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
+def _scorer(engine: Engine, inputs: Inputs, goal, rows: slice, limit: int, read: dict):
     raw = [tf.constant(a[rows]) for a in inputs.arrays]
-    return Scorer(engine, raw, goal, goal.chunk(rows)), engine.deepen(raw, engine.enter(raw))
+    return Scorer(engine, raw, goal, goal.chunk(rows), limit, read), engine.deepen(raw, engine.enter(raw))
 
 
 def _per_feature(values: np.ndarray, shape: tuple, name: str) -> np.ndarray:
@@ -273,13 +253,6 @@ def _batch_size(inputs: Inputs) -> int:
     """About the size of 8 photographs of 224 pixels; more gains nothing on CPU, and tables go in one piece."""
     elements = max(sum(a[0].size for a in inputs.arrays), 1)
     return int(np.clip(8 * 224 * 224 * 3 // elements, 1, 1024))
-
-
-def _tolerance(engine: Engine) -> float:
-    """What rounding explains, in units of the change of the score."""
-    dtypes = {engine.graph.values[h].dtype for h in (*engine.heads, *engine.sources)}
-    dtypes |= {engine.graph.values[o].dtype for op in engine.graph.ops for o in op.outputs}
-    return 5e-2 if dtypes & {tf.float16, tf.bfloat16} else 2e-3
 
 
 def _described(baseline: Any) -> str:

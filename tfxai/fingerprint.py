@@ -6,9 +6,9 @@ import hashlib
 
 import tensorflow as tf
 
+from tfxai.engine import Engine
 from tfxai.graph.capture import Graph
 from tfxai.method.base import Method
-from tfxai.scorer import Engine
 
 SAMPLE = 32  # numbers per variable: enough to notice training, and cheap at every call
 

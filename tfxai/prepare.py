@@ -8,12 +8,12 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfxai.engine import Engine
 from tfxai.errors import LayerError, ModelError, NoGradientError, TfxaiError
 from tfxai.graph import entry, layers
 from tfxai.graph.capture import Graph, capture
 from tfxai.graph.kinds import Kind
 from tfxai.graph.model import as_function
-from tfxai.scorer import Engine
 
 
 def prepare(
@@ -35,7 +35,7 @@ def prepare(
     sources, path = entries, None
     if layer is not None:
         sources, path = _layer(graph, calls, _resolved(model, layer))
-    engine = Engine(graph, entries, owners, sources, heads, path, jit_compile)
+    engine = Engine(graph, entries, owners, sources, heads, layer=path, jit_compile=jit_compile)
     _check_path(engine, path)
     return engine
 

@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import baselines
+from tfxai.engine import Engine
 from tfxai.errors import BaselineError, received
 from tfxai.inputs import Inputs
-from tfxai.method.base import Scorer
-from tfxai.scorer import Engine
+from tfxai.scorer import Scorer
 
 
 def resolve(baseline: Any, inputs: Inputs, engine: Engine) -> list[np.ndarray | None]:
@@ -52,10 +52,10 @@ def _parts(baseline: Any, inputs: Inputs) -> list[Any]:
     return [baseline] * count
 
 
-def at(engine: Engine, scorer: Scorer, references: Sequence, rows: slice, k: int) -> list[tf.Tensor]:
+def at(scorer: Scorer, references: Sequence, rows: slice, k: int) -> list[tf.Tensor]:
     """The explained tensors at reference number k, of batch 1 (for all) or of the chunk's."""
     raw, own = [], []
-    n = len(scorer.inputs[0])
+    engine, n = scorer.engine, len(scorer)
     for x, r in zip(scorer.inputs, references, strict=True):
         part = None if r is None else r[rows if len(r) > 1 else slice(None)][:, min(k, r.shape[1] - 1)]
         raw.append(x if part is None else tf.constant(part))

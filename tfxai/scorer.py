@@ -1,21 +1,23 @@
-"""A captured model, ready to be asked for f(x) and for its backward pass under any rule table."""
+"""f(x) for one target on the examples of one chunk, and its backward passes: what every method is written with."""
 
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tfxai.engine import Engine, repeated
 from tfxai.errors import TargetError
 from tfxai.graph.audit import Audit
-from tfxai.graph.capture import Graph, capture, needed
-from tfxai.graph.fold import fold
-from tfxai.graph.kinds import Kind, classify
+from tfxai.graph.capture import capture, needed
+from tfxai.graph.kinds import classify
 from tfxai.graph.replay import MergedBatch, Replay, Table, Value
+from tfxai.rules.plain import Plain
 from tfxai.targets import Resolved
+
+FORWARD = Table()
 
 
 class Pass(NamedTuple):
@@ -35,196 +37,185 @@ class Pass(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Engine:
-    """What is prepared once per model and input form.
+class Scorer:
+    """The scores of some examples.
 
     Attributes:
-        graph: The captured model.
-        entries: Value numbers of the tensors that stand for the inputs: themselves, or their embeddings.
-        owners: The flat input that each entry stands for.
-        sources: Value numbers of the explained tensors: the entries, or a layer's output.
-        heads: Value number of each flat output (its logit when `on="logit"`).
-        layer: Path of the layer asked for, if one was.
-        compiled: Traced functions by what they depend on; belongs to this object alone.
+        engine: The prepared model.
+        inputs: Raw model inputs, n examples; what is not explained is taken from them.
+        target: What is explained.
+        feed: `target.chunk(rows)`.
+        limit: About how many examples one pass should hold.
+        read: Weights read so far in this call, shared by all its chunks.
+        references: How many references the method is averaged over.
+        bar: The call's progress bar, for methods of many passes.
     """
 
-    graph: Graph
-    entries: tuple[int, ...]
-    owners: tuple[int, ...]
-    sources: tuple[int, ...]
-    heads: tuple[int, ...]
-    layer: str | None = None
-    jit_compile: bool = False
-    compiled: dict = dataclasses.field(default_factory=dict)
-    lock: Any = dataclasses.field(default_factory=threading.RLock)
+    engine: Engine
+    inputs: list[tf.Tensor]
+    target: Resolved
+    feed: list[tf.Tensor]
+    limit: int = 8
+    read: dict[bool, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
+    references: int = 1
+    bar: Any = None
 
-    @property
-    def kinds(self) -> dict[int, Kind]:
-        if "kinds" not in self.compiled:
-            self.compiled["kinds"] = classify(self.graph, dict.fromkeys(self.sources, Kind.DATA))
-        return self.compiled["kinds"]
+    def __len__(self) -> int:
+        return len(self.inputs[0])
 
-    def program(self, table: Table) -> tuple[Graph, dict[int, Kind]]:
-        """The graph that a table replays: folded where only the function counts."""
-        if not table.reads_function:
-            return self.graph, self.kinds
-        if "folded" not in self.compiled:
-            keep = {*self.sources, *self.heads}
-            self.compiled["folded"] = fold(self.graph, self.kinds, keep)
-        return self.compiled["folded"]
+    def take(self, rows: Any) -> Scorer:
+        """The same for examples `rows`, which may repeat."""
+        inputs = [tf.gather(t, rows) for t in self.inputs]
+        return dataclasses.replace(self, inputs=inputs, feed=self.target.rows(self.feed, rows))
 
-    def _shares_batch(self) -> bool:
-        """Whether something that belongs to x, of its batch size, meets the explained tensors on the way."""
-        ops = needed(self.graph, self.heads, self.sources)
-        return any(
-            self.kinds[i] is Kind.SHARED for op in ops for i in op.inputs
-            if any(self.kinds[o] >= Kind.SHAPE for o in op.outputs)
-        )  # fmt: skip
+    def fixed(self, x: Sequence[tf.Tensor]) -> tuple[Scorer, tf.Tensor, tf.Tensor | None]:
+        """The scorer of the classes chosen at x, however x is changed later; with f(x) and the classes."""
+        score, chosen = self.score(x)
+        if chosen is None:
+            return self, score, None
+        return dataclasses.replace(self, feed=[chosen, *self.feed[1:]]), score, chosen
 
-    def enter(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """The entries of these raw inputs."""
-        if self.entries == tuple(self.graph.inputs):
-            return list(inputs)
-        return self._function("enter", self._run_to(self.entries, ()), [self._inputs(), []])(list(inputs), [])
+    def score(self, x: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """f(x), and the class that is explained if it is one; for x of batch 1 and n classes, n scores."""
+        if len(x[0]) == 1 and self.engine.shares_batch:
+            x = repeated(x, len(self))
 
-    def deepen(self, inputs: Sequence[tf.Tensor], entries: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """The explained tensors behind these entries; other things are taken from the raw inputs."""
-        if self.sources == self.entries:
-            return list(entries)
-        specs = [self._inputs(), self._like(self.entries, None)]
-        run = self._run_to(self.sources, self.entries)
-        return self._function("deepen", run, specs)(list(inputs), _repeated(entries, len(inputs[0])))
+        def run(inputs, x, feed, *weights):
+            env = self._replayed(FORWARD, inputs, [Value(t) for t in x], weights)
+            score, index = self._score(FORWARD, env, feed)
+            return score.x, index
 
-    def _run_to(self, goals: Sequence[int], given: Sequence[int]) -> Callable:
-        def run(inputs, values):
-            env = self._env(inputs) | dict(zip(given, values, strict=True))
-            Replay(self.kinds, Table())(needed(self.graph, goals, given), env)
-            return [env[g] for g in goals]
+        return self._call(("score",), FORWARD, run, x)
 
-        return run
+    def features(self, x: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None, list[tf.Tensor], list[tf.Tensor]]:
+        """f(x), the class, the engine's feature maps, and df / d(each map): backward only as far as they are."""
+        table = Plain()
 
-    def backward(self, table: Table, inputs, x, reference, target: Resolved, feed, residuals=False) -> Pass:
-        """f and its multipliers under `table`, for the tensors of one chunk.
+        def run(inputs, x, feed, *weights):
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                env = self._replayed(table, inputs, [Value(t) for t in x], weights, tape)
+                score, index = self._score(table, env, feed)
+            maps = [env[t].x for t in self.engine.taps]
+            slopes = tape.gradient(score.x, maps, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            return score.x, index, maps, slopes
+
+        return self._call(("features",), table, run, x)
+
+    def backward(self, table: Table, x: Sequence[tf.Tensor], reference=None, residuals: bool = False) -> Pass:
+        """f and its multipliers under `table`.
 
         Args:
-            inputs: Raw model inputs.
+            table: The rules.
             x: Explained tensors, one per source.
             reference: Their reference values, of batch 1 (for all) or n; None when the table needs none.
-            feed: `target.chunk(rows)`.
+            residuals: Whether to say how much each op leaks.
         """
-        if "whole batch" not in self.compiled:
-            self.compiled["whole batch"] = self._shares_batch()
-        if reference is not None and self.compiled["whole batch"]:
-            reference = _repeated(reference, len(x[0]))
+        if reference is not None and self.engine.shares_batch:
+            reference = repeated(reference, len(x[0]))
         try:
-            return self._pass(table, inputs, x, reference, target, feed, residuals)
+            return self._backward(table, x, reference, residuals)
         except (MergedBatch, ValueError, tf.errors.InvalidArgumentError):
             # Somewhere the model folds its batch into another axis, and a reference of batch 1 does not fit.
-            if reference is None or not _single(reference) or self.compiled.get("whole batch"):
+            if reference is None or not _single(reference) or self.engine.shares_batch:
                 raise
-            self.compiled["whole batch"] = True
-            return self._pass(table, inputs, x, _repeated(reference, len(x[0])), target, feed, residuals)
+            self.engine.merge_batches()
+            return self._backward(table, x, repeated(reference, len(x[0])), residuals)
 
-    def _pass(self, table: Table, inputs, x, reference, target: Resolved, feed, residuals: bool) -> Pass:
-        single = reference is not None and _single(reference) and not self.compiled.get("whole batch")
-        key = (table, reference is not None, single, target.form, residuals)
-        specs = [self._inputs(), self._like(self.sources, None), target.specs()]
-        arguments = [list(inputs), list(x), list(feed)]
+    def _backward(self, table: Table, x, reference, residuals: bool) -> Pass:
+        single = reference is not None and _single(reference) and not self.engine.shares_batch
+        extra = []
         if reference is not None:
-            specs.append(self._like(self.sources, 1 if single else None))
-            arguments.append(list(reference))
+            extra = [(list(reference), self.engine.like(self.engine.sources, 1 if single else None))]
 
-        def run(inputs, x, feed, *reference):
-            return self._backward(table, target, residuals, inputs, x, feed, *reference or (None,))
+        def run(inputs, x, feed, *rest):
+            reference, weights = (rest[0], rest[1:]) if extra else (None, rest)
+            return self._pass(table, residuals, inputs, x, feed, reference, weights)
 
-        return Pass(*self._function(key, run, specs)(*arguments))
+        return Pass(*self._call((table, bool(extra), single, residuals), table, run, x, *extra))
 
-    def _backward(self, table, target, residuals, inputs, x, feed, reference):
+    def _pass(self, table: Table, residuals: bool, inputs, x, feed, reference, weights) -> tuple:
         watched = [tf.identity(t) for t in x]
         audit = Audit() if residuals else None
         with tf.GradientTape() as tape:
             tape.watch(watched)
-            values = self._values(table, watched, reference)
-            env = self._env(inputs) | dict(zip(self.sources, values, strict=True))
-            graph, kinds = self.program(table)
-            ops = needed(graph, self._wanted(target), self.sources, gradients=not table.reads_function)
-            Replay(kinds, table, audit)(ops, env, self.heads)
-            score, index = self._score(table, target, env, feed)
+            values = _values(table, watched, reference)
+            env = self._replayed(table, inputs, values, weights, audit=audit)
+            score, index = self._score(table, env, feed)
         multipliers = tape.gradient(score.x, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         multipliers = tf.nest.map_structure(tf.convert_to_tensor, multipliers)  # a gather's gradient comes sparse
         if reference is None:
             return score.x, None, multipliers, None, index, {}
         contributions = [m * (a - r) for m, a, r in zip(multipliers, x, reference, strict=True)]
-        found = audit.totals if audit else {}
-        return score.x, score.reference, multipliers, contributions, index, found
+        return score.x, score.reference, multipliers, contributions, index, audit.totals if audit else {}
 
-    def _values(self, table: Table, watched, reference) -> list[Value]:
-        if table.streams == 1:
-            return [Value(w) for w in watched]
-        if table.streams == 2:
-            return [Value(w, r) for w, r in zip(watched, reference, strict=True)]
-        return [Value(w, r, tf.abs(w - r)) for w, r in zip(watched, reference, strict=True)]
+    def _call(self, key: tuple, table: Table, run: Callable, x, *extra) -> Any:
+        """`run(inputs, x, feed, *extra, *weights)`, compiled once per `key` and form of target."""
+        engine = self.engine
+        if table.reads_function not in self.read:
+            self.read[table.reads_function] = engine.weights(table)
+        weights = list(self.read[table.reads_function].values())
+        specs = [engine.inputs(), engine.like(engine.sources, None), self.target.specs(), *[s for _, s in extra]]
+        specs += [tf.TensorSpec(w.shape, w.dtype) for w in weights]
+        compiled = engine.function((*key, self.target.form), run, specs)
+        return compiled(list(self.inputs), list(x), list(self.feed), *[a for a, _ in extra], *weights)
 
-    def _wanted(self, target: Resolved) -> Sequence[int]:
-        return self.heads if target.function else [self.heads[target.head]]
+    def _replayed(self, table: Table, inputs, values, weights, tape=None, audit=None) -> dict[int, Any]:
+        """Every value that the target needs, under the table; `tape` watches the taps as they come by."""
+        engine = self.engine
+        graph, kinds = engine.program(table)
+        fixed = dict(zip(self.read[table.reads_function], weights, strict=True))
+        env = engine.env(inputs) | fixed | dict(zip(engine.sources, values, strict=True))
+        wanted = engine.heads if self.target.function else [engine.heads[self.target.head]]
+        gradients = not table.reads_function
+        for tap in [*sorted(engine.taps), None] if tape else [None]:
+            goals = wanted if tap is None else [tap]
+            ops = needed(graph, goals, [*engine.sources, *fixed], gradients=gradients)
+            Replay(kinds, table, audit)(ops, env, engine.heads)
+            if tap is not None:
+                tape.watch(env[tap].x)
+        return env
 
-    def _score(self, table: Table, target: Resolved, env, feed) -> tuple[Value, tf.Tensor | None]:
+    def _score(self, table: Table, env, feed) -> tuple[Value, tf.Tensor | None]:
         """The explained number per example, in every stream the table carries."""
-        if target.function:
-            return self._function_score(table, target, env), None
-        value = env[self.heads[target.head]]
+        if self.target.function:
+            return self._function_score(table, env), None
+        value = env[self.engine.heads[self.target.head]]
         if value.x.shape.rank == 1:
             value = Value(*[None if t is None else t[:, None] for t in value[:2]])
-        weights, index = target.weights(value.x, feed)
+        weights, index = self.target.weights(value.x, feed)
         if value.x.shape.rank != weights.shape.rank:
             weights = tf.reshape(weights, [-1, 1])
         axes = list(range(1, value.x.shape.rank))
         x, x0 = (None if t is None else tf.reduce_sum(weights * t, axes) for t in value[:2])
         return Value(x, x0), index
 
-    def _function_score(self, table: Table, target: Resolved, env) -> Value:
+    def _function_score(self, table: Table, env) -> Value:
         """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
-        specs = [tf.TensorSpec(self.graph.values[h].shape, self.graph.values[h].dtype) for h in self.heads]
-        structure, function = self.graph.structure, target.function
+        graph, heads = self.engine.graph, self.engine.heads
+        specs = [tf.TensorSpec(graph.values[h].shape, graph.values[h].dtype) for h in heads]
+        structure, function = graph.structure, self.target.function
         if function is None:
             raise TypeError("the target is not a function")
-        graph = capture(lambda *flat: function(tf.nest.pack_sequence_as(structure, flat)), specs)
-        kinds = classify(graph, {i: self.kinds[h] for i, h in zip(graph.inputs, self.heads, strict=True)})
-        inner = dict(graph.captured) | {i: env[h] for i, h in zip(graph.inputs, self.heads, strict=True)}
-        Replay(kinds, table)(needed(graph, graph.outputs), inner, graph.outputs)
-        score = inner[graph.outputs[0]]
-        if len(graph.outputs) != 1 or score.x.shape.rank != 1:
+        own = capture(lambda *flat: function(tf.nest.pack_sequence_as(structure, flat)), specs)
+        kinds = classify(own, {i: self.engine.kinds[h] for i, h in zip(own.inputs, heads, strict=True)})
+        inner = dict(own.captured) | {i: env[h] for i, h in zip(own.inputs, heads, strict=True)}
+        Replay(kinds, table)(needed(own, own.outputs), inner, own.outputs)
+        score = inner[own.outputs[0]]
+        if len(own.outputs) != 1 or score.x.shape.rank != 1:
             raise TargetError(
                 "A target function takes the model's outputs and returns one number per example, shape (batch,). "
-                f"Received: {len(graph.outputs)} tensors, the first of shape {score.x.shape}."
+                f"Received: {len(own.outputs)} tensors, the first of shape {score.x.shape}."
             )
         return score
 
-    def _env(self, inputs) -> dict[int, Any]:
-        return dict(self.graph.captured) | dict(zip(self.graph.inputs, inputs, strict=True))
 
-    def _inputs(self) -> list[tf.TensorSpec]:
-        return [tf.TensorSpec(self.graph.values[i].shape, self.graph.values[i].dtype) for i in self.graph.inputs]
-
-    def _like(self, numbers: Sequence[int], batch: int | None) -> list[tf.TensorSpec]:
-        traced = [self.graph.values[n] for n in numbers]
-        return [tf.TensorSpec([batch, *t.shape[1:]], t.dtype) for t in traced]
-
-    def once(self, key: str, function: Callable, arguments: Sequence[tf.Tensor]) -> Any:
-        """`function(*arguments)`, traced at its first call and kept under `key`."""
-        return self._function(key, function, [tf.TensorSpec.from_tensor(a) for a in arguments])(*arguments)
-
-    def _function(self, key: Any, function: Callable, specs: Sequence) -> Callable:
-        with self.lock:  # two threads may share one explainer
-            if key not in self.compiled:
-                traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
-                self.compiled[key] = traced.get_concrete_function(*specs)
-            return self.compiled[key]
+def _values(table: Table, watched, reference) -> list[Value]:
+    if table.streams == 1:
+        return [Value(w) for w in watched]
+    if table.streams == 2:
+        return [Value(w, r) for w, r in zip(watched, reference, strict=True)]
+    return [Value(w, r, tf.abs(w - r)) for w, r in zip(watched, reference, strict=True)]
 
 
 def _single(reference: Sequence[tf.Tensor]) -> bool:
     return all(r.shape[0] == 1 for r in reference)
-
-
-def _repeated(reference: Sequence[tf.Tensor], n: int) -> list[tf.Tensor]:
-    return [tf.repeat(r, n, axis=0) if r.shape[0] == 1 else r for r in reference]

@@ -135,6 +135,11 @@ class Resolved:
         whole = self.form[0] == "place"
         return [tf.constant(a if whole or a.ndim == 0 or len(a) == 1 else a[rows]) for a in self.arrays]
 
+    def rows(self, feed: Sequence[tf.Tensor], rows: Any) -> list[tf.Tensor]:
+        """The feed of some of a chunk's examples, which may repeat."""
+        whole = self.form[0] == "place"
+        return [t if whole or t.shape.rank == 0 or len(t) == 1 else tf.gather(t, rows) for t in feed]
+
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The weights (n or 1, *shape) of output y at x, and the index per example if there is one."""
         if self.form[0] == "weights":

@@ -80,7 +80,7 @@ Rule = Callable[[Call, Sequence[tf.Tensor]], list[tf.Tensor]]
 
 
 class Table:
-    """Abstract step of every replay: what an op that carries data becomes.
+    """The step of every replay: what an op that carries data becomes. This one is the forward pass.
 
     Attributes:
         streams: How many fields of `Value` are carried: 1 (x), 2 (+ reference) or 3 (+ spread).
@@ -92,8 +92,8 @@ class Table:
     reads_function: bool = True
 
     def apply(self, call: Call, values: list[Value | tf.Tensor]) -> list[Value]:
-        """Outputs of one op of which at least one input is DATA and one output is DATA."""
-        raise NotImplementedError
+        """Outputs of one op of which at least one input is DATA and one output is DATA: here, its value alone."""
+        return [Value(t) for t in call.run(call.x)]
 
 
 def lift(tensor: tf.Tensor, streams: int) -> Value:

@@ -1,0 +1,58 @@
+"""Whether an explanation can be trusted: a warning when values are not numbers, or do not add up."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfxai.engine import Engine
+from tfxai.errors import CompletenessWarning
+from tfxai.explanation import Explanation
+from tfxai.method.base import Method
+
+LEVEL = 4  # of the frame that called explain() or the Explainer
+
+
+def judge(e: Explanation, method: Method, engine: Engine, leaks: Callable[[int], dict[str, tf.Tensor]]) -> None:
+    """Warns of what a user should know.
+
+    Args:
+        e: The explanation.
+        method: The method that made it.
+        engine: The prepared model.
+        leaks: How much each op leaked for one example, for methods that have a rule table.
+    """
+    for values in keras.tree.flatten(e.values):
+        bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+        if len(bad):
+            message = f"{e.method}: NaN or Inf in the values of {len(bad)} examples (first: example {bad[0]})."
+            warnings.warn(message, CompletenessWarning, stacklevel=LEVEL)
+            return
+    if e.delta is None or e.baseline_score is None:
+        return
+    change = np.abs(e.score - e.baseline_score)
+    limit = max(_rounding(engine), method.accuracy()) * np.maximum(change, max(np.abs(e.score).mean(), 1e-6))
+    worst = int(np.argmax(np.abs(e.delta) - limit))
+    if np.abs(e.delta[worst]) <= limit[worst]:
+        return
+    reason = f" {method.remedy}"
+    if method.table() is not None:
+        name, amount = max(leaks(worst).items(), key=lambda kv: abs(float(kv[1])), default=("", 0.0))
+        reason = f" The op that leaks most is {name}: {float(amount):.3g}."
+    warnings.warn(
+        f"{e.method}: the values of example {worst} sum to {e.delta[worst]:.3g} less than score - baseline_score "
+        f"= {e.score[worst] - e.baseline_score[worst]:.6g}.{reason}",
+        CompletenessWarning,
+        stacklevel=LEVEL,
+    )
+
+
+def _rounding(engine: Engine) -> float:
+    """What rounding explains, in units of the change of the score."""
+    dtypes = {engine.graph.values[h].dtype for h in (*engine.heads, *engine.sources)}
+    dtypes |= {engine.graph.values[o].dtype for op in engine.graph.ops for o in op.outputs}
+    return 5e-2 if dtypes & {tf.float16, tf.bfloat16} else 2e-3
