@@ -132,7 +132,8 @@ class Explainer:
         size = batch_size or _batch_size(inputs)
         if seed is None and self.method.draws:
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
-        results, weights = [], {}
+        results: list[Attribution] = []
+        weights: dict = {}
         bar = Progress(-(-inputs.n // size), verbose)
         for start in range(0, inputs.n, size):
             rows = slice(start, min(start + size, inputs.n))
@@ -182,6 +183,7 @@ class Explainer:
         if self.method.complete:
             total = sum(t.reshape(inputs.n, -1).sum(1, dtype=np.float64) for t in joined.total or joined.values)
             delta = (joined.score - joined.baseline_score - total).astype(joined.score.dtype)
+        counts = {} if joined.steps is None else {"steps": joined.steps.tolist()}
         versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
         return Explanation(
             values=values,
@@ -194,8 +196,9 @@ class Explainer:
             options={**self.method.options(), "on": self.on},
             layer=engine.layer,
             multipliers=None if multipliers is None else self._present(engine, inputs, multipliers),
+            standard_error=None if joined.error is None else self._present(engine, inputs, joined.error),
             fingerprint=fingerprint(engine, self.method),
-            meta={**versions, "seed": seed, "baseline": _described(baseline)},
+            meta={**versions, "seed": seed, "baseline": _described(baseline), **counts},
         )
 
     def _present(self, engine: Engine, inputs: Inputs, flat: Sequence[np.ndarray]) -> Any:

@@ -16,7 +16,12 @@ from tfxai.errors import FileFormatError, InputTypeError, OptionError, received
 from tfxai.structure import leaves, map_structure
 
 FORMAT = 1
-STRUCTURES = ("values", "inputs", "multipliers")  # arrays, or lists and dicts of arrays, examples first
+STRUCTURES = (
+    "values",
+    "inputs",
+    "multipliers",
+    "standard_error",
+)  # arrays, or lists and dicts of arrays, examples first
 PER_EXAMPLE = ("score", "baseline_score", "delta", "target")
 ARRAYS = (*STRUCTURES, *PER_EXAMPLE, "baseline")
 AGAIN = " Save it again with explanation.save(path)."
@@ -38,6 +43,8 @@ class Explanation:
         inputs: What was explained.
         method, options, layer: Provenance.
         multipliers: As `values`, when asked for.
+        standard_error: As `values`, for means of random draws: how far each value may be from its limit. For tokens,
+            an upper bound.
         fingerprint: Hash of the model and the options.
         meta: Versions, seed, baseline in words.
         baseline: The baseline, (1 or n, references, ...) in the structure of `inputs`, or in words; None where it
@@ -62,6 +69,7 @@ class Explanation:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     layer: str | None = None
     multipliers: Any = None
+    standard_error: Any = None
     fingerprint: str = ""
     meta: dict[str, Any] = dataclasses.field(default_factory=dict)
     baseline: Any = None

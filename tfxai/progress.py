@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+PARTS = 100  # of each chunk
+
 
 class Progress:
     """Keras' own progress bar; with "auto" it appears when the work has taken three seconds."""
@@ -17,8 +19,15 @@ class Progress:
 
     def step(self) -> None:
         self.done += 1
-        late = self.verbose == "auto" and time.monotonic() - self.start > 3 and self.done < self.steps
+        self._show(self.done)
+
+    def within(self, fraction: float) -> None:
+        """How much of the next step is done, for steps of many passes."""
+        self._show(self.done + min(fraction, 1.0))
+
+    def _show(self, done: float) -> None:
+        late = self.verbose == "auto" and time.monotonic() - self.start > 3 and done < self.steps
         if self.bar is None and (late or self.verbose in (1, 2)):
-            self.bar = keras.utils.Progbar(self.steps, unit_name="batch")
+            self.bar = keras.utils.Progbar(PARTS * self.steps, unit_name="part")
         if self.bar is not None:
-            self.bar.update(self.done)
+            self.bar.update(int(PARTS * done))

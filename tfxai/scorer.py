@@ -12,7 +12,7 @@ from tfxai.engine import Engine, repeated
 from tfxai.errors import TargetError
 from tfxai.graph.audit import Audit
 from tfxai.graph.capture import capture, needed
-from tfxai.graph.kinds import classify
+from tfxai.graph.kinds import Kind, classify
 from tfxai.graph.replay import MergedBatch, Replay, Table, Value
 from tfxai.rules.plain import Plain
 from tfxai.targets import Resolved
@@ -62,6 +62,15 @@ class Scorer:
 
     def __len__(self) -> int:
         return len(self.inputs[0])
+
+    def per_pass(self, n: int) -> int:
+        """How many changed copies of n examples share a pass. (A model may look at its batch size: stay modest.)"""
+        return max(1, min(self.limit, 64) // n)
+
+    def progress(self, done: int, steps: int) -> None:
+        """Tells the progress bar how far this chunk is."""
+        if self.bar is not None:
+            self.bar.within(done / steps)
 
     def take(self, rows: Any) -> Scorer:
         """The same for examples `rows`, which may repeat."""
@@ -164,7 +173,8 @@ class Scorer:
         engine = self.engine
         graph, kinds = engine.program(table)
         fixed = dict(zip(self.read[table.reads_function], weights, strict=True))
-        env = engine.env(inputs) | fixed | dict(zip(engine.sources, values, strict=True))
+        env = engine.env(inputs) | fixed | self._masks(graph, kinds, inputs, fixed)
+        env.update(zip(engine.sources, values, strict=True))
         wanted = engine.heads if self.target.function else [engine.heads[self.target.head]]
         gradients = not table.reads_function
         for tap in [*sorted(engine.taps), None] if tape else [None]:
@@ -174,6 +184,14 @@ class Scorer:
             if tap is not None:
                 tape.watch(env[tap].x)
         return env
+
+    def _masks(self, graph, kinds, inputs, fixed) -> dict[int, tf.Tensor]:
+        """Which steps exist is said by the user's x, wherever the explained tensors have been moved to."""
+        masks = [o for op in graph.ops for o in op.outputs
+                 if kinds[o] is Kind.SHARED and any(kinds[i] > Kind.SHARED for i in op.inputs)]  # fmt: skip
+        env = self.engine.env(inputs) | fixed
+        Replay(kinds, Table())(needed(graph, masks, fixed), env)
+        return {m: env[m] for m in masks}
 
     def _score(self, table: Table, env, feed) -> tuple[Value, tf.Tensor | None]:
         """The explained number per example, in every stream the table carries."""

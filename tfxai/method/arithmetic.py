@@ -12,17 +12,21 @@ from tfxai.method.base import Attribution
 
 
 def added(a: Attribution, b: Attribution) -> Attribution:
-    def add(p: Any, q: Any) -> Any:
-        return None if p is None else [s + t for s, t in zip(p, q, strict=True)] if isinstance(p, list) else p + q
+    def add(field: str, p: Any, q: Any) -> Any:
+        if p is None or field == "chosen":
+            return p
+        if field == "error":  # of independent draws
+            return [tf.sqrt(s * s + t * t) for s, t in zip(p, q, strict=True)]
+        return [s + t for s, t in zip(p, q, strict=True)] if isinstance(p, list) else p + q
 
-    return Attribution(*[p if f == "chosen" else add(p, q) for f, p, q in zip(a._fields, a, b, strict=True)])
+    return Attribution(*[add(f, p, q) for f, p, q in zip(a._fields, a, b, strict=True)])
 
 
 def scaled(a: Attribution, factor: float) -> Attribution:
     def scale(p: Any) -> Any:
         return None if p is None else [t * tf.cast(factor, t.dtype) for t in p] if isinstance(p, list) else p * factor
 
-    return Attribution(*[p if f == "chosen" else scale(p) for f, p in zip(a._fields, a, strict=True)])
+    return Attribution(*[p if f in ("chosen", "steps") else scale(p) for f, p in zip(a._fields, a, strict=True)])
 
 
 def to_numpy(a: Attribution) -> Attribution:

@@ -8,13 +8,21 @@ from typing import Any
 from tfxai.errors import MethodError, UnknownOptionError, received, suggest
 from tfxai.method.base import Method
 from tfxai.method.gradient import Gradient, InputXGradient
+from tfxai.method.noise import SmoothGrad, SmoothGradSquared, VarGrad
+from tfxai.method.path import ExpectedGradients, IntegratedGradients
 from tfxai.method.propagate import DeepLIFT
 
 METHODS: dict[str, type[Method]] = {
     "gradient": Gradient,
     "input_x_gradient": InputXGradient,
     "deeplift": DeepLIFT,
+    "integrated_gradients": IntegratedGradients,
+    "expected_gradients": ExpectedGradients,
+    "smoothgrad": SmoothGrad,
+    "vargrad": VarGrad,
+    "smoothgrad_squared": SmoothGradSquared,
 }
+ALIASES = {"ig": "integrated_gradients"}
 
 
 def methods() -> dict[str, str]:
@@ -38,6 +46,7 @@ def get(method: str | Method, options: dict[str, Any]) -> Method:
             )
         made = method
     else:
+        method = ALIASES.get(method, method) if isinstance(method, str) else method
         if not isinstance(method, str) or method not in METHODS:
             raise MethodError(f"No method {method!r}. {suggest(method, METHODS)} {received(method)}")
         kind = METHODS[method]

@@ -1,0 +1,195 @@
+"""Integrated Gradients: the gradient averaged on the straight line from the baseline."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.errors import OptionError, received
+from tfxai.method.base import Attribution, Method
+from tfxai.method.checks import is_number, one_of, whole_number
+from tfxai.rules.plain import Plain
+from tfxai.scorer import Scorer
+
+Nodes = tuple[np.ndarray, np.ndarray]  # places on [0, 1] and their weights, which sum to 1
+
+
+def gauss_legendre(steps: int) -> Nodes:
+    nodes, weights = np.polynomial.legendre.leggauss(steps)
+    return (nodes + 1) / 2, weights / 2
+
+
+def trapezoid(steps: int) -> Nodes:
+    if steps == 1:
+        return np.array([0.5]), np.ones(1)
+    weights = np.full(steps, 1.0)
+    weights[[0, -1]] = 0.5
+    return np.linspace(0, 1, steps), weights / (steps - 1)
+
+
+QUADRATURES: dict[str, Callable[[int], Nodes]] = {
+    "gauss_legendre": gauss_legendre,
+    "right": lambda steps: (np.arange(1, steps + 1) / steps, np.full(steps, 1 / steps)),
+    "left": lambda steps: (np.arange(steps) / steps, np.full(steps, 1 / steps)),
+    "middle": lambda steps: ((np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)),
+    "trapezoid": trapezoid,
+}
+START = 4  # intervals of the first round of `tolerance`
+
+
+@dataclasses.dataclass(frozen=True)
+class IntegratedGradients(Method):
+    """The gradient averaged on the straight line from the baseline, times the difference from it.
+
+    A_i = (x_i - x0_i) * integral_0^1 df/dx_i(x0 + a (x - x0)) da, so that sum_i A_i = f(x) - f(x0).
+    Sundararajan et al. 2017, arXiv:1703.01365
+
+    Kinks on the path (ReLU) limit every quadrature: `delta` says how well the sum was met.
+
+    Args:
+        steps: Gradients per example and reference.
+        tolerance: Instead of a fixed number of steps: halve the intervals of the trapezoidal rule, for those examples
+            only whose residual |f(x) - f(x0) - sum A| is still above `tolerance * |f(x) - f(x0)|`. Every gradient
+            is used again in the next round.
+        max_steps: Where `tolerance` gives up, with a warning.
+        quadrature: "gauss_legendre", "right" (the Riemann sum of the paper), "left", "middle", "trapezoid".
+    """
+
+    steps: int = 50
+    tolerance: float | None = None
+    max_steps: int = 1025
+    quadrature: str = "gauss_legendre"
+
+    name: ClassVar[str] = "integrated_gradients"
+    complete: ClassVar[bool] = True
+    uses_baseline: ClassVar[bool] = True
+    remedy: ClassVar[str] = "Raise steps (or max_steps), or ask for an accuracy with tolerance=0.01."
+
+    def check(self) -> None:
+        whole_number(self.steps, "steps")
+        whole_number(self.max_steps, "max_steps", START + 1)
+        one_of(self.quadrature, "quadrature", QUADRATURES)
+        if self.tolerance is not None and not (is_number(self.tolerance) and self.tolerance > 0):
+            raise OptionError(f"tolerance is a number above 0, such as 0.01, or None. {received(self.tolerance)}")
+
+    def accuracy(self) -> float:
+        return 0.05 if self.tolerance is None else self.tolerance
+
+    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
+        scorer, score, chosen = scorer.fixed(x)
+        start, _ = scorer.score(baseline)
+        if self.tolerance is None:
+            values, steps = (
+                times(averaged(scorer, x, baseline, *QUADRATURES[self.quadrature](self.steps)), x, baseline),
+                None,
+            )
+        else:
+            values, steps = self._refined(scorer, x, baseline, score - start)
+        return Attribution(values, score, start, chosen, steps=steps)
+
+    def _refined(self, scorer: Scorer, x, baseline, change) -> tuple[list[tf.Tensor], tf.Tensor]:
+        """Values and gradients per example: trapezoids halved until they add up, each example as far as it needs."""
+        n, intervals = len(x[0]), START
+        nodes, weights = trapezoid(START + 1)
+        total = averaged(scorer, x, baseline, nodes, weights)
+        steps = np.full(n, len(nodes))
+        limit = self.tolerance * tf.maximum(tf.abs(change), 1e-6)
+        while 2 * intervals + 1 <= self.max_steps:
+            residual = tf.abs(change - _summed(times(total, x, baseline)))
+            rows = np.flatnonzero((residual > limit).numpy())
+            if not len(rows):
+                break
+            some = scorer.take(rows) if len(rows) < n else scorer
+            here, there = ([tf.gather(t, rows) if len(t) == n else t for t in side] for side in (x, baseline))
+            between = averaged(some, here, there, *QUADRATURES["middle"](intervals))
+            total = [tf.tensor_scatter_nd_update(t, rows[:, None], (tf.gather(t, rows) + b) / 2)
+                     for t, b in zip(total, between, strict=True)]  # fmt: skip
+            steps[rows] += intervals
+            intervals *= 2
+        return times(total, x, baseline), tf.constant(steps)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExpectedGradients(Method):
+    """Integrated Gradients averaged over references, at random places on the paths.
+
+    A_i = E_{x0, a} [(x_i - x0_i) df/dx_i(x0 + a (x - x0))], a uniform on [0, 1] (drawn in equal strata).
+    Erion et al. 2021, arXiv:1906.10670
+
+    Args:
+        samples: Gradients per example, shared by the references (at least one for each).
+    """
+
+    samples: int = 200
+
+    name: ClassVar[str] = "expected_gradients"
+    complete: ClassVar[bool] = True
+    uses_baseline: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
+    remedy: ClassVar[str] = "Raise samples: the sum is met in expectation."
+
+    def check(self) -> None:
+        whole_number(self.samples, "samples")
+
+    def accuracy(self) -> float:
+        return 0.1
+
+    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
+        scorer, score, chosen = scorer.fixed(x)
+        start, _ = scorer.score(baseline)
+        count = max(1, self.samples // scorer.references)
+        nodes = (np.arange(count) + rng.uniform(size=count)) / count
+        slopes = averaged(scorer, x, baseline, nodes, np.full(count, 1 / count))
+        return Attribution(times(slopes, x, baseline), score, start, chosen)
+
+
+def averaged(scorer: Scorer, x, baseline, nodes: np.ndarray, weights: np.ndarray) -> list[tf.Tensor]:
+    """The weighted sum of the gradients at `baseline + node * (x - baseline)`.
+
+    Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same.
+    """
+    n = len(x[0])
+    together = min(len(nodes), scorer.per_pass(n))
+    total = [tf.zeros_like(t) for t in x]
+    change = [a - b for a, b in zip(x, baseline, strict=True)]
+    for start in range(0, len(nodes), together):
+        part = slice(start, min(start + together, len(nodes)))
+        width = part.stop - part.start
+        rows = np.repeat(np.arange(n), width)
+        some = scorer.take(rows) if width > 1 else scorer
+        places = np.tile(nodes[part], n) if width > 1 else nodes[part]
+        points = [_moved(tf.gather(a, rows), tf.gather(d, rows), places - 1) if width > 1 else _moved(a, d, places - 1)
+                  for a, d in zip(x, change, strict=True)]  # fmt: skip
+        slopes = some.backward(Plain(), points).multipliers
+        share = weights[part]
+        total = [t + _gathered(g, share, n) for t, g in zip(total, slopes, strict=True)]
+        scorer.progress(part.stop, len(nodes))
+    return total
+
+
+def _moved(x: tf.Tensor, change: tf.Tensor, places) -> tf.Tensor:
+    return x + change * _column(places, x)
+
+
+def _gathered(slopes: tf.Tensor, weights, n: int) -> tf.Tensor:
+    """Rows of one example added up with their weights."""
+    if len(weights) == 1:
+        return slopes * tf.cast(weights[0], slopes.dtype)
+    apart = tf.reshape(slopes, [n, len(weights), *slopes.shape[1:]])
+    return tf.tensordot(tf.cast(weights, slopes.dtype), apart, [[0], [1]])
+
+
+def _column(values, like: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(tf.cast(values, like.dtype), [-1] + [1] * (like.shape.rank - 1))
+
+
+def times(slopes, x, baseline) -> list[tf.Tensor]:
+    return [g * (a - b) for g, a, b in zip(slopes, x, baseline, strict=True)]
+
+
+def _summed(values: Sequence[tf.Tensor]) -> tf.Tensor:
+    return sum(tf.reduce_sum(tf.reshape(v, [len(v), -1]), 1) for v in values)
