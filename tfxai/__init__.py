@@ -28,6 +28,8 @@ _WHERE = {
     "DeepLIFT": "tfxai.method.propagate",
     "Gradient": "tfxai.method.gradient",
     "InputXGradient": "tfxai.method.gradient",
+    "GuidedBackprop": "tfxai.method.guided",
+    "DeconvNet": "tfxai.method.guided",
     "IntegratedGradients": "tfxai.method.path",
     "ExpectedGradients": "tfxai.method.path",
     "SmoothGrad": "tfxai.method.noise",

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfxai.graph.capture import Graph, needed
 from tfxai.graph.fold import fold
 from tfxai.graph.kinds import Kind, classify
+from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Replay, Table
 
 
@@ -49,13 +50,14 @@ class Engine:
 
     def program(self, table: Table) -> tuple[Graph, dict[int, Kind]]:
         """The folded graph that a table replays; where gradients are read, custom ones find what they use."""
-        key = ("folded", table.reads_function)
+        key = ("program", table.form)
         if key not in self.compiled:
             keep = {*self.sources, *self.heads, *self.taps}
             if not table.reads_function:
                 for op in needed(self.graph, self.heads, self.sources, gradients=True):
                     keep.update(op.backward[1].values() if op.backward is not None else ())
-            self.compiled[key] = fold(self.graph, self.kinds, keep)
+            graph, kinds = fold(self.graph, self.kinds, keep)
+            self.compiled[key] = (composed(graph, kinds, keep) if table.composes else graph, kinds)
         return self.compiled[key]
 
     def weights(self, table: Table) -> dict[int, tf.Tensor]:
@@ -72,7 +74,7 @@ class Engine:
             Replay(kinds, Table())(needed(graph, numbers), env)
             return [env[n] for n in numbers]
 
-        return dict(zip(numbers, self.function(("weights", table.reads_function), run, [])(), strict=True))
+        return dict(zip(numbers, self.function(("weights", table.form), run, [])(), strict=True))
 
     @property
     def shares_batch(self) -> bool:

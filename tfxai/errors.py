@@ -3,7 +3,8 @@
 TfxaiError
 ├── ModelError (ValueError)           the model cannot be explained as it is
 │   ├── ModelTypeError (TypeError)    it is not a model at all
-│   └── NoGradientError               its output does not depend differentiably on the input
+│   ├── NoGradientError               its output does not depend differentiably on the input
+│   └── NoRectifierError              it has no rectifier, whose rule the method is
 ├── BackendError (RuntimeError)       Keras runs on another backend than TensorFlow
 ├── InputError (ValueError)           x: shape, rank, NaN, empty
 │   └── InputTypeError (TypeError)    x: dtype or structure
@@ -38,6 +39,10 @@ class ModelTypeError(ModelError, TypeError):
 
 class NoGradientError(ModelError):
     """The explained output does not depend differentiably on the input."""
+
+
+class NoRectifierError(ModelError):
+    """The model has no rectifier between the explained tensors and the output."""
 
 
 class BackendError(TfxaiError, RuntimeError):

@@ -56,7 +56,7 @@ class Scorer:
     target: Resolved
     feed: list[tf.Tensor]
     limit: int = 8
-    read: dict[bool, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
+    read: dict[tuple, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
     references: int = 1
     bar: Any = None
 
@@ -160,9 +160,9 @@ class Scorer:
     def _call(self, key: tuple, table: Table, run: Callable, x, *extra) -> Any:
         """`run(inputs, x, feed, *extra, *weights)`, compiled once per `key` and form of target."""
         engine = self.engine
-        if table.reads_function not in self.read:
-            self.read[table.reads_function] = engine.weights(table)
-        weights = list(self.read[table.reads_function].values())
+        if table.form not in self.read:
+            self.read[table.form] = engine.weights(table)
+        weights = list(self.read[table.form].values())
         specs = [engine.inputs(), engine.like(engine.sources, None), self.target.specs(), *[s for _, s in extra]]
         specs += [tf.TensorSpec(w.shape, w.dtype) for w in weights]
         compiled = engine.function((*key, self.target.form), run, specs)
@@ -172,7 +172,7 @@ class Scorer:
         """Every value that the target needs, under the table; `tape` watches the taps as they come by."""
         engine = self.engine
         graph, kinds = engine.program(table)
-        fixed = dict(zip(self.read[table.reads_function], weights, strict=True))
+        fixed = dict(zip(self.read[table.form], weights, strict=True))
         env = engine.env(inputs) | fixed | self._masks(graph, kinds, inputs, fixed)
         env.update(zip(engine.sources, values, strict=True))
         wanted = engine.heads if self.target.function else [engine.heads[self.target.head]]

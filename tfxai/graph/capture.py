@@ -17,6 +17,7 @@ CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 LOOPS = {"While": ("cond", "body"), "StatelessWhile": ("cond", "body")}
 BRANCHES = {"If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch")}
 CASES = frozenset({"Case", "StatelessCase"})
+COMPOSITE = "Composite"  # several ops that rules see as one; its body runs in its place
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,6 +38,12 @@ class Op:
         """The op's outputs on these input tensors."""
         if self.type == "Const":
             return [tf.constant(self.attrs["value"])]
+        if self.type == COMPOSITE:
+            (body,) = self.bodies
+            env = dict(zip(body.inputs, inputs, strict=True))
+            for op in body.ops:
+                env.update(zip(op.outputs, op.run([env[i] for i in op.inputs]), strict=True))
+            return [env[o] for o in body.outputs]
         return execute.execute(self.type, self.slots, self.attrs, inputs)
 
     @functools.cached_property

@@ -86,10 +86,17 @@ class Table:
         streams: How many fields of `Value` are carried: 1 (x), 2 (+ reference) or 3 (+ spread).
         reads_function: Whether the rules explain the forward function, so that what an op says about gradients
             (`StopGradient`, custom gradients) is passed through; else it is honoured, as the tape does.
+        composes: Whether rectifiers made of several ops come as one.
     """
 
     streams: int = 1
     reads_function: bool = True
+    composes: bool = False
+
+    @property
+    def form(self) -> tuple[bool, bool]:
+        """Which form of the graph it replays."""
+        return self.reads_function, self.composes
 
     def apply(self, call: Call, values: list[Value | tf.Tensor]) -> list[Value]:
         """Outputs of one op of which at least one input is DATA and one output is DATA: here, its value alone."""

@@ -8,6 +8,7 @@ from typing import Any
 from tfxai.errors import MethodError, UnknownOptionError, received, suggest
 from tfxai.method.base import Method
 from tfxai.method.gradient import Gradient, InputXGradient
+from tfxai.method.guided import DeconvNet, GuidedBackprop
 from tfxai.method.noise import SmoothGrad, SmoothGradSquared, VarGrad
 from tfxai.method.path import ExpectedGradients, IntegratedGradients
 from tfxai.method.propagate import DeepLIFT
@@ -15,6 +16,8 @@ from tfxai.method.propagate import DeepLIFT
 METHODS: dict[str, type[Method]] = {
     "gradient": Gradient,
     "input_x_gradient": InputXGradient,
+    "guided_backprop": GuidedBackprop,
+    "deconvnet": DeconvNet,
     "deeplift": DeepLIFT,
     "integrated_gradients": IntegratedGradients,
     "expected_gradients": ExpectedGradients,

@@ -1,0 +1,66 @@
+"""Guided backpropagation and DeconvNet: the gradient with another rule at every rectifier."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from tfxai.errors import NoRectifierError
+from tfxai.graph.capture import Op, needed
+from tfxai.graph.rectifiers import RECTIFIERS
+from tfxai.method.base import Attribution, Method
+from tfxai.rules.rectifier import Rectified
+from tfxai.scorer import Scorer
+
+
+@dataclasses.dataclass(frozen=True)
+class GuidedBackprop(Method):
+    """The gradient that passes a rectifier only where both its input and what arrives from above are positive.
+
+    R_in = 1[x > 0] * f'(x) * max(0, R_out).  Springenberg et al. 2015, arXiv:1412.6806
+
+    Every rectifier counts: ReLU in all forms, capped, with threshold or slope, LeakyReLU, PReLU, ELU, SELU, CELU,
+    softplus, GELU, SiLU, mish, hard swish, and hand-made ones; f' is its own slope where x is positive.
+    """
+
+    name: ClassVar[str] = "guided_backprop"
+
+    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
+        return rectified(scorer, x, "guided", self.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class DeconvNet(Method):
+    """The gradient whose rectifiers look at what arrives from above only.
+
+    R_in = max(0, R_out).  Zeiler and Fergus 2014, arXiv:1311.2901
+
+    The rectifiers are those of `guided_backprop`.
+    """
+
+    name: ClassVar[str] = "deconvnet"
+
+    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
+        return rectified(scorer, x, "deconvnet", self.name)
+
+
+def rectified(scorer: Scorer, x, rule: str, name: str) -> Attribution:
+    """The backward pass under a rectifier rule.
+
+    Raises:
+        NoRectifierError: There is no rectifier, so the values would be the plain gradient under another name.
+    """
+    engine, table = scorer.engine, Rectified(rule)
+    ops = needed(engine.program(table)[0], engine.heads, engine.sources)
+    if not any(_rectifies(op) for op in ops):
+        kinds = ", ".join(sorted({op.type for op in ops if op.inputs})[:20])
+        raise NoRectifierError(
+            f"{name} changes the gradient of rectifiers (ReLU and its relatives), and the model has none between the "
+            f"explained tensors and the output. Found: {kinds}. Use method='gradient' or 'deeplift'."
+        )
+    result = scorer.backward(table, x)
+    return Attribution(result.multipliers, result.score, None, result.chosen)
+
+
+def _rectifies(op: Op) -> bool:
+    return op.type in RECTIFIERS or any(_rectifies(inner) for body in op.bodies for inner in body.ops)

@@ -1,0 +1,42 @@
+"""Backward rules of rectifiers: what guided backpropagation and DeconvNet put in the place of the gradient."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfxai.graph.rectifiers import RECTIFIERS
+from tfxai.graph.replay import Call, Rule, Table, Value, ruled
+from tfxai.rules.plain import Plain
+
+
+def guided(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Only what is positive on both sides: 1[x > 0] f'(x) max(0, R)."""
+    (data,) = call.data
+    slope = call.vjp(call.x, [tf.nn.relu(upstream[0])])[0]
+    return [tf.where(call.x[data] > 0, slope, tf.zeros_like(slope))]
+
+
+def deconvnet(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """The rectifier applied to what arrives from above, whatever x was: max(0, R)."""
+    return [tf.nn.relu(upstream[0])]
+
+
+RULES: dict[str, Rule] = {"guided": guided, "deconvnet": deconvnet}
+
+
+@dataclasses.dataclass(frozen=True)
+class Rectified(Table):
+    """The ordinary gradient, but for rectifiers of every make."""
+
+    rule: str = "guided"
+    streams = 1
+    reads_function = False
+    composes = True
+
+    def apply(self, call: Call, values: list) -> list[Value]:
+        if call.op.type in RECTIFIERS and len(call.data) == 1:
+            return [Value(t) for t in ruled(call, RULES[self.rule])]
+        return Plain().apply(call, values)
