@@ -27,6 +27,8 @@ class Engine:
         sources: Value numbers of the explained tensors: the entries, or a layer's output.
         heads: Value number of each flat output (its logit when `on="logit"`).
         taps: Value numbers of the feature maps that a class activation map reads.
+        channels: The channel axis of each of them, 1 or -1.
+        paths: The layer of each of them.
         layer: Path of the layer asked for, or of the taps.
         compiled: Traced functions by what they depend on; belongs to this object alone.
     """
@@ -37,6 +39,8 @@ class Engine:
     sources: tuple[int, ...]
     heads: tuple[int, ...]
     taps: tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
+    paths: tuple[str, ...] = ()
     layer: str | None = None
     jit_compile: bool = False
     compiled: dict = dataclasses.field(default_factory=dict)

@@ -97,6 +97,10 @@ class CompletenessWarning(UserWarning):
     """The attributions of a complete method do not add up as well as they should."""
 
 
+class EmptyMapWarning(UserWarning):
+    """A class activation map is zero everywhere: nothing in the layer speaks for the target."""
+
+
 def received(value: object) -> str:
     """`value` as the last sentence of an error: its repr, cut short, and its type."""
     text = repr(value)

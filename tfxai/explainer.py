@@ -163,7 +163,9 @@ class Explainer:
         specs = inputs.specs(declared)
         key = (tuple((tuple(s.shape), s.dtype) for s in specs), repr(inputs.pack(range(len(specs)))))
         if key not in self._engines:
-            self._engines[key] = prepare(self.model, inputs.pack, specs, self.on, self.layer, self.jit_compile)
+            self._engines[key] = prepare(
+                self.model, inputs.pack, specs, self.on, self.layer, self.method.maps, self.jit_compile
+            )
         return self._engines[key]
 
     def _chunk(self, scorer: Scorer, x, refs: list, rows: slice, rng, bar: Progress) -> Attribution:
@@ -203,7 +205,9 @@ class Explainer:
 
     def _present(self, engine: Engine, inputs: Inputs, flat: Sequence[np.ndarray]) -> Any:
         """One array per input, of its shape: embeddings are summed over their channels."""
-        if engine.layer is not None:
+        if self.method.per_map:
+            return flat[0] if len(flat) == 1 else dict(zip(engine.paths, flat, strict=True))
+        if engine.sources != engine.entries:
             return flat[0] if len(flat) == 1 else list(flat)
         parts: list[np.ndarray | None] = [None] * len(inputs.arrays)
         for owner, values in zip(engine.owners, flat, strict=True):

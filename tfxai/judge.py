@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.engine import Engine
-from tfxai.errors import CompletenessWarning
+from tfxai.errors import CompletenessWarning, EmptyMapWarning
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
 
@@ -32,6 +32,8 @@ def judge(e: Explanation, method: Method, engine: Engine, leaks: Callable[[int],
             message = f"{e.method}: NaN or Inf in the values of {len(bad)} examples (first: example {bad[0]})."
             warnings.warn(message, CompletenessWarning, stacklevel=LEVEL)
             return
+    if method.per_map:
+        _empty_maps(e)
     if e.delta is None or e.baseline_score is None:
         return
     change = np.abs(e.score - e.baseline_score)
@@ -49,6 +51,19 @@ def judge(e: Explanation, method: Method, engine: Engine, leaks: Callable[[int],
         CompletenessWarning,
         stacklevel=LEVEL,
     )
+
+
+def _empty_maps(e: Explanation) -> None:
+    found = e.values if isinstance(e.values, dict) else {e.layer: e.values}
+    for layer, values in found.items():
+        empty = np.flatnonzero(~values.reshape(len(values), -1).any(axis=1))
+        if len(empty):
+            warnings.warn(
+                f"{e.method}: the map of {len(empty)} examples (first: example {empty[0]}) at {layer!r} is zero: after "
+                "its ReLU nothing in this layer speaks for the target. Choose another layer= or target=.",
+                EmptyMapWarning,
+                stacklevel=LEVEL + 1,
+            )
 
 
 def _rounding(engine: Engine) -> float:

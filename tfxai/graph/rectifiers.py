@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from tfxai.graph.capture import COMPOSITE, Graph, Op, needed
 from tfxai.graph.kinds import ALIASES, Kind
 
 SINGLE = frozenset({"Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus"})
-AFFINE = frozenset({"Mul", "AddV2", "Add", "Sub", "RealDiv", "Neg", "Cast", "BiasAdd"}) | ALIASES
+AFFINE = frozenset({"Mul", "AddV2", "Add", "Sub", "RealDiv", "Neg", "Cast", "BiasAdd"})
+AFFINE |= ALIASES | {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}
 GATES = frozenset({
     "Greater", "GreaterEqual", "Less", "LessEqual", "Select", "SelectV2", "Maximum", "Minimum", "ClipByValue", "Pow",
     "Square", "Sqrt", "Sigmoid", "Tanh", "Erf", "Erfc", "Exp", "Expm1", "Log1p", "Log", "Sign", "Abs",
@@ -36,6 +37,14 @@ def composed(graph: Graph, kinds: Mapping[int, Kind], keep: Collection[int]) -> 
     """
     used = dataclasses.replace(graph, ops=needed(graph, list(keep)))
     return _Composer(used, kinds, frozenset(keep)).run()
+
+
+def origins(graph: Graph, kinds: Mapping[int, Kind], ops: Sequence[Op]) -> dict[int, dict[int, bool]]:
+    """For every value, the tensors of which alone it is a function, element by element; and whether an affine one."""
+    composer = _Composer(dataclasses.replace(graph, ops=list(ops)), kinds, frozenset())
+    for op in ops:
+        composer.start(op)
+    return composer.origins
 
 
 class _Composer:
@@ -75,7 +84,7 @@ class _Composer:
             for i, o in zip(op.inputs, op.outputs, strict=True):
                 self.origins[o] = {**self.origins.get(i, {i: True}), o: True}
             return None
-        y = op.outputs[0]
+        y = op.outputs[0]  # of a normalisation, the others are statistics
         sides = [self.origins.get(i, {i: True}) for i in varying]
         common = [x for x in sides[0] if all(x in s for s in sides[1:]) and self.same_shape(x, y)]
         straight = op.type in AFFINE and (len(varying) == 1 or op.type in ("AddV2", "Add", "Sub"))

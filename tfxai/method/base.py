@@ -39,6 +39,7 @@ class Method:
         uses_baseline: Whether a baseline has an effect.
         draws: Whether it draws random numbers.
         maps: Whether it reads feature maps: then `layer` means these, and None the last convolution's.
+        per_map: Whether it gives one map per layer, instead of one value per input feature.
         remedy: What makes the values of a complete method add up better.
     """
 
@@ -47,6 +48,7 @@ class Method:
     uses_baseline: ClassVar[bool] = False
     draws: ClassVar[bool] = False
     maps: ClassVar[bool] = False
+    per_map: ClassVar[bool] = False
     remedy: ClassVar[str] = ""
 
     def __call__(

@@ -53,6 +53,10 @@ class Noise(Method):
     def maps(self) -> bool:  # type: ignore[override]
         return self.inner.maps
 
+    @property
+    def per_map(self) -> bool:  # type: ignore[override]
+        return self.inner.per_map
+
     def check(self) -> None:
         whole_number(self.samples, "samples")
         if not is_number(self.noise) or self.noise < 0:

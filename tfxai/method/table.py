@@ -7,10 +7,12 @@ from typing import Any
 
 from tfxai.errors import MethodError, UnknownOptionError, received, suggest
 from tfxai.method.base import Method
+from tfxai.method.cam import GradCAM, GradCAMPlusPlus, GuidedGradCAM, LayerCAM, ScoreCAM
 from tfxai.method.gradient import Gradient, InputXGradient
 from tfxai.method.guided import DeconvNet, GuidedBackprop
 from tfxai.method.noise import SmoothGrad, SmoothGradSquared, VarGrad
 from tfxai.method.path import ExpectedGradients, IntegratedGradients
+from tfxai.method.perturb import RISE, Occlusion
 from tfxai.method.propagate import DeepLIFT
 
 METHODS: dict[str, type[Method]] = {
@@ -18,9 +20,16 @@ METHODS: dict[str, type[Method]] = {
     "input_x_gradient": InputXGradient,
     "guided_backprop": GuidedBackprop,
     "deconvnet": DeconvNet,
+    "gradcam": GradCAM,
+    "gradcam++": GradCAMPlusPlus,
+    "layercam": LayerCAM,
+    "scorecam": ScoreCAM,
+    "guided_gradcam": GuidedGradCAM,
     "deeplift": DeepLIFT,
     "integrated_gradients": IntegratedGradients,
     "expected_gradients": ExpectedGradients,
+    "occlusion": Occlusion,
+    "rise": RISE,
     "smoothgrad": SmoothGrad,
     "vargrad": VarGrad,
     "smoothgrad_squared": SmoothGradSquared,

@@ -1,0 +1,190 @@
+"""Occlusion and RISE: what the score does when parts of the input are replaced by the baseline."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from tfxai.errors import OptionError, received
+from tfxai.method.base import Attribution, Method
+from tfxai.method.checks import is_number, whole_number
+from tfxai.scorer import Scorer
+
+
+@dataclasses.dataclass(frozen=True)
+class Occlusion(Method):
+    """The drop of the score when a window is replaced by the baseline, added up over all windows at a place.
+
+    A_i = sum over windows w that cover i of f(x) - f(x with w replaced).  Zeiler and Fergus 2014, arXiv:1311.2901
+
+    A window covers all channels of its places, which share the drop evenly; on tables it is one feature (ablation).
+
+    Args:
+        window: Its size in places: one number, or one per spatial axis (or per axis, channels included). None: one
+            feature of a table, a 16th of a sequence, an 8th of each side of a picture.
+        stride: Steps between windows, likewise; None: half a window. The last window always touches the edge.
+        fill: What replaces the window: None for the baseline, or a number.
+    """
+
+    window: int | tuple[int, ...] | None = None
+    stride: int | tuple[int, ...] | None = None
+    fill: float | None = None
+
+    name: ClassVar[str] = "occlusion"
+    uses_baseline: ClassVar[bool] = True
+
+    def check(self) -> None:
+        for value, name in ((self.window, "window"), (self.stride, "stride")):
+            for size in value if isinstance(value, (tuple, list)) else () if value is None else (value,):
+                whole_number(size, name)
+        if self.fill is not None and not is_number(self.fill):
+            raise OptionError(f"fill is a number, or None for the baseline. {received(self.fill)}")
+
+    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
+        scorer, score, chosen = scorer.fixed(x)
+        values = []
+        for k, tensor in enumerate(x):
+            shape = tuple(int(s) for s in tensor.shape[1:])
+            masks = [np.array(m) for m in _windows(shape, self.window, self.stride)]
+            total = np.zeros(tensor.shape, np.float64)
+            blank = baseline[k] if self.fill is None else tf.fill(tensor.shape, tf.cast(self.fill, tensor.dtype))
+            for part, scores in _scores(scorer, x, baseline, k, masks, blank):
+                drop = score.numpy()[:, None] - scores.numpy()
+                total += np.tensordot(drop, np.stack(part), 1)
+            spread = np.prod([s for s, m in zip(shape, masks[0].shape, strict=True) if m == 1 < s], initial=1)
+            values.append(tf.constant(total / spread, tensor.dtype))
+        return Attribution(values, score, None, chosen)
+
+
+@dataclasses.dataclass(frozen=True)
+class RISE(Method):
+    """The mean score of randomly masked inputs, for every place over the masks that show it.
+
+    A_i = 1/(N p) sum_k f(x0 + (x - x0) M_k) M_k(i), masks M_k in [0, 1] made from coarse random grids.
+    Petsiuk et al. 2018, arXiv:1806.07421.  `standard_error` says how far the mean may be from its limit.
+
+    Args:
+        samples: Number N of masks, the same for all examples.
+        grid: Cells per spatial axis of a mask; a table's features are drawn one by one.
+        probability: Chance p of a cell to be shown.
+    """
+
+    samples: int = 1000
+    grid: int = 8
+    probability: float = 0.5
+
+    name: ClassVar[str] = "rise"
+    uses_baseline: ClassVar[bool] = True
+    draws: ClassVar[bool] = True
+
+    def check(self) -> None:
+        whole_number(self.samples, "samples")
+        whole_number(self.grid, "grid", 2)
+        if not is_number(self.probability) or not 0 < self.probability < 1:
+            raise OptionError(f"probability is a number between 0 and 1. {received(self.probability)}")
+
+    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
+        scorer, score, chosen = scorer.fixed(x)
+        n, seen = len(x[0]), 0
+        sums = [[np.zeros(t.shape, np.float64) for t in x] for _ in range(2)]
+        width = scorer.per_pass(n)
+        while seen < self.samples:
+            count = min(width, self.samples - seen)
+            masks = [np.stack(m) for m in zip(*[self._masks(rng, x) for _ in range(count)], strict=True)]
+            rows = np.repeat(np.arange(n), count)
+            points = [
+                _shown(
+                    tf.gather(t, rows), b if len(b) == 1 else tf.gather(b, rows), np.tile(m, [n] + [1] * (m.ndim - 1))
+                )
+                for t, b, m in zip(x, baseline, masks, strict=True)
+            ]
+            scores = tf.reshape(scorer.take(rows).score(points)[0], [n, count]).numpy()
+            for k, mask in enumerate(masks):
+                sums[0][k] += np.tensordot(scores, mask, 1)
+                sums[1][k] += np.tensordot(scores**2, mask**2, 1)
+            seen += count
+            scorer.progress(seen, self.samples)
+        values, errors = [], []
+        for tensor, once, twice in zip(x, *sums, strict=True):
+            scale = self.probability * _sharing(tensor.shape[1:])
+            mean = once / seen
+            values.append(tf.constant(mean / scale, tensor.dtype))
+            deviation = np.sqrt(np.maximum(twice / seen - mean**2, 0) / max(seen - 1, 1))
+            errors.append(tf.constant(deviation / scale, tensor.dtype))
+        return Attribution(values, score, None, chosen, error=errors if seen > 1 else None)
+
+    def _masks(self, rng: np.random.Generator, x: Sequence[tf.Tensor]) -> list[np.ndarray]:
+        return [_mask(rng, tuple(int(s) for s in t.shape[1:]), self.grid, self.probability) for t in x]
+
+
+def _windows(shape: tuple[int, ...], window: Any, stride: Any) -> Iterator[np.ndarray]:
+    """Masks that are 1 in a window, of `shape` with 1 for axes that it covers whole."""
+    axes = len(shape) if len(shape) == 1 else len(shape) - 1
+    if isinstance(window, (tuple, list)) and len(window) == len(shape):
+        axes = len(shape)
+    parts = {1: shape[0], 2: 16}.get(len(shape), 8)  # a table's feature, a stretch of a sequence, a patch
+    sizes = _per_axis(window, shape[:axes], "window", [max(1, length // parts) for length in shape[:axes]])
+    steps = _per_axis(stride, shape[:axes], "stride", [max(1, s // 2) for s in sizes])
+    starts = []
+    for size, step, length in zip(sizes, steps, shape, strict=False):
+        if size > length:
+            raise OptionError(f"window {size} is larger than the input's axis of {length}. Choose a smaller one.")
+        starts.append(sorted({*range(0, length - size + 1, step), length - size}))
+    for corner in itertools.product(*starts):
+        mask = np.zeros([*shape[:axes], *[1] * (len(shape) - axes)], np.float64)
+        mask[tuple(slice(a, a + s) for a, s in zip(corner, sizes, strict=True))] = 1
+        yield mask
+
+
+def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[int]) -> list[int]:
+    if value is None:
+        return list(default)
+    sizes = list(value) if isinstance(value, (tuple, list)) else [value] * len(lengths)
+    if len(sizes) != len(lengths):
+        raise OptionError(f"{name} has one number, or one for each of the {len(lengths)} axes. {received(value)}")
+    return sizes
+
+
+def _scores(scorer: Scorer, x, baseline, k: int, masks: Sequence[np.ndarray], blank) -> Iterator[tuple]:
+    """Masks and the scores (n, masks) of the inputs of which tensor k is replaced there."""
+    n, width = len(x[0]), scorer.per_pass(len(x[0]))
+    for start in range(0, len(masks), width):
+        part = masks[start : start + width]
+        rows = np.repeat(np.arange(n), len(part))
+        hidden = np.tile(np.stack(part), [n] + [1] * part[0].ndim)
+        points = [tf.gather(t, rows) for t in x]
+        against = blank if len(blank) == 1 else tf.gather(blank, rows)
+        points[k] = _shown(points[k], against, 1 - hidden)
+        scorer.progress(start + len(part), len(masks))
+        yield part, tf.reshape(scorer.take(rows).score(points)[0], [n, len(part)])
+
+
+def _shown(x: tf.Tensor, baseline: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
+    return baseline + (x - baseline) * tf.cast(mask, x.dtype)
+
+
+def _sharing(shape: Sequence[int]) -> int:
+    return int(shape[-1]) if len(shape) > 1 else 1
+
+
+def _mask(rng: np.random.Generator, shape: tuple[int, ...], grid: int, probability: float) -> np.ndarray:
+    """A coarse random grid, stretched beyond the input's size and cut out at a random place."""
+    if len(shape) == 1:
+        return (rng.uniform(size=shape) < probability).astype(np.float64)
+    mask = (rng.uniform(size=[grid] * (len(shape) - 1)) < probability).astype(np.float64)
+    for axis, length in enumerate(shape[:-1]):
+        cell = -(-length // grid)
+        stretched = (grid + 1) * cell
+        at = (np.arange(stretched) + 0.5) * grid / stretched - 0.5
+        low = np.clip(np.floor(at).astype(int), 0, grid - 1)
+        high, share = np.minimum(low + 1, grid - 1), np.clip(at - low, 0, 1)
+        share = share.reshape([-1 if k == axis else 1 for k in range(mask.ndim)])
+        mask = np.take(mask, low, axis) * (1 - share) + np.take(mask, high, axis) * share
+        start = rng.integers(0, stretched - length + 1)
+        mask = np.take(mask, np.arange(start, start + length), axis)
+    return mask[..., None]
