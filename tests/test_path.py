@@ -1,0 +1,197 @@
+"""Integrated and expected gradients: closed forms, quadratures, adaptive steps."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import tfxai
+from tests.test_cases import DTYPES, P2, P3, dense, tolerance
+from tfxai.method.path import QUADRATURES
+
+ML = (
+    ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, 0]),
+    (np.ones((3, 4)), [-10, 1, 1, 1]),
+    "relu",
+    (np.ones((4, 2)), [-1, 1]),
+)
+
+
+def ig(model, x, **options):
+    return tfxai.explain(model, np.asarray(x), "integrated_gradients", **options)
+
+
+@DTYPES
+def test_two_networks_that_compute_the_same(dtype):
+    """The lecture's pair: integrated gradients agree, as they must for the same function; kinks cost accuracy."""
+    for net in (P2, P3):
+        e = ig(dense(*net, dtype=dtype), np.array([[3.0, 1.0]], dtype), steps=3000, quadrature="middle")
+        np.testing.assert_allclose(e.values, [[1.5, -0.5]], atol=2e-3)
+
+
+@DTYPES
+def test_closed_forms(dtype):
+    function = lambda z: 5 * z[:, 0] + z[:, 1] ** 2 + tf.sin(z[:, 2])  # noqa: E731
+    e = ig(function, np.array([[1, 2, 3]], dtype), baseline=np.array([0.5, 1, 1], dtype))
+    np.testing.assert_allclose(e.values, [[2.5, 3, np.sin(3) - np.sin(1)]], **tolerance(dtype))
+    e = ig(lambda z: 2 * z[:, 0] ** 2 + z[:, 1] ** 2, np.array([[3, 3]], dtype))
+    np.testing.assert_allclose(e.values, [[18, 9]], **tolerance(dtype))
+    np.testing.assert_allclose(e.delta, 0, atol=tolerance(dtype)["atol"] * 27)
+
+
+def test_kinked_networks():
+    one_minus_relu = dense(([[-1]], [1]), "relu", ([[-1]], [1]))  # P1: 1 - relu(1 - x)
+    x = np.array([[2.0]], "float32")
+    np.testing.assert_allclose(ig(one_minus_relu, x, steps=1000, quadrature="middle").values, [[1]], atol=1e-3)
+    assert tfxai.explain(one_minus_relu, x, "gradient").values == 0
+    e = ig(dense(*ML), np.array([[0, 100, 0]], "float32"), target=0, steps=1000, quadrature="middle")
+    np.testing.assert_allclose(e.values, [[0, 390, 0]], atol=0.2)
+    np.testing.assert_allclose((e.score, e.baseline_score), ([392], [2]))
+
+
+def test_agrees_with_deeplift_where_both_are_exact(rng):
+    """One rectified layer without a bias, against zero: every unit's slope is constant on the path."""
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(8, "relu", use_bias=False), layers.Dense(3)])
+    x = rng.normal(size=(5, 6)).astype("float32")
+    np.testing.assert_allclose(ig(model, x).values, tfxai.explain(model, x).values, rtol=1e-5, atol=1e-6)
+
+
+ROUGH = pytest.mark.filterwarnings("ignore::tfxai.CompletenessWarning")  # what is tested has few steps on purpose
+
+
+@ROUGH
+@pytest.mark.parametrize("name", QUADRATURES)
+@pytest.mark.parametrize("steps", [1, 2, 7, 50])
+def test_quadratures(name, steps):
+    """Weights sum to 1, places lie on [0, 1]; degree of exactness as theory has it."""
+    nodes, weights = QUADRATURES[name](steps)
+    assert len(nodes) == len(weights) == steps and nodes.min() >= 0 and nodes.max() <= 1
+    np.testing.assert_allclose(weights.sum(), 1)
+    degree = {"gauss_legendre": 2 * steps - 1, "middle": 1, "trapezoid": 1}.get(name, 0)
+    for k in range(min(degree, 12) + 1):
+        np.testing.assert_allclose(weights @ nodes**k, 1 / (k + 1), rtol=1e-9)
+    e = ig(lambda z: z[:, 0] ** 3, np.array([[2.0]]), steps=steps, quadrature=name)
+    np.testing.assert_allclose(e.values, [[8 * 3 * (weights @ nodes**2)]], rtol=1e-6)
+
+
+def test_right_riemann_is_the_papers_sum(rng):
+    model, x = (
+        dense((rng.normal(size=(4, 6)), np.ones(6)), "tanh", (rng.normal(size=(6, 2)), None)),
+        rng.normal(size=(3, 4)),
+    )
+    x, x0 = x.astype("float32"), rng.normal(size=(3, 4)).astype("float32")
+    total = np.zeros_like(x)
+    for k in range(1, 21):
+        with tf.GradientTape() as tape:
+            z = tf.constant(x0 + k / 20 * (x - x0))
+            tape.watch(z)
+            y = model(z)[:, 1]
+        total += tape.gradient(y, z).numpy() / 20
+    e = ig(model, x, baseline=x0, target=1, steps=20, quadrature="right")
+    np.testing.assert_allclose(e.values, total * (x - x0), rtol=1e-4, atol=1e-6)
+
+
+def test_own_class_is_chosen_at_x_and_kept_on_the_path():
+    """At the baseline the other class wins; its gradient must not come in."""
+    model = dense((np.array([[1.0, -1.0]]), [0, 1]))
+    e = ig(model, np.array([[3.0]], "float32"))
+    assert e.target.tolist() == [0]
+    np.testing.assert_allclose(e.values, [[3]], rtol=1e-5)
+
+
+def test_tolerance_refines_only_where_it_must():
+    curve = lambda z: tf.math.sigmoid(z[:, 0] * z[:, 1])  # noqa: E731
+    x = np.array([[0.1, 0.1], [1.0, 30.0], [1.0, 200.0]], "float64")
+    e = ig(curve, x, tolerance=1e-3, on="probability")
+    change = np.abs(e.score - e.baseline_score)
+    assert (np.abs(e.delta) <= 1e-3 * change).all()
+    steps = e.meta["steps"]
+    assert steps[0] == 5 and steps[0] < steps[1] < steps[2]
+    assert all((s - 1) & (s - 2) == 0 for s in steps)  # 2^k + 1 places, none twice
+    for k in range(3):
+        one = ig(curve, x[k : k + 1], tolerance=1e-3, on="probability")
+        np.testing.assert_allclose(one.values[0], e.values[k], rtol=1e-10)
+        assert one.meta["steps"] == steps[k : k + 1]
+    nodes, weights = QUADRATURES["trapezoid"](steps[2])
+    fixed = ig(curve, x[2:], steps=steps[2], quadrature="trapezoid", on="probability")
+    np.testing.assert_allclose(fixed.values[0], e.values[2], rtol=1e-9)
+
+
+def test_tolerance_gives_up_at_max_steps_and_says_so():
+    jump = lambda z: tf.math.sigmoid(1e4 * (z[:, 0] - 0.7))  # noqa: E731
+    with pytest.warns(tfxai.CompletenessWarning, match="less than score - baseline_score = 1.*max_steps"):
+        e = ig(jump, np.array([[1.0]]), tolerance=0.01, max_steps=17, on="probability")
+    assert e.meta["steps"] == [17] and abs(e.delta[0]) > 0.01
+
+
+@ROUGH
+def test_several_references_are_averaged(rng):
+    model = dense((rng.normal(size=(4, 6)), np.ones(6)), "tanh", (rng.normal(size=(6, 2)), None))
+    x, refs = rng.normal(size=(3, 4)).astype("float32"), rng.normal(size=(1, 5, 4)).astype("float32")
+    e = ig(model, x, baseline=refs, target=0)
+    each = [ig(model, x, baseline=refs[:, k], target=0).values for k in range(5)]
+    np.testing.assert_allclose(e.values, np.mean(each, 0), rtol=1e-4, atol=1e-6)
+    many = tfxai.explain(model, x, "expected_gradients", baseline=refs, target=0, seed=0, samples=4000)
+    np.testing.assert_allclose(many.values, e.values, atol=2e-3)
+    few = [
+        tfxai.explain(model, x, "expected_gradients", baseline=refs, target=0, seed=s, samples=10) for s in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(few[0].values, few[1].values)
+    assert np.abs(few[0].values - few[2].values).max() > 0
+
+
+def test_no_retracing_for_other_steps_classes_and_batches():
+    traces = []
+
+    class Counting(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3)
+
+        def call(self, z):
+            traces.append(1)
+            return self.dense(tf.nn.tanh(z))
+
+    model = Counting()
+    x = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+    model(x)
+    explainer = tfxai.Explainer(model, "integrated_gradients")
+    explainer(x, target=0)
+    before, functions = len(traces), len(next(iter(explainer._engines.values())).compiled)
+    explainer(x, target=2, batch_size=3)
+    explainer(x[:1], target=1)
+    object.__setattr__(explainer.method, "steps", 7)
+    explainer(x, target=1)
+    assert len(traces) == before and len(next(iter(explainer._engines.values())).compiled) == functions
+
+
+def test_layer_values_add_up_from_the_layer(rng):
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, activation="softplus"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    e = ig(model, x, layer="last_conv")
+    assert e.layer == model.layers[0].name and e.values.shape == (2, 6, 6, 4)
+    np.testing.assert_allclose(e.values.sum((1, 2, 3)), e.score - e.baseline_score, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "method, options, message",
+    [
+        ("integrated_gradients", {"steps": 0}, "steps is a whole number from 1. Received: 0"),
+        ("ig", {"steps": 2.5}, "steps is a whole number"),
+        ("ig", {"quadrature": "simpson"}, "quadrature is one of 'gauss_legendre'.*simpson"),
+        ("ig", {"tolerance": 0}, "tolerance is a number above 0"),
+        ("ig", {"tolerance": 0.1, "max_steps": 3}, "max_steps is a whole number from 5"),
+        ("expected_gradients", {"samples": 0}, "samples is a whole number from 1"),
+    ],
+)
+def test_bad_options(method, options, message):
+    with pytest.raises(tfxai.errors.OptionError, match=message):
+        tfxai.Explainer(dense(*P2), method, **options)
