@@ -45,8 +45,9 @@ _WHERE = {
     "TfxaiError": "tfxai.errors",
     "UnsupportedOpError": "tfxai.errors",
     "CompletenessWarning": "tfxai.errors",
+    "EmptyMapWarning": "tfxai.errors",
 }
-_MODULES = ("baselines", "demo", "errors", "plot", "targets")
+_MODULES = ("baselines", "demo", "errors", "metrics", "plot", "targets")
 
 __all__ = [*_WHERE, *_MODULES]
 

@@ -80,7 +80,7 @@ class Maps:
                 before = {o for earlier in needed(self.graph, [op.inputs[0]]) for o in earlier.outputs} | {op.inputs[0]}
                 continue
             candidates = reached if before is None else reached & before
-            plain = {v for v in candidates if self.graph.values[v].shape.rank == len(self.space(v)) + 2}
+            plain = {v for v in candidates if self.graph.values[v].shape.rank == len(self.space(v) or ()) + 2}
             if candidates:  # best without the axes of 1 that one-dimensional ops put in
                 return max(plain or candidates, key=self._depth)
         return self.convolutions[0].outputs[0] if self.convolutions else None
