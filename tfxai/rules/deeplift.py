@@ -34,11 +34,16 @@ def piecewise(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return [back(tf.where(dx == 0, with_slope, upstream[0] * tf.math.divide_no_nan(y - y0, dx)))]
 
 
-def relu(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Rescale for max(0, x), in one expression: 1 where both are positive, 0 where both are negative."""
-    tiny = np.finfo(call.x[0].dtype.as_numpy_dtype).tiny if call.x[0].dtype != tf.bfloat16 else 1e-38
-    distance = tf.maximum(tf.abs(call.x[0] - call.x0[0]), tf.cast(tiny, call.x[0].dtype))
-    return [upstream[0] * tf.minimum(tf.maximum(call.y[0], call.y0[0]) / distance, 1)]
+def rectifier(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Rescale for functions with one kink at 0, in the fewest passes over memory: dy / dx from a hair below x0.
+
+    The quotient is then right at dx = 0 too: f' there, and at the kink its left side, as TensorFlow has it. A
+    hair is one rounding error of x0, and so is what the sum loses.
+    """
+    x, x0, y = call.x[0], call.x0[0], call.y[0]
+    tiny = 1e-30 if x.dtype not in (tf.float16,) else 1e-7
+    below = x0 - rounding(x.dtype) * tf.abs(x0) - tf.cast(tiny, x.dtype)
+    return [upstream[0] * tf.math.divide_no_nan(y - call.run(_with(call, below))[0], x - below)]
 
 
 def rescale(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -250,7 +255,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(optypes.QUADRATIC, midpoint),
     **dict.fromkeys(optypes.ELEMENTWISE, rescale),
     **dict.fromkeys(optypes.PIECEWISE | optypes.STEPS, piecewise),
-    "Relu": relu,
+    **dict.fromkeys(("Relu", "Relu6", "LeakyRelu"), rectifier),
     "Sigmoid": bounded(lambda y: y * (1 - y)),
     "Tanh": bounded(lambda y: 1 - y * y),
     **dict.fromkeys(optypes.PAIRWISE, shapley),
