@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -159,9 +160,25 @@ class Explainer:
         judge(explanation, self.method, engine, leaks)
         return explanation
 
+    def using(self, method: str | Method, **options: Any) -> Explainer:
+        """An Explainer of another method for the same model, which shares what is prepared: for comparing methods.
+
+        Example:
+            >>> import keras, numpy as np, tfxai
+            >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])
+            >>> explainer = tfxai.Explainer(model, "deeplift")
+            >>> x = np.ones((1, 3), "float32")
+            >>> [explainer.using(m)(x).method for m in ("gradient", "integrated_gradients")]
+            ['gradient', 'integrated_gradients']
+        """
+        other = copy.copy(self)
+        other.method = get(method, options)
+        return other
+
     def _engine(self, inputs: Inputs, declared: list | None) -> Engine:
         specs = inputs.specs(declared)
-        key = (tuple((tuple(s.shape), s.dtype) for s in specs), repr(inputs.pack(range(len(specs)))))
+        form = tuple((tuple(s.shape), s.dtype) for s in specs)
+        key = (form, repr(inputs.pack(range(len(specs)))), self.method.maps)
         if key not in self._engines:
             self._engines[key] = prepare(
                 self.model, inputs.pack, specs, self.on, self.layer, self.method.maps, self.jit_compile

@@ -1,8 +1,8 @@
 """Methods of many gradients against the loop that a user would write. `pytest -m benchmark -n 0 -s`.
 
-Whole explain() calls, numpy in and out, against the same number of bare `tf.function` gradients: same model, micro-batch
-8, same process, median of paired ratios. 16 steps instead of 50: what a call costs besides its gradients (two forward
-passes, folding) then counts three times as much.
+Whole explain() calls, numpy in and out, against the same number of bare `tf.function` gradients: same model, same
+micro-batch of 8, same process, median of paired ratios. 16 steps instead of 50: what a call costs besides its
+gradients (two forward passes, folding) then counts three times as much.
 """
 
 import subprocess

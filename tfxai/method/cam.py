@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfxai.errors import OptionError, received
 from tfxai.method.base import Attribution, Method
-from tfxai.method.checks import one_of
+from tfxai.method.checks import one_of, whole_number
 from tfxai.method.guided import rectified
 from tfxai.method.resize import FILTERS, as_places, resized, size_of
 from tfxai.scorer import Scorer
@@ -104,22 +104,42 @@ class ScoreCAM(CAM):
     """Feature maps weighted by the score of the input that each of them lets through: no gradient.
 
     L = ReLU(sum_k w_k A^k), w = softmax over k of f(x0 + (x - x0) H_k), H_k = A^k brought to the input's size and to
-    [0, 1].  Wang et al. 2020, arXiv:1910.01279. One pass per channel.
+    [0, 1].  Wang et al. 2020, arXiv:1910.01279. One forward pass per channel.
+
+    Args:
+        channels: Only this many channels, those that vary most over each example's map; None: all.
+        resize: As in `gradcam`.
+        upsampling: As in `gradcam`.
     """
+
+    channels: int | None = None
 
     name: ClassVar[str] = "scorecam"
     uses_baseline: ClassVar[bool] = True
+
+    def check(self) -> None:
+        super().check()
+        if self.channels is not None:
+            whole_number(self.channels, "channels")
 
     def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
         scorer, score, chosen = scorer.fixed(x)
         _, _, features, _ = scorer.features(x)
         values = []
         for a, axis in zip(features, scorer.engine.channels, strict=True):
-            places = as_places(a, axis, scorer)
+            places = self._strongest(as_places(a, axis, scorer))
             weights = tf.nn.softmax(self._scores(scorer, x, baseline, places), axis=-1)
             heat = tf.nn.relu(tf.einsum("n...k,nk->n...", places, tf.cast(weights, places.dtype)))
             values.append(self.finished(heat, axis, scorer))
         return Attribution(values, score, None, chosen)
+
+    def _strongest(self, places: tf.Tensor) -> tf.Tensor:
+        if self.channels is None or self.channels >= places.shape[-1]:
+            return places
+        order = tf.math.top_k(_over_places(tf.math.reduce_variance, places), self.channels).indices
+        rows = tf.transpose(places, [0, places.shape.rank - 1, *range(1, places.shape.rank - 1)])
+        rows = tf.gather(rows, order, batch_dims=1)
+        return tf.transpose(rows, [0, *range(2, places.shape.rank), 1])
 
     def _scores(self, scorer: Scorer, x, baseline, places: tf.Tensor) -> tf.Tensor:
         """(n, channels) the score of what each channel lets through, less that of the baseline."""
