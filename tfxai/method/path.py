@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import OptionError, received
+from tfxai.method.adaptive import NODES, integrated
 from tfxai.method.base import Attribution, Method
 from tfxai.method.checks import is_number, one_of, whole_number
 from tfxai.rules.plain import Plain
@@ -38,7 +39,6 @@ QUADRATURES: dict[str, Callable[[int], Nodes]] = {
     "middle": lambda steps: ((np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)),
     "trapezoid": trapezoid,
 }
-START = 4  # intervals of the first round of `tolerance`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,16 +52,17 @@ class IntegratedGradients(Method):
 
     Args:
         steps: Gradients per example and reference.
-        tolerance: Instead of a fixed number of steps: halve the intervals of the trapezoidal rule, for those examples
-            only whose residual |f(x) - f(x0) - sum A| is still above `tolerance * |f(x) - f(x0)|`. Every gradient
-            is used again in the next round.
+        tolerance: Instead of equal steps, cut the path finer where the function bends, for each example until its
+            residual |f(x) - f(x0) - sum A|, and the root mean square of those of its pieces, are below
+            `tolerance * |f(x) - f(x0)|`. What was computed for other pieces is kept. `meta["steps"]` has the
+            number of gradients that each example took. `steps` and `quadrature` then have no effect.
         max_steps: Where `tolerance` gives up, with a warning.
         quadrature: "gauss_legendre", "right" (the Riemann sum of the paper), "left", "middle", "trapezoid".
     """
 
     steps: int = 50
     tolerance: float | None = None
-    max_steps: int = 1025
+    max_steps: int = 1000
     quadrature: str = "gauss_legendre"
 
     name: ClassVar[str] = "integrated_gradients"
@@ -71,7 +72,7 @@ class IntegratedGradients(Method):
 
     def check(self) -> None:
         whole_number(self.steps, "steps")
-        whole_number(self.max_steps, "max_steps", START + 1)
+        whole_number(self.max_steps, "max_steps", 2 * NODES)
         one_of(self.quadrature, "quadrature", QUADRATURES)
         if self.tolerance is not None and not (is_number(self.tolerance) and self.tolerance > 0):
             raise OptionError(f"tolerance is a number above 0, such as 0.01, or None. {received(self.tolerance)}")
@@ -82,35 +83,13 @@ class IntegratedGradients(Method):
     def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
         scorer, score, chosen = scorer.fixed(x)
         start, _ = scorer.score(baseline)
+        steps = None
         if self.tolerance is None:
-            values, steps = (
-                times(averaged(scorer, x, baseline, *QUADRATURES[self.quadrature](self.steps)), x, baseline),
-                None,
-            )
+            slopes = averaged(scorer, x, baseline, *QUADRATURES[self.quadrature](self.steps))
         else:
-            values, steps = self._refined(scorer, x, baseline, score - start)
-        return Attribution(values, score, start, chosen, steps=steps)
-
-    def _refined(self, scorer: Scorer, x, baseline, change) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Values and gradients per example: trapezoids halved until they add up, each example as far as it needs."""
-        n, intervals = len(x[0]), START
-        nodes, weights = trapezoid(START + 1)
-        total = averaged(scorer, x, baseline, nodes, weights)
-        steps = np.full(n, len(nodes))
-        limit = self.tolerance * tf.maximum(tf.abs(change), 1e-6)
-        while 2 * intervals + 1 <= self.max_steps:
-            residual = tf.abs(change - _summed(times(total, x, baseline)))
-            rows = np.flatnonzero((residual > limit).numpy())
-            if not len(rows):
-                break
-            some = scorer.take(rows) if len(rows) < n else scorer
-            here, there = ([tf.gather(t, rows) if len(t) == n else t for t in side] for side in (x, baseline))
-            between = averaged(some, here, there, *QUADRATURES["middle"](intervals))
-            total = [tf.tensor_scatter_nd_update(t, rows[:, None], (tf.gather(t, rows) + b) / 2)
-                     for t, b in zip(total, between, strict=True)]  # fmt: skip
-            steps[rows] += intervals
-            intervals *= 2
-        return times(total, x, baseline), tf.constant(steps)
+            slopes, taken = integrated(scorer, x, baseline, score, start, self.tolerance, self.max_steps)
+            steps = tf.constant(taken)
+        return Attribution(times(slopes, x, baseline), score, start, chosen, steps=steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +168,3 @@ def _column(values, like: tf.Tensor) -> tf.Tensor:
 
 def times(slopes, x, baseline) -> list[tf.Tensor]:
     return [g * (a - b) for g, a, b in zip(slopes, x, baseline, strict=True)]
-
-
-def _summed(values: Sequence[tf.Tensor]) -> tf.Tensor:
-    return sum(tf.reduce_sum(tf.reshape(v, [len(v), -1]), 1) for v in values)
