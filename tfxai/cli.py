@@ -79,7 +79,7 @@ def _explained(demo: Any) -> list[tuple[str, Any]]:
     print(f"\n  {'method':34s} {'residual':>9s} {'seconds':>8s}   (residual: score change the map does not add up to)")
     runs = []
     explainer = tfxai.Explainer(demo.model)
-    for name, options in _plans(tfxai.methods()):
+    for name, options in _plans(tfxai.methods(), demo.examples.shape[1]):
         start = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", tfxai.CompletenessWarning)  # few steps; the residual is in the table
@@ -92,7 +92,7 @@ def _explained(demo: Any) -> list[tuple[str, Any]]:
     return runs
 
 
-def _plans(methods: dict[str, str]) -> list[tuple[str, dict]]:
+def _plans(methods: dict[str, str], side: int) -> list[tuple[str, dict]]:
     """Every method, with options that let all of them together finish within a minute."""
     quick = {
         "expected_gradients": {"samples": 50},
@@ -101,7 +101,7 @@ def _plans(methods: dict[str, str]) -> list[tuple[str, dict]]:
         "vargrad": {"samples": 8},
         "scorecam": {"channels": 32},
         "rise": {"samples": 64},
-        "occlusion": {"window": 48, "stride": 24},
+        "occlusion": {"window": 3 * side // 14},
     }
     plans: list[tuple[str, dict]] = [(name, quick.get(name, {})) for name in methods if name != "deeplift"]
     return plans + [("deeplift", {"rule": rule}) for rule in ("rescale", "reveal_cancel", "genomics")]

@@ -224,7 +224,7 @@ class Explainer:
         """One array per input, of its shape: embeddings are summed over their channels."""
         if self.method.per_map:
             return flat[0] if len(flat) == 1 else dict(zip(engine.paths, flat, strict=True))
-        if engine.sources != engine.entries:
+        if engine.layer is not None and not engine.taps:
             return flat[0] if len(flat) == 1 else list(flat)
         parts: list[np.ndarray | None] = [None] * len(inputs.arrays)
         for owner, values in zip(engine.owners, flat, strict=True):

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfxai.graph.replay import Call, Rule, Table, Value, linear, ruled, unsupported
 from tfxai.rules import optypes
+from tfxai.rules.precision import rounding, tolerance_of, widened
 
 NODES = 6  # Gauss-Legendre nodes for ops that mix their inputs; what they miss is put back
 
@@ -51,11 +52,11 @@ def rescale(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     if call.decided:
         return piecewise(call, upstream)
     x, x0, y, y0, back = _elementwise(call)
-    wide = [tf.cast(t, _wide(x.dtype)) for t in (x, x0, y, y0)]
+    wide = [tf.cast(t, widened(x.dtype)) for t in (x, x0, y, y0)]
     ones = [tf.ones_like(y)]
     ends = call.vjp(_with(call, x), ones)[0] + call.vjp(_with(call, x0), [tf.ones_like(y0)])[0]
     near = tf.cast(ends, wide[0].dtype) / 2
-    slope = _quotient(wide[0], wide[1], wide[2], wide[3], near, _tolerance(x.dtype))
+    slope = _quotient(wide[0], wide[1], wide[2], wide[3], near, tolerance_of(x.dtype))
     return [back(upstream[0] * tf.cast(slope, x.dtype))]
 
 
@@ -68,9 +69,9 @@ def bounded(slope: Callable[[tf.Tensor], tf.Tensor]) -> Rule:
 
     def rule(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         dtype = call.x[0].dtype
-        x, x0, y, y0 = (tf.cast(t, _wide(dtype)) for t in (call.x[0], call.x0[0], call.y[0], call.y0[0]))
+        x, x0, y, y0 = (tf.cast(t, widened(dtype)) for t in (call.x[0], call.x0[0], call.y[0], call.y0[0]))
         dx = x - x0
-        near = tf.abs(dx) <= _tolerance(dtype) ** 0.67
+        near = tf.abs(dx) <= tolerance_of(dtype) ** 0.67
         return [upstream[0] * tf.cast(tf.where(near, slope((y + y0) / 2), (y - y0) / dx), dtype)]
 
     return rule
@@ -95,7 +96,7 @@ def shapley(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     slope_a, slope_b = (sum(s[k] for s in slopes) / 4 for k in (0, 1))
     gain_a = (f[1, 0] - f[0, 0] + f[1, 1] - f[0, 1]) / 2
     gain_b = (f[0, 1] - f[0, 0] + f[1, 1] - f[1, 0]) / 2
-    zero, tolerance = tf.zeros_like(a), _tolerance(a.dtype)
+    zero, tolerance = tf.zeros_like(a), tolerance_of(a.dtype)
     ma = _quotient(a, a0, gain_a, zero, slope_a, tolerance, scale=tf.abs(f[1, 1]))
     mb = _quotient(b, b0, gain_b, zero, slope_b, tolerance, scale=tf.abs(f[1, 1]))
     return [_unbroadcast(upstream[0] * m, t) for m, t in ((ma, call.x[0]), (mb, call.x[1]))]
@@ -234,20 +235,6 @@ def _quotient(x, x0, y, y0, slope, tolerance: float, scale=None) -> tf.Tensor:
     size = tf.abs(y) if scale is None else scale
     near = (tf.abs(dx) <= tolerance * (1 + tf.abs(x))) & (tf.abs(dy) <= tolerance * size) | (dx == 0)
     return tf.where(near, slope, tf.math.divide_no_nan(dy, dx))
-
-
-def _wide(dtype: tf.DType) -> tf.DType:
-    return tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
-
-
-def rounding(dtype: tf.DType) -> float:
-    """The spacing of numbers around 1."""
-    return {tf.float16: 2.0**-10, tf.bfloat16: 2.0**-7, tf.float64: 2.0**-52}.get(dtype, 2.0**-23)
-
-
-def _tolerance(dtype: tf.DType) -> float:
-    """Where the rounding error of the quotient meets the curvature error of the mean slope."""
-    return {tf.float16: 5e-2, tf.bfloat16: 0.12, tf.float64: 1.6e-7}.get(dtype, 1e-3)
 
 
 RULES: dict[str, Rule] = {

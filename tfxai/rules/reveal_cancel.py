@@ -20,7 +20,8 @@ import tensorflow as tf
 from tfxai.graph.kinds import KERNELS
 from tfxai.graph.replay import Call, Table, Value, linear, ruled
 from tfxai.rules import optypes
-from tfxai.rules.deeplift import Rescale, rounding
+from tfxai.rules.deeplift import Rescale
+from tfxai.rules.precision import rounding
 
 ADDITIVE = frozenset({
     "Add", "AddN", "AddV2", "BiasAdd", "BiasAddV1", "Concat", "ConcatV2", "Pack", "PadV2", "DynamicStitch",
