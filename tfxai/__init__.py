@@ -22,7 +22,8 @@ _WHERE = {
     "ExplainMixin": "tfxai.keras_model",
     "explainable": "tfxai.keras_model",
     "Explanation": "tfxai.explanation",
-    "load": "tfxai.explanation",
+    "load": "tfxai.storage",
+    "report": "tfxai.reports",
     "methods": "tfxai.method.table",
     "supported_ops": "tfxai.rules.supported",
     "DeepLIFT": "tfxai.method.propagate",
@@ -46,8 +47,9 @@ _WHERE = {
     "UnsupportedOpError": "tfxai.errors",
     "CompletenessWarning": "tfxai.errors",
     "EmptyMapWarning": "tfxai.errors",
+    "SnapshotWarning": "tfxai.errors",
 }
-_MODULES = ("baselines", "demo", "errors", "metrics", "plot", "targets")
+_MODULES = ("baselines", "callbacks", "demo", "errors", "figures", "metrics", "plot", "targets")
 
 __all__ = [*_WHERE, *_MODULES]
 

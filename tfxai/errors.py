@@ -22,6 +22,8 @@ TfxaiError
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 
@@ -99,6 +101,18 @@ class CompletenessWarning(UserWarning):
 
 class EmptyMapWarning(UserWarning):
     """A class activation map is zero everywhere: nothing in the layer speaks for the target."""
+
+
+class SnapshotWarning(UserWarning):
+    """A snapshot during training could not be made or written; training goes on."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """A warning that names the user's line, however deep in tfxai it comes from."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == "tfxai":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 def received(value: object) -> str:

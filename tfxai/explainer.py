@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import references, targets
+from tfxai.assemble import assembled
 from tfxai.engine import Engine
-from tfxai.errors import InputError, OptionError, UnsupportedOpError, received
+from tfxai.errors import OptionError, UnsupportedOpError, received
 from tfxai.explanation import Explanation
-from tfxai.fingerprint import fingerprint
 from tfxai.graph.model import declared_inputs, open_model
 from tfxai.inputs import Inputs, read
 from tfxai.judge import judge
@@ -149,16 +148,44 @@ class Explainer:
                     raise
                 raise targets.TargetError(f"{targets.OUT_OF_RANGE}. Received: target {goal.label}.") from None
             bar.step()
-        explanation = self._explanation(engine, inputs, results, goal, seed, baseline)
-
-        def leaks(example: int) -> dict[str, tf.Tensor]:
-            rows = slice(example, example + 1)
-            scorer, tensors = _scorer(engine, inputs, goal, rows, 1, weights)
-            reference = references.at(scorer, refs, rows, 0)
-            return scorer.backward(self.method.table(), tensors, reference, residuals=True).residuals
-
-        judge(explanation, self.method, engine, leaks)
+        explanation = assembled(self.method, self.on, engine, inputs, results, goal, seed, baseline)
+        judge(explanation, self.method, engine, lambda i: self._leaks(engine, inputs, goal, refs, i, weights))
         return explanation
+
+    def leaks(self, x: Any, target: Any = None, baseline: Any = None, example: int = 0) -> dict[str, float]:
+        """How much every op loses of the change of one example's score: the parts of its residual.
+
+        Args:
+            x: As in `explain`.
+            target: As in `explain`.
+            baseline: As in `explain`; of several references the first.
+            example: Which.
+
+        Returns:
+            Name and type of the op -> what it received minus what it handed on. Empty for methods without a rule
+            for every op.
+
+        Example:
+            >>> import keras, numpy as np, tfxai
+            >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])
+            >>> leaks = tfxai.Explainer(model, "deeplift").leaks(np.ones((1, 3), "float32"), target=0)
+            >>> max(map(abs, leaks.values())) < 1e-6
+            True
+        """
+        if self.method.table() is None:
+            return {}
+        declared = declared_inputs(self.model)
+        inputs = read(x, declared, _float_dtype(self.model))
+        engine = self._engine(inputs, declared)
+        refs = references.resolve(baseline, inputs, engine)
+        goal = targets.resolve(target, *_outputs(engine, self.model), inputs.n)
+        return {k: float(v) for k, v in self._leaks(engine, inputs, goal, refs, example, {}).items()}
+
+    def _leaks(self, engine: Engine, inputs: Inputs, goal, refs: list, example: int, weights: dict) -> dict:
+        rows = slice(example, example + 1)
+        scorer, tensors = _scorer(engine, inputs, goal, rows, 1, weights)
+        reference = references.at(scorer, refs, rows, 0)
+        return scorer.backward(self.method.table(), tensors, reference, residuals=True).residuals
 
     def using(self, method: str | Method, **options: Any) -> Explainer:
         """An Explainer of another method for the same model, which shares what is prepared: for comparing methods.
@@ -194,61 +221,10 @@ class Explainer:
             total = arithmetic.added(total, self.method(scorer, x, references.at(scorer, refs, rows, k), rng))
         return arithmetic.to_numpy(arithmetic.scaled(total, 1 / count) if count > 1 else total)
 
-    def _explanation(self, engine, inputs: Inputs, results: Sequence[Attribution], goal, seed, baseline):
-        joined = Attribution(*[arithmetic.joined([r[i] for r in results]) for i in range(len(Attribution._fields))])
-        values = self._present(engine, inputs, joined.values)
-        multipliers = joined.multipliers if getattr(self.method, "multipliers", False) else None
-        delta = None
-        if self.method.complete:
-            total = sum(t.reshape(inputs.n, -1).sum(1, dtype=np.float64) for t in joined.total or joined.values)
-            delta = (joined.score - joined.baseline_score - total).astype(joined.score.dtype)
-        counts = {} if joined.steps is None else {"steps": joined.steps.tolist()}
-        versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
-        return Explanation(
-            values=values,
-            inputs=inputs.pack(inputs.arrays),
-            target=joined.chosen if joined.chosen is not None else goal.label,
-            score=joined.score,
-            baseline_score=joined.baseline_score,
-            delta=delta,
-            method=self.method.name,
-            options={**self.method.options(), "on": self.on},
-            layer=engine.layer,
-            multipliers=None if multipliers is None else self._present(engine, inputs, multipliers),
-            standard_error=None if joined.error is None else self._present(engine, inputs, joined.error),
-            fingerprint=fingerprint(engine, self.method),
-            meta={**versions, "seed": seed, "baseline": _described(baseline), **counts},
-        )
-
-    def _present(self, engine: Engine, inputs: Inputs, flat: Sequence[np.ndarray]) -> Any:
-        """One array per input, of its shape: embeddings are summed over their channels."""
-        if self.method.per_map:
-            return flat[0] if len(flat) == 1 else dict(zip(engine.paths, flat, strict=True))
-        if engine.layer is not None and not engine.taps:
-            return flat[0] if len(flat) == 1 else list(flat)
-        parts: list[np.ndarray | None] = [None] * len(inputs.arrays)
-        for owner, values in zip(engine.owners, flat, strict=True):
-            values = _per_feature(values, inputs.arrays[owner].shape, inputs.names[owner])
-            parts[owner] = values if parts[owner] is None else parts[owner] + values
-        zeros = [np.zeros(a.shape, np.float32) if p is None else p for a, p in zip(inputs.arrays, parts, strict=True)]
-        return inputs.pack(zeros)
-
 
 def _scorer(engine: Engine, inputs: Inputs, goal, rows: slice, limit: int, read: dict):
     raw = [tf.constant(a[rows]) for a in inputs.arrays]
     return Scorer(engine, raw, goal, goal.chunk(rows), limit, read), engine.deepen(raw, engine.enter(raw))
-
-
-def _per_feature(values: np.ndarray, shape: tuple, name: str) -> np.ndarray:
-    """Values in the input's shape: an embedding's channels are summed."""
-    if values.shape[: len(shape)] == shape:
-        return values.sum(axis=tuple(range(len(shape), values.ndim)))
-    if np.prod(shape[1:]) == 1:  # one category per example, encoded
-        return values.reshape(len(values), -1).sum(axis=1).reshape(shape)
-    raise InputError(
-        f"Input {name!r} of shape {shape} enters the model as numbers of shape {values.shape}, so they have no one "
-        "place in it. Explain the output of the encoding layer with layer=."
-    )
 
 
 def _outputs(engine: Engine, model: Any) -> tuple[list[tuple], list[list[str]]]:
@@ -277,13 +253,3 @@ def _batch_size(inputs: Inputs) -> int:
     """About the size of 8 photographs of 224 pixels; more gains nothing on CPU, and tables go in one piece."""
     elements = max(sum(a[0].size for a in inputs.arrays), 1)
     return int(np.clip(8 * 224 * 224 * 3 // elements, 1, 1024))
-
-
-def _described(baseline: Any) -> str:
-    if baseline is None:
-        return "zeros"
-    if callable(baseline):
-        return getattr(baseline, "__qualname__", type(baseline).__name__)
-    if isinstance(baseline, (list, tuple, dict)):
-        return f"one per input ({len(baseline)})"
-    return repr(baseline) if np.ndim(baseline) == 0 else f"array of shape {np.shape(baseline)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
 import keras
@@ -10,11 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.engine import Engine
-from tfxai.errors import CompletenessWarning, EmptyMapWarning
+from tfxai.errors import CompletenessWarning, EmptyMapWarning, warn
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
-
-LEVEL = 4  # of the frame that called explain() or the Explainer
 
 
 def judge(e: Explanation, method: Method, engine: Engine, leaks: Callable[[int], dict[str, tf.Tensor]]) -> None:
@@ -30,7 +27,7 @@ def judge(e: Explanation, method: Method, engine: Engine, leaks: Callable[[int],
         bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
         if len(bad):
             message = f"{e.method}: NaN or Inf in the values of {len(bad)} examples (first: example {bad[0]})."
-            warnings.warn(message, CompletenessWarning, stacklevel=LEVEL)
+            warn(message, CompletenessWarning)
             return
     if method.per_map:
         _empty_maps(e)
@@ -45,11 +42,10 @@ def judge(e: Explanation, method: Method, engine: Engine, leaks: Callable[[int],
     if method.table() is not None:
         name, amount = max(leaks(worst).items(), key=lambda kv: abs(float(kv[1])), default=("", 0.0))
         reason = f" The op that leaks most is {name}: {float(amount):.3g}."
-    warnings.warn(
+    warn(
         f"{e.method}: the values of example {worst} sum to {e.delta[worst]:.3g} less than score - baseline_score "
         f"= {e.score[worst] - e.baseline_score[worst]:.6g}.{reason}",
         CompletenessWarning,
-        stacklevel=LEVEL,
     )
 
 
@@ -58,11 +54,10 @@ def _empty_maps(e: Explanation) -> None:
     for layer, values in found.items():
         empty = np.flatnonzero(~values.reshape(len(values), -1).any(axis=1))
         if len(empty):
-            warnings.warn(
+            warn(
                 f"{e.method}: the map of {len(empty)} examples (first: example {empty[0]}) at {layer!r} is zero: after "
                 "its ReLU nothing in this layer speaks for the target. Choose another layer= or target=.",
                 EmptyMapWarning,
-                stacklevel=LEVEL + 1,
             )
 
 

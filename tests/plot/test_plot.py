@@ -146,7 +146,7 @@ def test_auto_chooses(rng, ax):
     assert e((2, 5)).plot(0, ax=other) is other and len(other.patches) == 5
     third = Figure().subplots()
     e((2, 30, 4)).plot(0, ax=third)
-    assert len(third.patches) == 30
+    assert len(third.lines) == 7 and len(third.collections) == 4  # a lane per channel, a line between lanes
     several = Explanation(values={"a": np.ones((1, 3))}, score=np.ones(1), method="deeplift")
     with pytest.raises(InputError, match=r"say input= one of \['a'\]"):
         several.plot()

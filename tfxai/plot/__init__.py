@@ -1,7 +1,7 @@
 """Pictures of explanations: matplotlib only, `ax=` everywhere, the Axes returned, nothing shown or closed for you.
 
 Without `ax` a pyplot figure is made, which a notebook displays; in a loop pass `matplotlib.figure.Figure().subplots()`,
-so that no figure stays open. `grid` returns a Figure of this kind.
+so that no figure stays open. `grid` and `compare` return a Figure of this kind.
 
     >>> import numpy as np
     >>> from matplotlib.figure import Figure
@@ -9,14 +9,20 @@ so that no figure stays open. `grid` returns a Figure of this kind.
     >>> ax.images[0].norm.vmin, ax.images[0].norm.vmax
     (-2.0, 2.0)
 
-Signed maps are red for what speaks for the target and blue for what speaks against it, white is zero.
+Signed maps are red for what speaks for the target and blue for what speaks against it, white is zero. Maps without a
+direction go from black (zero) up.
 """
 
 from __future__ import annotations
 
 from tfxai.plot.auto import auto
 from tfxai.plot.bars import bars
-from tfxai.plot.grid import grid
+from tfxai.plot.grid import compare, grid
 from tfxai.plot.image import image
+from tfxai.plot.logo import logo
+from tfxai.plot.series import series
+from tfxai.plot.summary import summary
+from tfxai.plot.text import text, tokens
+from tfxai.plot.volume import volume
 
-__all__ = ["auto", "bars", "grid", "image"]
+__all__ = ["auto", "bars", "compare", "grid", "image", "logo", "series", "summary", "text", "tokens", "volume"]

@@ -51,12 +51,12 @@ def bars(
     ax = scale.axes(ax, (5.0, 0.6 + 0.28 * len(heights)))
     places = np.arange(len(heights))
     ax.barh(places, heights, color=["#b2182b" if h > 0 else "#2166ac" for h in heights])
-    ax.set_yticks(places, labels)
+    ax.set_yticks(places, [scale.plain(n) for n in labels])
     ax.invert_yaxis()
     ax.axvline(0, color="0.3", linewidth=0.8)
-    ax.set_xlabel(unit)
+    ax.set_xlabel(scale.plain(unit))
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     if title:
-        ax.set_title(title)
+        ax.set_title(scale.plain(title))
     return ax

@@ -28,7 +28,13 @@ def chosen(values: np.ndarray, sign: str) -> np.ndarray:
 
 def label(sign: str, unit: str) -> str:
     """What the colour bar says: a map without signs does not show contributions but sizes."""
+    unit = plain(unit)
     return {"negative": f"negative {unit}, its size", "absolute_value": f"size of {unit}"}.get(sign, unit)
+
+
+def plain(text: str) -> str:
+    """Text that matplotlib draws as it is: a name with dollar signs is not mathematics."""
+    return text.replace("\\$", "$").replace("$", "\\$")
 
 
 def limit(values: np.ndarray, outlier_perc: float) -> float:

@@ -1,0 +1,25 @@
+"""Optional packages, imported when something needs them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from tfxai.errors import MissingExtraError
+
+
+def extra(name: str, module: str) -> Any:
+    """The module, or an error with the line that installs the extra `name`.
+
+    Example:
+        >>> extra("dna", "json").dumps(1)
+        '1'
+        >>> extra("dna", "no_such_module")
+        Traceback (most recent call last):
+        tfxai.errors.MissingExtraError: This needs the package 'no_such_module': pip install "tfxai[dna]"
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        package = module.split(".")[0]
+        raise MissingExtraError(f'This needs the package {package!r}: pip install "tfxai[{name}]"') from error

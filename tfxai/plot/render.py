@@ -1,0 +1,85 @@
+"""An explanation as pixels, without axes: for film strips and event files, where a figure would be too slow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from PIL import Image
+
+from tfxai.explanation import Explanation
+from tfxai.plot import scale
+from tfxai.plot.auto import auto, guess, part, unsigned
+from tfxai.plot.image import channels_last, coloured, faint, summed
+
+SIDE = 192  # least pixels of the shorter side
+
+
+def render(e: Explanation, index: int = 0, key: Any = None, labels: Sequence[str] | None = None) -> np.ndarray:
+    """The picture of one example as (height, width, 3) uint8: a map over its image, or the drawing of `auto`.
+
+    Args:
+        e: The explanation.
+        index: Which example.
+        key: Which input or layer, of several.
+        labels: Class names.
+    """
+    values, inputs = part(e, key)
+    one, x = values[index], None if inputs is None else np.asarray(inputs[index])
+    if guess(one, x) == "image" and np.isfinite(one).all():
+        return _map(one, x, "positive" if unsigned(values) else "all")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.4, 2.8), layout="constrained")
+    auto(e, index, ax=figure.subplots(), input=key, labels=labels)
+    return drawn(figure)
+
+
+def drawn(figure: Any, dpi: int = 72) -> np.ndarray:
+    """A matplotlib Figure as (height, width, 3) uint8."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+def photograph(e: Explanation, index: int = 0, key: Any = None) -> np.ndarray | None:
+    """The input as (height, width, 3) uint8, where it is an image."""
+    _, inputs = part(e, key)
+    x = None if inputs is None else np.asarray(inputs[index])
+    if x is None or x.dtype.kind not in "biuf" or guess(x, None) != "image" or not np.isfinite(x).all():
+        return None
+    return _enlarged(coloured(_placed(x)))
+
+
+def _map(one: np.ndarray, x: np.ndarray | None, sign: str) -> np.ndarray:
+    values = scale.chosen(summed(_placed(one), None), sign)
+    top = scale.limit(values, 1.0)
+    image = x is not None and x.dtype.kind in "biuf" and x.ndim == one.ndim and np.isfinite(x).all()
+    behind = coloured(_placed(x)) if image else None  # type: ignore[arg-type]
+    if behind is not None and behind.shape[:2] != values.shape:
+        if one.ndim == 2:
+            behind = None  # another thing, not the same places
+        else:
+            size = behind.shape[1], behind.shape[0]
+            values = np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+    look = scale.colours(sign, top)
+    level = np.clip((values - look["vmin"]) / (look["vmax"] - look["vmin"]), 0, 1)
+    colour = colormaps[look["cmap"]](level)[..., :3]
+    if behind is not None:
+        alpha = 0.75 * np.clip(np.abs(values) / top, 0, 1)[..., None] ** 0.5
+        colour = alpha * colour + (1 - alpha) * faint(behind)
+    return _enlarged(colour)
+
+
+def _placed(array: np.ndarray) -> np.ndarray:
+    first = array.ndim == 3 and array.shape[0] <= 4 < array.shape[-1]
+    return channels_last(array, "channels_first" if first else "channels_last")
+
+
+def _enlarged(colour: np.ndarray) -> np.ndarray:
+    """Whole pixels, large enough to see."""
+    factor = -(-SIDE // min(colour.shape[:2])) if min(colour.shape[:2]) < SIDE else 1
+    return np.repeat(np.repeat((255 * np.clip(colour, 0, 1)).round().astype(np.uint8), factor, 0), factor, 1)
