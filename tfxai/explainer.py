@@ -124,9 +124,7 @@ class Explainer:
         """Explains x; the arguments are those of `explain`."""
         if batch_size is not None and (not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
             raise OptionError(f"batch_size is a whole number from 1, or None. {received(batch_size)}")
-        declared = declared_inputs(self.model)
-        inputs = read(x, declared, _float_dtype(self.model))
-        engine = self._engine(inputs, declared)
+        inputs, engine = self.prepared(x)
         refs = references.resolve(baseline, inputs, engine)
         goal = targets.resolve(target, *_outputs(engine, self.model), inputs.n)
         size = batch_size or _batch_size(inputs)
@@ -174,9 +172,7 @@ class Explainer:
         """
         if self.method.table() is None:
             return {}
-        declared = declared_inputs(self.model)
-        inputs = read(x, declared, _float_dtype(self.model))
-        engine = self._engine(inputs, declared)
+        inputs, engine = self.prepared(x)
         refs = references.resolve(baseline, inputs, engine)
         goal = targets.resolve(target, *_outputs(engine, self.model), inputs.n)
         return {k: float(v) for k, v in self._leaks(engine, inputs, goal, refs, example, {}).items()}
@@ -202,7 +198,10 @@ class Explainer:
         other.method = get(method, options)
         return other
 
-    def _engine(self, inputs: Inputs, declared: list | None) -> Engine:
+    def prepared(self, x: Any) -> tuple[Inputs, Engine]:
+        """Checks x and captures the model for inputs of its form, without explaining yet."""
+        declared = declared_inputs(self.model)
+        inputs = read(x, declared, _float_dtype(self.model))
         specs = inputs.specs(declared)
         form = tuple((tuple(s.shape), s.dtype) for s in specs)
         key = (form, repr(inputs.pack(range(len(specs)))), self.method.maps)
@@ -210,7 +209,7 @@ class Explainer:
             self._engines[key] = prepare(
                 self.model, inputs.pack, specs, self.on, self.layer, self.method.maps, self.jit_compile
             )
-        return self._engines[key]
+        return inputs, self._engines[key]
 
     def _chunk(self, scorer: Scorer, x, refs: list, rows: slice, rng, bar: Progress) -> Attribution:
         """The mean over the references of the method's attribution of some rows."""

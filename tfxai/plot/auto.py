@@ -10,7 +10,7 @@ import numpy as np
 from tfxai.errors import InputError, OptionError, received
 from tfxai.explanation import Explanation
 from tfxai.plot.bars import bars
-from tfxai.plot.image import image
+from tfxai.plot.image import format_of, image
 from tfxai.plot.logo import logo
 from tfxai.plot.series import series
 from tfxai.plot.text import tokens as words
@@ -121,8 +121,7 @@ def part(e: Explanation, input: Any) -> tuple[np.ndarray, Any]:
 
 
 def _image(one, x, tokens, ax, options) -> Any:
-    first = one.ndim == 3 and one.shape[0] in (1, 2, 3, 4) and one.shape[-1] > 4
-    options.setdefault("data_format", "channels_first" if first else "channels_last")
+    options.setdefault("data_format", format_of(one, x))
     if x is not None and x.ndim == one.ndim and (one.ndim == 3 or x.shape == one.shape):
         options.setdefault("background", x)
     return image(one, ax=ax, **options)

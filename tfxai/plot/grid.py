@@ -11,7 +11,7 @@ from tfxai.errors import InputError, OptionError, received
 from tfxai.explanation import Explanation
 from tfxai.plot import scale
 from tfxai.plot.auto import auto, guess, target_name, unsigned
-from tfxai.plot.image import image
+from tfxai.plot.image import channels_last, format_of, image
 
 SCALES = ("own", "row")
 
@@ -115,7 +115,7 @@ def compare(
     shown = [ranged(explanations[0].inputs[i]) for i in examples] if images is None else [images[i] for i in examples]
     signs = ["absolute_value" if c in sizes else "positive" if unsigned(e.values) else "all"
              for c, e in enumerate(explanations)]  # fmt: skip
-    maps = [[_last(e.values[i]) for e in explanations] for i in examples]
+    maps = [[_places_last(e, i) for e in explanations] for i in examples]
     return grid(shown, maps, titles, rows, signs, outlier_perc, overlay, notes, scales)
 
 
@@ -175,14 +175,14 @@ def _residual(e: Explanation, i: int) -> str:
     return "" if e.delta is None else f"residual {abs(float(e.delta[i])):.2g}"
 
 
-def _last(one: np.ndarray) -> np.ndarray:
-    """Channels at the end, where they are evidently before the places."""
-    return np.moveaxis(one, 0, -1) if one.ndim == 3 and one.shape[0] <= 4 < one.shape[-1] else one
+def _places_last(e: Explanation, i: int) -> np.ndarray:
+    x = np.asarray(e.inputs[i]) if isinstance(e.inputs, np.ndarray) else None
+    return channels_last(e.values[i], format_of(e.values[i], x))
 
 
 def ranged(x: Any) -> np.ndarray | None:
     """An input as an image in [0, 1]."""
-    x = None if x is None else _last(np.asarray(x, float))
+    x = None if x is None else channels_last(x, format_of(np.asarray(x)))
     if x is None or x.ndim not in (2, 3):
         return None
     if x.ndim == 3 and x.shape[-1] not in (1, 3, 4):

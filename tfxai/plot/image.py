@@ -91,6 +91,12 @@ def image(
     return ax
 
 
+def format_of(one: np.ndarray, x: np.ndarray | None = None) -> str:
+    """Where the channels of a map are: as in its input, where that is an image; few before many are channels first."""
+    like = x if x is not None and x.ndim == 3 else one
+    return "channels_first" if like.ndim == 3 and like.shape[0] <= 4 < like.shape[-1] else "channels_last"
+
+
 def channels_last(array: Any, data_format: str) -> np.ndarray:
     """Channels at the end."""
     if data_format not in ("channels_last", "channels_first"):

@@ -50,7 +50,7 @@ def logo(
     ax = scale.axes(ax, (min(2.0 + 0.16 * len(values), 16.0), 2.2))
     frame = pandas.DataFrame(values, columns=list(alphabet))
     scheme = "classic" if set(alphabet) <= set("ACGTU") else "grays" if len(alphabet) < 20 else "chemistry"
-    letters = logomaker.Logo(frame, ax=ax, color_scheme=scheme, figsize=None)
+    letters = logomaker.Logo(frame, ax=ax, color_scheme=scheme)
     if highlight is not None:
         letters.highlight_position_range(highlight[0], highlight[1] - 1, color="gold", alpha=0.3)
     for side in ("top", "right"):

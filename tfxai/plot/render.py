@@ -13,7 +13,7 @@ from PIL import Image
 from tfxai.explanation import Explanation
 from tfxai.plot import scale
 from tfxai.plot.auto import auto, guess, part, unsigned
-from tfxai.plot.image import channels_last, coloured, faint, summed
+from tfxai.plot.image import channels_last, coloured, faint, format_of, summed
 
 SIDE = 192  # least pixels of the shorter side
 
@@ -51,14 +51,14 @@ def photograph(e: Explanation, index: int = 0, key: Any = None) -> np.ndarray | 
     x = None if inputs is None else np.asarray(inputs[index])
     if x is None or x.dtype.kind not in "biuf" or guess(x, None) != "image" or not np.isfinite(x).all():
         return None
-    return _enlarged(coloured(_placed(x)))
+    return _enlarged(coloured(channels_last(x, format_of(x))))
 
 
 def _map(one: np.ndarray, x: np.ndarray | None, sign: str) -> np.ndarray:
-    values = scale.chosen(summed(_placed(one), None), sign)
+    values = scale.chosen(summed(channels_last(one, format_of(one, x)), None), sign)
     top = scale.limit(values, 1.0)
     image = x is not None and x.dtype.kind in "biuf" and x.ndim == one.ndim and np.isfinite(x).all()
-    behind = coloured(_placed(x)) if image else None  # type: ignore[arg-type]
+    behind = coloured(channels_last(x, format_of(x))) if image else None  # type: ignore[arg-type]
     if behind is not None and behind.shape[:2] != values.shape:
         if one.ndim == 2:
             behind = None  # another thing, not the same places
@@ -72,11 +72,6 @@ def _map(one: np.ndarray, x: np.ndarray | None, sign: str) -> np.ndarray:
         alpha = 0.75 * np.clip(np.abs(values) / top, 0, 1)[..., None] ** 0.5
         colour = alpha * colour + (1 - alpha) * faint(behind)
     return _enlarged(colour)
-
-
-def _placed(array: np.ndarray) -> np.ndarray:
-    first = array.ndim == 3 and array.shape[0] <= 4 < array.shape[-1]
-    return channels_last(array, "channels_first" if first else "channels_last")
 
 
 def _enlarged(colour: np.ndarray) -> np.ndarray:

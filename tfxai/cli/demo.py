@@ -1,44 +1,24 @@
-"""The command line: `tfxai demo`, `tfxai methods`. TensorFlow is imported by the commands that need it."""
+"""`tfxai demo`: every method on a real trained network and real input."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tfxai.errors import MissingExtraError, TfxaiError
+from tfxai.errors import MissingExtraError
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0, or 1 with one line on standard error."""
-    parser = argparse.ArgumentParser(prog="tfxai", description="Explain the predictions of any Keras model.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="explain real photographs (or digits) with every method")
-    demo.add_argument("--network", choices=("auto", "imagenet", "digits"), default="auto", help="default: auto")
-    demo.add_argument("-o", "--output", default="tfxai-demo", help="folder for the picture (default: tfxai-demo)")
-    demo.set_defaults(run=_demo)
-    commands.add_parser("methods", help="list the methods").set_defaults(run=_methods)
-    chosen = parser.parse_args(arguments)
-    try:
-        chosen.run(chosen)
-    except (TfxaiError, OSError) as error:
-        print(f"tfxai: {error}", file=sys.stderr)
-        return 1
-    return 0
+def options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("--network", choices=("auto", "imagenet", "digits"), default="auto", help="default: auto")
+    parser.add_argument("-o", "--output", default="tfxai-demo", help="folder for the picture (default: tfxai-demo)")
 
 
-def _methods(_: argparse.Namespace) -> None:
-    import tfxai
-
-    for name, line in tfxai.methods().items():
-        print(f"{name:20s} {line}")
-
-
-def _demo(chosen: argparse.Namespace) -> None:
+def run(chosen: argparse.Namespace) -> int:
+    """Explains, prints a table, writes one picture."""
     network = _network(chosen.network)
     folder = Path(chosen.output)
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +27,7 @@ def _demo(chosen: argparse.Namespace) -> None:
     path = folder / "explanations.png"
     figure.savefig(path, dpi=110)
     print(f"\nWrote {path}")
+    return 0
 
 
 def _network(name: str) -> Any:
@@ -129,7 +110,3 @@ def _picture(demo: Any, runs: list[tuple[str, Any]]) -> Any:
     titles = [f"{title}\n(size)" if title in SIZES else title for title, _ in runs]
     rows = [f"explained: {demo.labels[int(runs[-1][1].target[i])]}" for i in range(n)]
     return grid(demo.display(demo.examples), maps, titles, rows, outlier_perc=0.5, overlay=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

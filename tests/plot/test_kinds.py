@@ -1,0 +1,207 @@
+"""Series, logos, words, volumes, summaries: what is drawn, and what is refused."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from tfxai import plot
+from tfxai.errors import InputError, MissingExtraError, OptionError
+from tfxai.explanation import Explanation
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+def explained(values, inputs=None, **more):
+    return Explanation(values=values, inputs=values if inputs is None else inputs, score=np.ones(len(values)),
+                       target=np.full(len(values), 1), method="deeplift", **more)  # fmt: skip
+
+
+def test_series_draws_each_channel_in_its_lane_on_one_scale(rng, ax):
+    values, signal = rng.normal(size=(2, 30, 3))
+    plot.series(values, signal, names=["a", "b$", "c"], ax=ax, unit="contribution to x")
+    bands = ax.collections
+    assert len(bands) == 3 and len({(b.norm.vmin, b.norm.vmax) for b in bands}) == 1
+    np.testing.assert_allclose(bands[1].get_array().ravel(), values[:, 1])
+    assert bands[0].norm.vmax == -bands[0].norm.vmin == np.abs(values).max()
+    line = ax.lines[0].get_ydata()  # the first channel fills the top lane
+    assert line.min() == pytest.approx(2.08) and line.max() == pytest.approx(2.92)
+    assert np.argmax(line) == np.argmax(signal[:, 0])
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", r"b\$", "c"]
+
+
+def test_series_in_time(ax):
+    plot.series(np.arange(4.0), time=np.array([0.0, 0.5, 1.0, 2.0]), ax=ax, sign="positive")
+    assert ax.get_xlim() == (-0.25, 2.25 + 0.0) and ax.collections[0].cmap.name == "inferno"
+    with pytest.raises(InputError, match="one number per value"):
+        plot.series(np.ones(4), np.ones(5), ax=ax)
+    with pytest.raises(InputError, match="Expected 1 names and times of shape"):
+        plot.series(np.ones(4), names=["a", "b"], ax=ax)
+    with pytest.raises(InputError, match="NaN or Inf"):
+        plot.series(np.array([1.0, np.nan]), ax=ax)
+
+
+def test_logo_letters_are_as_high_as_their_values(ax):
+    values = np.zeros((5, 4))
+    values[1, 2], values[3, 0] = 2.0, -1.0
+    assert plot.logo(values, ax=ax, highlight=(1, 3)) is ax
+    low, high = ax.get_ylim()
+    assert low <= -1 and high >= 2 and ax.get_xlabel() == "position"
+    with pytest.raises(InputError, match=r"shape \(length, 4\) for the alphabet 'ACGT'"):
+        plot.logo(np.zeros((5, 3)), ax=ax)
+
+
+def test_logo_without_its_package(monkeypatch, ax):
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr("importlib.import_module", missing)
+    with pytest.raises(MissingExtraError, match=r'pip install "tfxai\[dna\]"'):
+        plot.logo(np.zeros((5, 4)), ax=ax)
+
+
+def test_text_escapes_and_colours():
+    words = plot.text(np.array([1.0, -1.0, 0.0]), ["good", "<script>alert(1)</script>", "&"])
+    page = words._repr_html_()
+    assert (
+        "<script>" not in page and "&lt;script&gt;" in page and "&amp;" in page and 'title="contribution: +1"' in page
+    )
+    red, blue, white = words._colours()
+    assert red[0] > red[2] and blue[2] > blue[0] and white.min() > 0.96
+    assert words.__rich__().plain == "good <script>alert(1)</script> & "
+    assert repr(words).startswith("good(+1)")
+    with pytest.raises(InputError, match="Expected one word per value, 2 of them. Received: 1 words"):
+        plot.text(np.ones(2), ["a"])
+    assert plot.text(np.ones((2, 3)), ["a", "b"]).values.tolist() == [3, 3]
+    assert plot.text(np.zeros(0), []).html().count("<span") == 0
+
+
+def test_tokens_break_into_lines(ax):
+    plot.tokens(np.linspace(-1, 1, 30), [f"word{i}" for i in range(29)] + ["$x$"], ax=ax, width=40)
+    heights = {round(t.get_position()[1]) for t in ax.texts}
+    assert len(heights) > 3 and ax.texts[-1].get_text() == "$x$" and not ax.texts[-1].get_parse_math()
+    ax.figure.canvas.draw()
+
+
+def test_volume_shows_the_slices_asked_for(rng, ax):
+    values = rng.normal(size=(8, 5, 6, 2))
+    plot.volume(values, ax=ax, slices=[1, 4])
+    np.testing.assert_allclose(ax.images[-1].get_array(), np.concatenate([values[1], values[4]], 1).sum(-1))
+    other = Figure().subplots()
+    plot.volume(values[..., 0], rng.normal(size=(8, 5, 6)), axis=2, slices=3, ax=other)
+    assert [t.get_text() for t in other.get_xticklabels()] == ["0", "2", "5"] and len(other.images) == 2
+    for bad in (0, [9], []):
+        with pytest.raises(OptionError, match="list of indices below 8"):
+            plot.volume(values, slices=bad, ax=ax)
+    with pytest.raises(OptionError, match="axis is 0, 1 or 2"):
+        plot.volume(values, axis=3, ax=ax)
+    with pytest.raises(InputError, match="has the places of the volume"):
+        plot.volume(values, np.ones((2, 2, 2)), ax=ax)
+
+
+def test_summary_orders_features_and_colours_by_rank(ax):
+    values = np.array([[1.0, -5.0, 0.1], [2.0, 5.0, 0.1], [1.0, 5.0, 0.1]])
+    inputs = np.array([[1.0, 7.0, 0.0], [1000.0, 7.0, 1.0], [2.0, 9.0, 2.0]])
+    plot.summary(values, inputs, ["a", "b", "c"], top=2, ax=ax)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["b", "a"]
+    first, second = ax.collections
+    np.testing.assert_allclose(first.get_offsets()[:, 0], [-5, 5, 5])
+    np.testing.assert_allclose(first.get_array(), [0, 0, 1])
+    np.testing.assert_allclose(second.get_array(), [0, 1, 0.5])  # ranks: one outlier does not take the colours
+    heights = first.get_offsets()[:, 1]
+    assert heights[0] == 0 and heights[1] != heights[2]  # equal points stand above each other
+    with pytest.raises(InputError, match="shape of the values"):
+        plot.summary(values, inputs[:2], ax=ax)
+    with pytest.raises(OptionError, match="top is a number of features"):
+        plot.summary(values, top=0, ax=ax)
+
+
+@pytest.mark.parametrize(
+    "shape, kind",
+    [((2, 8, 8, 3), "image"), ((2, 3, 20, 20), "image"), ((2, 28, 28), "image"), ((2, 100, 4), "series"),
+     ((2, 4, 6, 6, 2), "volume"), ((2, 5), "bars"), ((2, 20, 1), "series")],
+)  # fmt: skip
+def test_the_kind_goes_by_the_shape(shape, kind, rng):
+    values = rng.normal(size=shape)
+    assert plot.auto.__globals__["guess"](values[0], values[0]) == kind
+    assert explained(values).plot(1, ax=Figure().subplots()) is not None
+
+
+def test_tokens_and_logos_through_the_explanation(rng, ax):
+    e = explained(np.array([[1.0, -1.0]]), np.array([[7, 42]]))
+    e.plot(ax=ax)
+    assert [t.get_text() for t in ax.texts] == ["7", "42"]
+    other = Figure().subplots()
+    e.plot(ax=other, tokens=["not", "good"], labels=["bad", "fine"])
+    assert [t.get_text() for t in other.texts] == ["not", "good"]
+    assert other.figure.axes[-1].get_xlabel() == "contribution to fine"
+    sequence = np.eye(4)[rng.integers(0, 4, 12)][None]
+    assert explained(sequence).plot(ax=Figure().subplots(), kind="logo")
+    with pytest.raises(OptionError, match="kind is one of 'image'"):
+        e.plot(kind="pie")
+    with pytest.raises(InputError, match="has 1 examples. Received: index 3"):
+        e.plot(3)
+
+
+def test_maps_without_direction_go_up_from_black(ax):
+    e = explained(np.abs(np.random.default_rng(0).normal(size=(1, 6, 6, 1))))
+    e.plot(ax=ax)
+    assert ax.images[-1].cmap.name == "inferno" and ax.images[-1].norm.vmin == 0
+
+
+def test_a_layer_is_stretched_over_the_image(rng, ax):
+    e = explained(rng.normal(size=(1, 4, 4, 8)), rng.uniform(size=(1, 32, 32, 3)), layer="base/conv")
+    e.plot(ax=ax)
+    assert ax.images[-1].get_extent() == [-0.5, 31.5, 31.5, -0.5] and len(ax.images) == 2
+
+
+def test_of_several_layers_the_deepest(rng, ax):
+    maps = {"a": np.ones((1, 8, 8, 1)), "b": rng.uniform(0.1, 1, size=(1, 8, 8, 1))}
+    e = explained(np.ones((1, 8, 8, 1)))
+    e = Explanation(values=maps, inputs=e.inputs, score=e.score, method="gradcam", layer="a, b")
+    e.plot(ax=ax)
+    np.testing.assert_allclose(ax.images[-1].get_array(), maps["b"][0, ..., 0])
+    other = Figure().subplots()
+    e.plot(ax=other, input="a")
+    np.testing.assert_allclose(other.images[-1].get_array(), 1)
+
+
+def test_image_styles_channels_and_formats(rng, ax):
+    values, picture = rng.normal(size=(3, 9, 9)), rng.uniform(size=(3, 9, 9))
+    plot.image(values, picture, ax=ax, data_format="channels_first", channel=1, style="heat_map")
+    np.testing.assert_allclose(ax.images[-1].get_array(), values[1])
+    assert len(ax.images) == 1
+    masked = Figure().subplots()
+    plot.image(np.array([[0.0, 4.0]]), np.ones((1, 2, 3)) * [[[0.0, 0.5, 1.0]]], ax=masked, style="masked",
+               outlier_perc=0)  # fmt: skip
+    assert masked.images[-1].get_alpha().tolist() == [[1, 0]]  # black where nothing is, clear where all is
+    np.testing.assert_allclose(masked.images[0].get_array()[0, 1], [0, 0.5, 1])
+    for wrong, text in (({"style": "x"}, "style is one of"), ({"channel": 3}, "has 3 channels"),
+                        ({"data_format": "x"}, "channels_first")):  # fmt: skip
+        with pytest.raises(OptionError, match=text):
+            plot.image(np.moveaxis(values, 0, -1), ax=ax, **wrong)
+
+
+def test_names_with_dollars_are_not_mathematics(ax):
+    plot.bars(np.array([1.0]), names=["$a_{"], title="$\\bad{", unit="x $ y $ {", ax=ax)
+    plot.image(np.ones((2, 2)), ax=Figure().subplots(), unit="$\\frac$", title="$ $ {")
+    ax.figure.canvas.draw()
+    assert ax.get_title() == "\\$\\bad{"
+
+
+def test_compare_puts_methods_side_by_side(rng):
+    a, b = explained(rng.normal(size=(3, 9, 9, 3))), explained(np.abs(rng.normal(size=(3, 9, 9, 1))))
+    figure = plot.compare([a, b, a], examples=[2, 0], labels=["x", "y"], scales="row", titles=["1", "2", "3"])
+    axes = figure.axes[:8]
+    assert [ax.get_title() for ax in axes[:4]] == ["", "1", "2", "3"] and axes[0].get_xlabel() == "y"
+    one, two = axes[1].images[-1], axes[3].images[-1]
+    assert one.norm.vmax == two.norm.vmax and axes[2].images[-1].cmap.name == "inferno"
+    np.testing.assert_allclose(one.get_array(), a.values[2].sum(-1))
+    with pytest.raises(InputError, match=r"explanations of \[3, 2\] examples"):
+        plot.compare([a, b[:2]])
+    with pytest.raises(OptionError, match="scales is 'own' or 'row'"):
+        plot.compare([a], scales="all")
+    tables = plot.compare([explained(rng.normal(size=(2, 4)))] * 2, names=list("abcd"))
+    assert len(tables.axes) == 4 and tables.axes[0].get_yticklabels()

@@ -1,0 +1,133 @@
+"""What can be trusted on your own model: one self-check."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from tfxai.errors import CompletenessWarning, ModelError, UnsupportedOpError
+from tfxai.explainer import Explainer
+from tfxai.graph.capture import needed
+from tfxai.graph.kinds import Kind
+from tfxai.graph.model import declared_inputs, open_model
+from tfxai.rules.supported import supported_ops
+
+TOLERANCE = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """What a self-check measured. True when everything is as it should be.
+
+    Attributes:
+        residual: Largest |delta|, relative to the change of the score or its size.
+        batch: Largest difference between the values in a batch and one by one, relative to the largest value.
+        repeats: Whether the same call twice gives the same bits.
+        unsupported: Ops without a rule, with their names; the rest was then measured with `unknown_ops="average"`.
+        layers: What each layer (by the path in its ops' names) leaks of the first example's change, largest first.
+        warnings: What tfxai warned of.
+    """
+
+    residual: float
+    batch: float
+    repeats: bool
+    unsupported: tuple[str, ...]
+    layers: dict[str, float]
+    warnings: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return self.repeats and not self.unsupported and max(self.residual, self.batch) <= TOLERANCE
+
+
+def check(model: Any, x: Any = None, rule: str = "rescale", target: Any = None, baseline: Any = None) -> Check:
+    """Explains x by DeepLIFT in several ways and measures whether the answers agree and add up.
+
+    Args:
+        model: As in `tfxai.explain`.
+        x: Two examples or more; None draws four from a normal distribution, where the model declares its inputs.
+        rule: Of DeepLIFT.
+        target: As in `tfxai.explain`.
+        baseline: As in `tfxai.explain`.
+
+    Returns:
+        Check.
+
+    Example:
+        >>> import keras
+        >>> from tfxai.metrics import check
+        >>> bool(check(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])))
+        True
+    """
+    model = open_model(model)
+    x = random_inputs(model) if x is None else x
+    unsupported = _without_rule(model, x)
+    explainer = Explainer(model, "deeplift", rule=rule, unknown_ops="average" if unsupported else "raise")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            e = explainer(x, target, baseline, verbose=0)
+        except UnsupportedOpError as error:  # inside a loop or a branch
+            unsupported = (str(error),)
+            explainer = Explainer(model, "deeplift", rule=rule, unknown_ops="average")
+            e = explainer(x, target, baseline, verbose=0)
+        again = explainer(x, target, baseline, verbose=0)
+        alone = explainer(x, target, baseline, batch_size=1, verbose=0)
+    pairs = [zip(keras.tree.flatten(e.values), keras.tree.flatten(o.values), strict=True) for o in (again, alone)]
+    size = max(float(np.abs(v).max()) for v in keras.tree.flatten(e.values)) or 1.0
+    change = np.maximum(np.abs(e.score - e.baseline_score), max(float(np.abs(e.score).mean()), 1e-6))  # type: ignore
+    return Check(
+        residual=float((np.abs(np.asarray(e.delta)) / change).max()),
+        batch=max(float(np.abs(a - b).max()) for a, b in pairs[1]) / size,
+        repeats=all(np.array_equal(a, b) for a, b in pairs[0]),
+        unsupported=unsupported,
+        layers=_by_layer(explainer.leaks(x, target, baseline)),
+        warnings=tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, CompletenessWarning))),
+    )
+
+
+def random_inputs(model: Any, n: int = 4, seed: int = 0) -> Any:
+    """Random examples of the form that the model declares: normal numbers, ids 0 and 1 for whole numbers.
+
+    Raises:
+        ModelError: It declares no form.
+    """
+    declared = declared_inputs(model)
+    if declared is None:
+        raise ModelError("The model does not say what its inputs look like. Pass examples of them as x.")
+    rng = np.random.default_rng(seed)
+    arrays = []
+    for _, shape, dtype in declared:
+        shape = (n, *(16 if size is None else size for size in shape[1:]))
+        if dtype.startswith(("int", "uint", "bool")):
+            arrays.append(rng.integers(0, 2, shape).astype(dtype))
+        elif dtype == "string":
+            arrays.append(np.full(shape, "a"))
+        else:
+            arrays.append(rng.normal(size=shape).astype("float32" if dtype == "bfloat16" else dtype))
+    if len(arrays) == 1:
+        return arrays[0]
+    return (
+        {name: a for (name, *_), a in zip(declared, arrays, strict=True)} if isinstance(model.input, dict) else arrays
+    )
+
+
+def _without_rule(model: Any, x: Any) -> tuple[str, ...]:
+    """Ops on the way from the input to the output that DeepLIFT has no rule for."""
+    _, engine = Explainer(model, "gradient").prepared(x)
+    known = supported_ops()
+    ops = needed(engine.graph, engine.heads, engine.sources)
+    carrying = [op for op in ops if any(engine.kinds[o] is Kind.DATA for o in op.outputs)
+                and any(engine.kinds[i] is Kind.DATA for i in op.inputs)]  # fmt: skip
+    return tuple(f"{op.name} ({op.type})" for op in carrying if op.type not in known)
+
+
+def _by_layer(leaks: dict[str, float]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for op, amount in leaks.items():
+        layer = op.split(" (")[0].rpartition("/")[0] or "(outside of layers)"
+        total[layer] = total.get(layer, 0.0) + amount
+    return dict(sorted(total.items(), key=lambda kv: -abs(kv[1])))
