@@ -37,8 +37,8 @@ log = logging.getLogger("tfxai")
 class ExplanationSnapshot(keras.callbacks.Callback):
     """Explains the same samples again and again during `fit`, for every sink.
 
-    Training is left as it is: the same weights bit for bit, no random state touched. The first snapshot prepares the
-    explainer; later ones trace nothing, and see the weights as they are.
+    Training is left as it is: the same weights bit for bit, no random state touched. The model is traced once, when
+    training begins (a model that is not built yet: after its first batch); snapshots see the weights as they are.
 
     Args:
         x: Samples: an array or a structure of arrays, or a `tf.data.Dataset` or `PyDataset` of batches (x or (x, y)),
@@ -49,7 +49,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         sinks: Functions `sink(explanation, figure, step)`; None: `directory("tfxai-snapshots")`.
         every: A snapshot every so many epochs or batches.
         unit: "epoch" or "batch".
-        initial: Also before the first training step, as step 0.
+        initial: Also before the first training step, as step 0, where the model is built by then.
         max_samples: At most so many samples of x.
         seed: Of methods that draw; always the same, so that snapshots differ by the weights alone.
         labels: Class names, for the default sink and the figures.
@@ -107,16 +107,17 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         self._batches = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if self._explainer is None or self._explainer.model is not self.model:
-            self._explainer = Explainer(self.model, self.method, **self.options)
         self._batches = self._trained_batches()
-        if self.initial and self._batches == 0:
-            self._snapshot(0, first=True)
-        else:
-            self._explain()  # prepared, and its errors raised, before hours of training
+        if self._explainer is not None and self._explainer.model is not self.model:
+            self._explainer = None
+        if self.model.built:  # else its first batch builds it; building it here would draw its weights otherwise
+            self._prepare()
+            if self.initial and self._batches == 0:
+                self._snapshot(0)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._batches += 1
+        self._prepare()
         if self.unit == "batch" and self._batches % self.every == 0:
             self._snapshot(self._batches)
 
@@ -129,21 +130,25 @@ class ExplanationSnapshot(keras.callbacks.Callback):
             self._guarded(getattr(sink, "close", _nothing), sink)
         log.info("%d explanation snapshots took %.2f s", len(self.history), self.seconds)
 
+    def _prepare(self) -> None:
+        """Explains once: a mistake is raised before hours of training, whether `strict` or not."""
+        if self._explainer is None:
+            explainer = Explainer(self.model, self.method, **self.options)
+            explainer(self.x, self.target, self.baseline, self.batch_size, self.seed, 0)
+            self._explainer = explainer
+
     def _trained_batches(self) -> int:
         iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
-        return 0 if iterations is None else int(iterations)
+        return 0 if iterations is None else int(tf.convert_to_tensor(iterations))
 
     def _explain(self) -> Explanation:
         return self._explainer(self.x, self.target, self.baseline, self.batch_size, self.seed, 0)  # type: ignore[misc]
 
-    def _snapshot(self, step: int, first: bool = False) -> None:
+    def _snapshot(self, step: int) -> None:
         start = time.perf_counter()
-        if first:
-            e = self._explain()
-        else:
-            e = self._guarded(self._explain, "explain")
-            if e is None:
-                return
+        e = self._guarded(self._explain, "explain")
+        if e is None:
+            return
         numbers: dict[str, Any] = {"step": step, "unit": self.unit, "residual": _residual(e), "drift": self._drift(e)}
         numbers["seconds"] = time.perf_counter() - start
         e = dataclasses.replace(e, meta={**e.meta, "snapshot": numbers})

@@ -104,7 +104,8 @@ def to_shap(e: Explanation, names: Sequence[str] | None = None) -> Any:
 def to_modisco(e: Explanation, folder: str | os.PathLike) -> tuple[Path, Path]:
     """Writes `ohe.npz` and `shap.npz`, each one array `arr_0` of shape (n, 4, length): the input of TF-MoDISco.
 
-    `modisco motifs -s ohe.npz -a shap.npz -n 2000 -o results.h5` then finds the motifs.
+    `modisco motifs -s ohe.npz -a shap.npz -n 2000 -w 400 -o results.h5` then finds the motifs; `-w` is how much of the
+    middle it reads, at most the length.
 
     Args:
         e: Hypothetical contributions of one-hot sequences (n, length, 4): `explain(..., hypothetical=True)`.

@@ -1,0 +1,127 @@
+"""Files that users bring, also hostile ones."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tfxai.errors import FileFormatError, InputError
+from tfxai.files import replacing, safe_name
+from tfxai.readers import read_inputs, read_labels
+
+
+def bomb(path, side):
+    """A PNG that says it is side x side pixels."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
+
+
+def test_images_are_brought_to_the_form_of_the_model(tmp_path):
+    pixels = np.zeros((4, 8, 3), np.uint8)
+    pixels[:, 4:] = [255, 0, 0]
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    path = [str(tmp_path / "a.png")]
+    x, names = read_inputs(path * 2, (None, 4, 8, 3))
+    assert x.shape == (2, 4, 8, 3) and x.dtype == np.float32 and names is None
+    np.testing.assert_array_equal(x[0], pixels)
+    assert read_inputs(path, (None, 2, 4, 3))[0].shape == (1, 2, 4, 3)
+    grey = read_inputs(path, (None, None, None, 1))[0]
+    assert grey.shape == (1, 4, 8, 1) and grey.max() == 76  # Pillow's luminance of red
+    assert read_inputs(path, (None, 3, 4, 8))[0].shape == (1, 3, 4, 8)
+    assert read_inputs(path, None)[0].shape == (1, 4, 8, 3)
+
+
+@pytest.mark.parametrize("side", [60_000, 10_000])
+def test_image_bombs_are_refused_before_decoding(side, tmp_path):
+    bomb(tmp_path / "big.png", side)
+    with pytest.raises(InputError, match="more than 89,478,485 pixels and was not decoded"):
+        read_inputs([str(tmp_path / "big.png")], None)
+
+
+def test_damaged_images(tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:3000])
+    (tmp_path / "text.jpg").write_text("hello")
+    for name in ("cut.png", "text.jpg"):
+        with pytest.raises(FileFormatError, match="is no image that can be read"):
+            read_inputs([str(tmp_path / name)], None)
+
+
+def test_arrays(tmp_path, rng):
+    a = rng.normal(size=(2, 3))
+    np.save(tmp_path / "a.npy", a)
+    np.savez(tmp_path / "one.npz", a)
+    np.savez(tmp_path / "two.npz", left=a, right=a)
+    np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
+    (tmp_path / "bad.npz").write_bytes(b"PK\x03\x04nonsense")
+    for name in ("a.npy", "one.npz"):
+        np.testing.assert_array_equal(read_inputs([str(tmp_path / name)], None)[0], a)
+    assert sorted(read_inputs([str(tmp_path / "two.npz")], None)[0]) == ["left", "right"]
+    for name in ("objects.npy", "bad.npz"):
+        with pytest.raises(FileFormatError, match="holds no plain arrays"):
+            read_inputs([str(tmp_path / name)], None)
+
+
+def test_tables(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("age,dose\n1,2\n\n3,-4.5\n")
+    x, names = read_inputs([str(path)], None)
+    assert names == ["age", "dose"] and x.tolist() == [[1, 2], [3, -4.5]]
+    path.write_text("1,2\n3,4\n")
+    assert read_inputs([str(path)], None)[1] is None
+    for text, error in (("a,b\n1,x\n", "line 2, column 2: 'x' is not a number"), ("a,b\n", "no row of numbers"),
+                        ("1,2\n3\n", "line 2: expected 2 cells. Received: 1")):  # fmt: skip
+        path.write_text(text)
+        with pytest.raises(FileFormatError, match=error):
+            read_inputs([str(path)], None)
+
+
+def test_what_does_not_go_together(tmp_path):
+    with pytest.raises(FileNotFoundError, match="No input file at"):
+        read_inputs([str(tmp_path / "a.png")], None)
+    for name in ("a.csv", "b.csv", "c.txt"):
+        (tmp_path / name).write_text("1\n")
+    with pytest.raises(InputError, match="several images, or one file"):
+        read_inputs([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], None)
+    with pytest.raises(FileFormatError, match="is of no kind that is read here. Known: .bmp"):
+        read_inputs([str(tmp_path / "c.txt")], None)
+
+
+def test_labels(tmp_path):
+    path = tmp_path / "labels"
+    path.write_text("cat\ndog \n\n")
+    assert read_labels(str(path)) == ["cat", "dog"]
+    path.write_text('["cat", 3]')
+    assert read_labels(str(path)) == ["cat", "3"]
+    path.write_text("[1,")
+    with pytest.raises(FileFormatError, match="holds no labels"):
+        read_labels(str(path))
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [("base/conv.1", "base_conv.1"), ("../../etc/passwd", "etc_passwd"), ("<script>", "script"), ("", "unnamed"),
+     ("...", "unnamed"), ("a" * 200, "a" * 80), ("a\0b\n", "a_b"), (".hidden", "hidden")],
+)  # fmt: skip
+def test_safe_names(text, name):
+    assert safe_name(text) == name
+
+
+def test_replacing_leaves_nothing_half(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(KeyError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]
