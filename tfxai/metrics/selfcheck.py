@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from typing import Any
 
@@ -28,7 +29,7 @@ class Check:
         batch: Largest difference between the values in a batch and one by one, relative to the largest value.
         repeats: Whether the same call twice gives the same bits.
         unsupported: Ops without a rule, with their names; the rest was then measured with `unknown_ops="average"`.
-        layers: What each layer (by the path in its ops' names) leaks of the first example's change, largest first.
+        layers: What each layer (by its path) leaks of the first example's change, largest first.
         warnings: What tfxai warned of.
     """
 
@@ -84,7 +85,7 @@ def check(model: Any, x: Any = None, rule: str = "rescale", target: Any = None, 
         batch=max(float(np.abs(a - b).max()) for a, b in pairs[1]) / size,
         repeats=all(np.array_equal(a, b) for a, b in pairs[0]),
         unsupported=unsupported,
-        layers=_by_layer(explainer.leaks(x, target, baseline)),
+        layers=_by_layer(explainer.leaks(x, target, baseline), _names(model)),
         warnings=tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, CompletenessWarning))),
     )
 
@@ -115,6 +116,17 @@ def random_inputs(model: Any, n: int = 4, seed: int = 0) -> Any:
     )
 
 
+def _names(model: Any) -> set[str]:
+    known = model._flatten_layers() if isinstance(model, keras.layers.Layer) else ()
+    return {layer.name for layer in known}
+
+
+def _own_name(part: str, names: set[str]) -> str:
+    """A layer's name without the number that TensorFlow adds where a name was there before."""
+    shorter = re.sub(r"_\d+$", "", part)
+    return shorter if part not in names and shorter in names else part
+
+
 def _without_rule(model: Any, x: Any) -> tuple[str, ...]:
     """Ops on the way from the input to the output that DeepLIFT has no rule for."""
     _, engine = Explainer(model, "gradient").prepared(x)
@@ -125,9 +137,10 @@ def _without_rule(model: Any, x: Any) -> tuple[str, ...]:
     return tuple(f"{op.name} ({op.type})" for op in carrying if op.type not in known)
 
 
-def _by_layer(leaks: dict[str, float]) -> dict[str, float]:
+def _by_layer(leaks: dict[str, float], names: set[str]) -> dict[str, float]:
     total: dict[str, float] = {}
     for op, amount in leaks.items():
-        layer = op.split(" (")[0].rpartition("/")[0] or "(outside of layers)"
+        parts = op.split(" (")[0].split("/")[:-1]
+        layer = "/".join(_own_name(part, names) for part in parts) or "(outside of layers)"
         total[layer] = total.get(layer, 0.0) + amount
     return dict(sorted(total.items(), key=lambda kv: -abs(kv[1])))
