@@ -292,6 +292,20 @@ def test_samples_from_everything(data, rng):
         samples(batches.take(0), 3)
 
 
+def test_names_of_layers_are_made_safe(data, tmp_path):
+    inner = keras.Sequential(
+        [keras.Input((12, 12, 1)), layers.Conv2D(2, 3, name="a.b c", activation="relu")], name="base"
+    )
+    model = keras.Sequential([inner, layers.Conv2D(2, 3, name="<script>"), layers.Flatten(), layers.Dense(3)])
+    model.build((None, 12, 12, 1))
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    sink = directory(tmp_path / "t")
+    model.fit(*data, verbose=0, callbacks=[ExplanationSnapshot(data[0][:1], "layercam", layer="all", sinks=[sink])])
+    names = {p.name for p in (tmp_path / "t" / "epoch_0001").glob("*.png")}
+    assert names == {"sample_0_0_base_a.b_c.png", "sample_0_1_script.png"}
+    assert "<script" not in (tmp_path / "t" / "index.html").read_text()
+
+
 def test_tables_and_several_inputs(tmp_path, rng):
     a, b = keras.Input((3,), name="a"), keras.Input((4,), name="b")
     model = keras.Model({"a": a, "b": b}, layers.Dense(1)(layers.concatenate([a, b])))

@@ -24,9 +24,10 @@ def run(*arguments, cwd):
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     keras.utils.set_random_seed(0)
-    image = keras.Sequential([keras.Input((16, 16, 3)),
-                              keras.layers.Conv2D(4, 3, activation="relu"),
-                              keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")])  # fmt: skip
+    image = keras.Sequential(
+        [keras.Input((16, 16, 3)), keras.layers.Conv2D(4, 3, activation="relu"),
+                              keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
+    )  # fmt: skip
     image.save(folder / "image.keras")
     table = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, activation="gelu"), keras.layers.Dense(1)])
     table.save(folder / "table.keras")
@@ -97,8 +98,8 @@ def test_a_wrong_command_line(capsys):
 
 def test_explain_images(files, tmp_path):
     done = run("explain", "image.keras", "0.png", "1.png", "--preprocess", "keras.applications.mobilenet_v2",
-               "--method", "deeplift", "--method", "gradcam", "--labels", "labels.txt", "--target", "dog", "--smooth", "1",
-               "-o", str(tmp_path / "a.png"), "-o", str(tmp_path / "a.html"), cwd=files)  # fmt: skip
+               "--method", "deeplift", "--method", "gradcam", "--labels", "labels.txt", "--target", "dog",
+               "--smooth", "1", "-o", str(tmp_path / "a.png"), "-o", str(tmp_path / "a.html"), cwd=files)  # fmt: skip
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert "deeplift: example 1, dog: logit" in done.stdout and "Wrote" in done.stdout
     assert min(Image.open(tmp_path / "a.png").size) > 300
@@ -169,6 +170,17 @@ def test_a_path_that_is_a_folder(files, tmp_path, capsys):
     (tmp_path / "a.png").mkdir()
     assert cli.main(["explain", str(files / "image.keras"), str(files / "0.png"), "-o", str(tmp_path / "a.png")]) == 1
     assert "is a folder; -o names a file" in capsys.readouterr().err
+
+
+def test_a_full_disk(files, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    for name in ("a.png", "a.html", "a.npz"):
+        command = ["explain", str(files / "image.keras"), str(files / "0.png"), "-o", str(tmp_path / name)]
+        assert cli.main(command) == 1 and "No space left on device" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_check(files, capsys):

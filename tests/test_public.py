@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import tfxai
+from tfxai import cli
 
 ROOT = Path(__file__).parents[1]
 MODULES = [
@@ -43,6 +45,7 @@ def test_import_is_cheap():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.filterwarnings("ignore::tfxai.EmptyMapWarning")
 def test_readme_blocks_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
@@ -50,6 +53,13 @@ def test_readme_blocks_run(tmp_path, monkeypatch):
     namespace: dict = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), namespace)
+    assert (tmp_path / "report.html").exists() and (tmp_path / "tfxai-snapshots" / "index.html").exists()
+    shell = [line for block in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+             for line in block.splitlines() if line.startswith("tfxai ")]  # fmt: skip
+    Image.new("L", (30, 30), 90).save("photo.png")
+    Path("labels.txt").write_text("\n".join(map(str, range(10))))
+    assert len(shell) == 2 and all(cli.main(line.split()[1:]) == 0 for line in shell)
+    assert (tmp_path / "page.html").exists()
 
 
 def test_floors_are_kept():

@@ -163,6 +163,7 @@ def strip_page(entries: Sequence[dict]) -> str:
 def _head(entry: dict) -> str:
     lines = [f"{entry.get('unit', 'step')} {entry['step']}"]
     lines += [f"{name} {entry[name]:.2g}" for name in ("drift", "residual") if entry.get(name) is not None]
+    lines += [f"{entry['seconds']:.2g} s"] if "seconds" in entry else []
     return f'{escape(lines[0])}<br><span class="quiet">{escape(", ".join(lines[1:])) or "&nbsp;"}</span>'
 
 

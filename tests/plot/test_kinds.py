@@ -32,6 +32,17 @@ def test_series_draws_each_channel_in_its_lane_on_one_scale(rng, ax):
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", r"b\$", "c"]
 
 
+def test_series_as_a_coloured_line(rng, ax):
+    values, signal = rng.normal(size=(2, 30))
+    plot.series(values, signal, ax=ax, style="line")
+    (line,) = ax.collections
+    np.testing.assert_allclose(line.get_array(), values)
+    assert line.norm.vmax == np.abs(values).max() == -line.norm.vmin and len(line.get_segments()) == 30
+    assert line.get_segments()[4][1][0] == 4  # the fifth piece lies around the fifth step
+    with pytest.raises(OptionError, match="style is one of 'band', 'line'"):
+        plot.series(values, ax=ax, style="dots")
+
+
 def test_series_in_time(ax):
     plot.series(np.arange(4.0), time=np.array([0.0, 0.5, 1.0, 2.0]), ax=ax, sign="positive")
     assert ax.get_xlim() == (-0.25, 2.25 + 0.0) and ax.collections[0].cmap.name == "inferno"

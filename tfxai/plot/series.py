@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.errors import InputError
+from tfxai.errors import InputError, OptionError, received
 from tfxai.plot import scale
 
 
@@ -23,8 +23,9 @@ def series(
     colorbar: bool = True,
     title: str | None = None,
     unit: str = "contribution",
+    style: str = "band",
 ) -> Any:
-    """Draws each channel as a grey line under a band of colour: its contributions at every step.
+    """Draws each channel as a line in the colours of its contributions at every step.
 
     Args:
         values: (steps,) or (steps, channels).
@@ -38,6 +39,7 @@ def series(
         colorbar: Whether to draw the scale.
         title: Above the picture.
         unit: Beside the scale.
+        style: "band" (a dark line over a band of colour, for dense series) or "line" (the line itself is coloured).
 
     Returns:
         The matplotlib Axes. Every channel fills a lane of height 1, from its least to its largest value; the colours
@@ -45,6 +47,7 @@ def series(
 
     Raises:
         InputError: Shapes that do not fit each other, NaN or Inf.
+        OptionError: sign, outlier_perc or style.
 
     Example:
         >>> from matplotlib.figure import Figure
@@ -52,6 +55,8 @@ def series(
         >>> [t.get_text() for t in ax.get_yticklabels()]
         ['lead II']
     """
+    if style not in DRAW:
+        raise OptionError(f"style is one of {', '.join(map(repr, DRAW))}. {received(style)}")
     values = np.asarray(values, float)
     if values.ndim not in (1, 2):
         raise InputError(f"A series has shape (steps,) or (steps, channels). Received: {values.shape}.")
@@ -73,12 +78,11 @@ def series(
     edges = np.concatenate([[time[0] - _step(time) / 2], (time[1:] + time[:-1]) / 2, [time[-1] + _step(time) / 2]])
     for c in range(channels):
         lane = channels - 1 - c
-        mesh = ax.pcolormesh(edges, [lane, lane + 1], drawn[None, :, c], **look)
         low, high = signal[:, c].min(), signal[:, c].max()
         level = (signal[:, c] - low) / (high - low) if high > low else np.full(steps, 0.5)
-        ax.plot(time, lane + 0.08 + 0.84 * level, color="0.15", linewidth=1.1)
+        mapped = DRAW[style](ax, edges, time, lane, lane + 0.08 + 0.84 * level, drawn[:, c], look)
         if lane:
-            ax.axhline(lane, color="white", linewidth=2)
+            ax.axhline(lane, color="white" if style == "band" else "0.85", linewidth=2)
     ax.set_yticks(channels - 0.5 - np.arange(channels), [scale.plain(n) for n in names])
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(0, channels)
@@ -87,8 +91,29 @@ def series(
     if title:
         ax.set_title(scale.plain(title))
     if colorbar:
-        ax.figure.colorbar(mesh, ax=ax, pad=0.02, aspect=30).set_label(scale.label(sign, unit))
+        ax.figure.colorbar(mapped, ax=ax, pad=0.02, aspect=30).set_label(scale.label(sign, unit))
     return ax
+
+
+def _band(ax, edges, time, lane, height, drawn, look) -> Any:
+    mapped = ax.pcolormesh(edges, [lane, lane + 1], drawn[None], **look)
+    ax.plot(time, height, color="0.15", linewidth=1.1)
+    return mapped
+
+
+def _line(ax, edges, time, lane, height, drawn, look) -> Any:
+    """Each step has the colour of its own number, half way to its neighbours; white parts stand on a grey line."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import Normalize
+
+    heights = np.interp(edges, time, height)
+    points = np.stack([edges[:-1], heights[:-1], time, height, edges[1:], heights[1:]], axis=-1).reshape(-1, 3, 2)
+    ax.plot(time, height, color="0.75", linewidth=4.0)
+    norm = Normalize(look["vmin"], look["vmax"])
+    return ax.add_collection(LineCollection(list(points), array=drawn, cmap=look["cmap"], norm=norm, linewidths=2.6))
+
+
+DRAW = {"band": _band, "line": _line}
 
 
 def _step(time: np.ndarray) -> float:
