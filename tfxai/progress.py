@@ -16,6 +16,7 @@ class Progress:
     def __init__(self, steps: int, verbose: int | str) -> None:
         self.bar: Any = None
         self.steps, self.done, self.start, self.verbose = steps, 0, time.monotonic(), verbose
+        self.shown = 0
 
     def step(self) -> None:
         self.done += 1
@@ -29,5 +30,6 @@ class Progress:
         late = self.verbose == "auto" and time.monotonic() - self.start > 3 and done < self.steps
         if self.bar is None and (late or self.verbose in (1, 2)):
             self.bar = keras.utils.Progbar(PARTS * self.steps, unit_name="part")
-        if self.bar is not None:
-            self.bar.update(int(PARTS * done))
+        if self.bar is not None and int(PARTS * done) > self.shown:
+            self.shown = int(PARTS * done)
+            self.bar.update(self.shown)

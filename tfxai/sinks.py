@@ -66,7 +66,7 @@ class directory:
                 pictures.append(f"{name}/{file}")
                 inputs = photograph(e, i, key)
                 shown.append(f"input_{i}_{k}.png" if inputs is not None else "")
-                if inputs is not None and not (self.path / shown[-1]).exists():
+                if inputs is not None:
                     _write(inputs, self.path / shown[-1])
                 targets.append(" ".join(_words(e, i, key, self.labels)))
         if self.arrays:

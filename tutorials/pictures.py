@@ -20,7 +20,8 @@ def methods() -> None:
 
     main(["demo", "--network", "imagenet", "-o", str(HERE)])
     made = HERE / "explanations.png"
-    Image.open(made).convert("RGB").save(HERE / "explanations.jpg", quality=85)
+    picture = Image.open(made).convert("RGB")
+    picture.resize((1600, 1600 * picture.height // picture.width)).save(HERE / "explanations.jpg", quality=85)
     made.unlink()
 
 
@@ -79,7 +80,8 @@ def _sequence(figure) -> None:
     model.fit(x, label, epochs=15, verbose=0)
     first = int(np.flatnonzero(label)[0])
     e = tfxai.explain(model, x[first : first + 1], baseline=np.full((1, 80, 4), 0.25, "float32"), verbose=0)
-    tfxai.plot.logo(e.values[0], ax=figure.subplots(), title="a sequence with GATAAGGA planted", unit="contribution")
+    own = e.values[0].sum(axis=-1, keepdims=True) * x[first]  # of each place, at the letter that is there
+    tfxai.plot.logo(own, ax=figure.subplots(), title="a sequence with GATAAGGA planted", unit="contribution")
 
 
 if __name__ == "__main__":

@@ -214,5 +214,6 @@ def test_compare_puts_methods_side_by_side(rng):
         plot.compare([a, b[:2]])
     with pytest.raises(OptionError, match="scales is 'own' or 'row'"):
         plot.compare([a], scales="all")
+    assert figure._repr_png_().startswith(b"\x89PNG")  # what a notebook shows
     tables = plot.compare([explained(rng.normal(size=(2, 4)))] * 2, names=list("abcd"))
     assert len(tables.axes) == 4 and tables.axes[0].get_yticklabels()

@@ -46,14 +46,14 @@ def grid(
     Returns:
         The matplotlib Figure. It belongs to no window: show it in a notebook by naming it, write it with `savefig`.
     """
-    from matplotlib.figure import Figure
+    from tfxai.plot.figure import Picture
 
     if scales not in SCALES:
         raise OptionError(f"scales is 'own' or 'row'. {received(scales)}")
     signs = [sign] * len(titles) if isinstance(sign, str) else list(sign)
     over = [overlay] * len(titles) if isinstance(overlay, bool) else list(overlay)
     columns = len(titles) + 1
-    figure = Figure(figsize=(2.25 * columns + 0.9, 2.55 * len(images) + 0.3), layout="constrained")
+    figure = Picture(figsize=(2.25 * columns + 0.9, 2.55 * len(images) + 0.3), layout="constrained")
     axes = figure.subplots(len(images), columns, squeeze=False)
     for r, (picture, own) in enumerate(zip(images, maps, strict=True)):
         _photograph(axes[r][0], picture, rows[r])
@@ -125,10 +125,10 @@ def title(e: Explanation) -> str:
 
 
 def _any(explanations, examples, titles, labels, options) -> Any:
-    from matplotlib.figure import Figure
+    from tfxai.plot.figure import Picture
 
     size = (4.6 * len(explanations), 3.0 * len(examples) + 0.4)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Picture(figsize=size, layout="constrained")
     axes = figure.subplots(len(examples), len(explanations), squeeze=False)
     for c, e in enumerate(explanations):
         for r, i in enumerate(examples):
