@@ -175,7 +175,8 @@ class Replay:
 
     def is_kernel(self, op: Op) -> bool:
         """Whether this is a dense or convolution op whose weights do not vary."""
-        return op.type in KERNELS and [self.kinds[i] for i in op.inputs].count(Kind.DATA) == 1
+        kinds = [self.kinds[i] for i in op.inputs]
+        return op.type in KERNELS and kinds.count(Kind.DATA) == 1 and Kind.DECISION not in kinds
 
     def call(self, op: Op, values: list[Value | tf.Tensor]) -> Call:
         kinds = [self.kinds[i] for i in op.inputs]

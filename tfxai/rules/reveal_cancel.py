@@ -77,8 +77,8 @@ def corners(call: Call, values: list) -> list[Value]:
 def kernel(call: Call) -> list[tf.Tensor]:
     """Dense and convolution: the contributions w * dx are split by their sign, whatever parts dx has."""
     (data,) = call.data
-    inputs = list(call.x)
-    inputs[data], inputs[1 - data] = tf.abs(call.x[data] - call.x0[data]), tf.abs(call.x[1 - data])
+    inputs = [tf.abs(t) if t.dtype.is_floating else t for t in call.x]  # a transposed one has a size among them
+    inputs[data] = tf.abs(call.x[data] - call.x0[data])
     return call.run(inputs)
 
 
@@ -150,7 +150,7 @@ class RevealCancel(Table):
             return [tf.abs(call.y[0] - call.y0[0]), *[None] * (len(call.y) - 1)]
         if rule is not None:
             return _at_least(call, transported(call, spreads, rule))
-        if len(call.data) == 1 and kind in KERNELS and len(call.x) == 2:
+        if len(call.data) == 1 and kind in KERNELS:
             return kernel(call)
         if len(call.data) == 1 and kind in DIAGONAL and _same_shape(call):
             return [tf.abs(s) if s.dtype.is_floating else s for s in alone(call, spreads)]
