@@ -1,8 +1,9 @@
 """What other packages do with the same ordinary Keras models: `python -m tests.benchmarks.comparison`.
 
 Prints a table in Markdown. A package that is not installed is left out. Every cell is a measurement of this run: for
-methods that promise to add up (DeepLIFT, DeepSHAP) the largest residual relative to the change of the score; for
-Grad-CAM whether a map comes out that is finite and not constant; otherwise the kind of error.
+methods that promise to add up (DeepLIFT, DeepSHAP) the largest residual relative to the change of the score (or the
+score itself, where that is larger); for Grad-CAM whether a map comes out that is finite and not constant; otherwise the
+kind of error.
 
     pip install shap tf-explain tf-keras-vis opencv-python-headless
 """
@@ -129,10 +130,11 @@ TOOLS: dict[str, tuple[str, Callable]] = {
 
 
 def residual(values, model, x, zeros) -> str:
-    """What is missing of the change of the score, relative to it."""
-    change = (np.asarray(model(x)) - np.asarray(model(zeros)))[:, 1]
+    """What is missing of the change of the score, relative to it (or to the score, where that is larger)."""
+    score = np.asarray(model(x))[:, 1]
+    change = score - np.asarray(model(zeros))[:, 1]
     total = np.asarray(values).reshape(len(x), -1).sum(axis=1)
-    return f"{np.abs((total - change) / change).max():.0e}"
+    return f"{np.abs(total - change).max() / max(np.abs(change).max(), np.abs(score).mean()):.0e}"
 
 
 def mapped(values) -> str:
