@@ -65,6 +65,16 @@ class ExplanationSnapshot(keras.callbacks.Callback):
 
     Raises:
         TfxaiError: Of the method's name and options here; of samples, target and layer when training begins.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> x, y, seen = np.ones((8, 3)), np.zeros(8), []
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        >>> snapshot = ExplanationSnapshot(x[:2], "deeplift", sinks=lambda e, figure, step: seen.append(step))
+        >>> _ = model.fit(x, y, epochs=2, verbose=0, callbacks=[snapshot])
+        >>> seen
+        [0, 1, 2]
     """
 
     def __init__(

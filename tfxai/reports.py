@@ -53,6 +53,13 @@ def report(
     Raises:
         InputError: No explanation, or an example that is not there.
         OSError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> e = Explanation(values=np.ones((1, 3)), score=np.ones(1), method="deeplift")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report([e], Path(folder) / "report.html").read_text().startswith("<!doctype html>")
+        True
     """
     explanations = [explanations] if isinstance(explanations, Explanation) else list(explanations)
     if not explanations or not all(isinstance(e, Explanation) for e in explanations):

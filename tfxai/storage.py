@@ -53,6 +53,13 @@ def load(path: str | os.PathLike) -> Explanation:
     Raises:
         FileNotFoundError: No such file.
         FileFormatError: Not a saved explanation, damaged, or of a newer format.
+
+    Example:
+        >>> import tempfile
+        >>> e = Explanation(values=np.ones((1, 3)), score=np.ones(1), method="deeplift")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     load(e.save(Path(folder) / "e.npz")).values.shape
+        (1, 3)
     """
     path = Path(path)
     if not path.is_file():

@@ -59,6 +59,14 @@ class GradCAM(CAM):
     """Feature maps summed with the mean of the gradient over each, and rectified.
 
     L = ReLU(sum_k alpha_k A^k), alpha_k = mean over places of dy/dA^k.  Selvaraju et al. 2017, arXiv:1610.02391
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3, name="conv", kernel_initializer="ones")]
+        >>> layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
+        >>> e = tfxai.explain(keras.Sequential(layers), np.ones((1, 4, 4, 1)), tfxai.GradCAM(resize=False))
+        >>> e.layer, e.values.shape
+        ('conv', (1, 2, 2, 1))
     """
 
     name: ClassVar[str] = "gradcam"
@@ -73,6 +81,14 @@ class GradCAMPlusPlus(CAM):
 
     w_k = sum over places of alpha * ReLU(g), alpha = g^2 / (2 g^2 + g^3 sum over places of A^k), g = dy/dA^k of
     exp(y), whose common factor is left out.  Chattopadhay et al. 2018, arXiv:1710.11063
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3, name="conv", kernel_initializer="ones")]
+        >>> layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
+        >>> e = tfxai.explain(keras.Sequential(layers), np.ones((1, 4, 4, 1)), tfxai.GradCAMPlusPlus())
+        >>> e.layer, e.values.shape
+        ('conv', (1, 4, 4, 1))
     """
 
     name: ClassVar[str] = "gradcam++"
@@ -91,6 +107,14 @@ class LayerCAM(CAM):
     """Every place weighted by its own positive gradient: fine enough for shallow layers.
 
     L = ReLU(sum_k ReLU(dy/dA^k) A^k).  Jiang et al. 2021, IEEE TIP 30
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3, name="conv", kernel_initializer="ones")]
+        >>> layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
+        >>> e = tfxai.explain(keras.Sequential(layers), np.ones((1, 4, 4, 1)), tfxai.LayerCAM())
+        >>> e.layer, e.values.shape
+        ('conv', (1, 4, 4, 1))
     """
 
     name: ClassVar[str] = "layercam"
@@ -110,6 +134,14 @@ class ScoreCAM(CAM):
         channels: Only this many channels, those that vary most over each example's map; None: all.
         resize: As in `gradcam`.
         upsampling: As in `gradcam`.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3, name="conv", kernel_initializer="ones")]
+        >>> layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
+        >>> e = tfxai.explain(keras.Sequential(layers), np.ones((1, 4, 4, 1)), tfxai.ScoreCAM(channels=1))
+        >>> e.layer, e.values.shape
+        ('conv', (1, 4, 4, 1))
     """
 
     channels: int | None = None
@@ -168,6 +200,15 @@ class GuidedGradCAM(GradCAM):
     """Guided backpropagation times Grad-CAM: fine lines, of the class in question only.
 
     Selvaraju et al. 2017, arXiv:1610.02391, section 3.1
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> ones = {"kernel_initializer": "ones"}
+        >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3, activation="relu", **ones)]
+        >>> layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, **ones)]
+        >>> e = tfxai.explain(keras.Sequential(layers), np.ones((1, 4, 4, 1)), tfxai.GuidedGradCAM())
+        >>> e.values.shape, bool((e.values > 0).all())
+        ((1, 4, 4, 1), True)
     """
 
     name: ClassVar[str] = "guided_gradcam"

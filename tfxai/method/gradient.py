@@ -17,6 +17,13 @@ class Gradient(Method):
     A_i = df / dx_i at x.  Simonyan et al. 2014, arXiv:1312.6034
 
     The values keep their sign; their unit is that of the score per unit of the input.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), tfxai.Gradient())
+        >>> e.values.round(3).tolist()
+        [[1.0, 1.0]]
     """
 
     name: ClassVar[str] = "gradient"
@@ -35,6 +42,13 @@ class InputXGradient(Method):
     Args:
         at: Where the gradient is taken: `"input"` (x, the usual gradient x input), or `"baseline"` (x0: with x0 a
             root point of f this is the Taylor expansion f(x) = sum_i f'(x0)_i (x - x0)_i + ... of the lecture).
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), tfxai.InputXGradient())
+        >>> e.values.round(3).tolist()
+        [[1.0, 2.0]]
     """
 
     at: str = "input"

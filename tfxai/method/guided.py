@@ -21,6 +21,14 @@ class GuidedBackprop(Method):
 
     Every rectifier counts: ReLU in all forms, capped, with threshold or slope, LeakyReLU, PReLU, ELU, SELU, CELU,
     softplus, GELU, SiLU, mish, hard swish, and hand-made ones; f' is its own slope where x is positive.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> dense = keras.layers.Dense(1, activation="relu", kernel_initializer="ones")
+        >>> model = keras.Sequential([keras.Input((2,)), dense])
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), tfxai.GuidedBackprop())
+        >>> e.values.round(3).tolist()
+        [[1.0, 1.0]]
     """
 
     name: ClassVar[str] = "guided_backprop"
@@ -36,6 +44,14 @@ class DeconvNet(Method):
     R_in = max(0, R_out).  Zeiler and Fergus 2014, arXiv:1311.2901
 
     The rectifiers are those of `guided_backprop`.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> dense = keras.layers.Dense(1, activation="relu", kernel_initializer="ones")
+        >>> model = keras.Sequential([keras.Input((2,)), dense])
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), tfxai.DeconvNet())
+        >>> e.values.round(3).tolist()
+        [[1.0, 1.0]]
     """
 
     name: ClassVar[str] = "deconvnet"

@@ -114,6 +114,14 @@ class SmoothGrad(Noise):
     M(x) = 1/n sum_k M_k(x + N(0, sigma^2)).  Smilkov et al. 2017, arXiv:1706.03825
 
     `standard_error` of the result says how far the mean may still be from its limit.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> smooth = tfxai.SmoothGrad("gradient", samples=4, noise=0.1)
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), smooth, seed=0)
+        >>> e.values.round(3).tolist()
+        [[1.0, 1.0]]
     """
 
     name: ClassVar[str] = "smoothgrad"
@@ -124,6 +132,13 @@ class SmoothGradSquared(Noise):
     """The mean of the squared map over noisy copies of the input: how strong, without a sign.
 
     M(x) = 1/n sum_k M_k(x + N(0, sigma^2))^2.  Hooker et al. 2019, arXiv:1806.10758
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), tfxai.SmoothGradSquared(samples=4), seed=0)
+        >>> e.values.round(3).tolist()
+        [[1.0, 1.0]]
     """
 
     name: ClassVar[str] = "smoothgrad_squared"
@@ -137,6 +152,13 @@ class VarGrad(Noise):
     """The variance of a method's map over noisy copies of the input.
 
     M(x) = 1/n sum_k (M_k - mean M)^2.  Adebayo et al. 2018, arXiv:1810.03307
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), tfxai.VarGrad(samples=4), seed=0)
+        >>> e.values.round(3).tolist()
+        [[0.0, 0.0]]
     """
 
     name: ClassVar[str] = "vargrad"

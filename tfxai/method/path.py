@@ -58,6 +58,13 @@ class IntegratedGradients(Method):
             number of gradients that each example took. `steps` and `quadrature` then have no effect.
         max_steps: Where `tolerance` gives up, with a warning.
         quadrature: "gauss_legendre", "right" (the Riemann sum of the paper), "left", "middle", "trapezoid".
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), tfxai.IntegratedGradients(steps=4))
+        >>> e.values.round(3).tolist()
+        [[1.0, 2.0]]
     """
 
     steps: int = 50
@@ -101,6 +108,13 @@ class ExpectedGradients(Method):
 
     Args:
         samples: Gradients per example, shared by the references (at least one for each).
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), tfxai.ExpectedGradients(samples=4), seed=0)
+        >>> e.values.round(3).tolist()
+        [[1.0, 2.0]]
     """
 
     samples: int = 200

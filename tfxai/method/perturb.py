@@ -29,6 +29,13 @@ class Occlusion(Method):
             feature of a table, a 16th of a sequence, an 8th of each side of a picture.
         stride: Steps between windows, likewise; None: half a window. The last window always touches the edge.
         fill: What replaces the window: None for the baseline, or a number.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), tfxai.Occlusion(window=1))
+        >>> e.values.round(3).tolist()
+        [[1.0, 2.0]]
     """
 
     window: int | tuple[int, ...] | None = None
@@ -72,6 +79,13 @@ class RISE(Method):
         samples: Number N of masks, the same for all examples.
         grid: Cells per spatial axis of a mask; a table's features are drawn one by one.
         probability: Chance p of a cell to be shown.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> e = tfxai.explain(model, np.array([[1.0, 20.0]]), tfxai.RISE(samples=64), seed=0)
+        >>> bool(e.values[0, 1] > e.values[0, 0])
+        True
     """
 
     samples: int = 1000

@@ -30,6 +30,13 @@ class DeepLIFT(Method):
             stood there, h_c = m_c - sum_c' x0_c' m_c'. The base that is there keeps its actual contribution.
         unknown_ops: `"raise"`, or `"average"`: ops without a rule get their gradient averaged on the straight line
             from the reference, the remainder put back.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> e = tfxai.explain(model, np.array([[1.0, 2.0]]), tfxai.DeepLIFT(rule="rescale"))
+        >>> e.values.round(3).tolist()
+        [[1.0, 2.0]]
     """
 
     rule: str = "rescale"

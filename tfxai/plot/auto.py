@@ -50,6 +50,13 @@ def auto(
     Raises:
         InputError: No such example, several inputs and none chosen.
         OptionError: Unknown kind.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> e = Explanation(values=np.ones((1, 8, 8, 3)), score=np.ones(1), method="deeplift", target=np.array([1]))
+        >>> ax = auto(e, 0, ax=Figure().subplots(), labels=["cat", "dog"])
+        >>> ax.figure.axes[-1].get_ylabel()
+        'contribution to dog'
     """
     if kind is not None and kind not in KINDS:
         raise OptionError(f"kind is one of {', '.join(map(repr, KINDS))}, or None. {received(kind)}")

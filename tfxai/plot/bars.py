@@ -33,6 +33,12 @@ def bars(
 
     Returns:
         The matplotlib Axes.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> ax = bars(np.array([3.0, -1.0, 0.5]), ["a", "b", "c"], top=2, ax=Figure().subplots())
+        >>> [t.get_text() for t in ax.get_yticklabels()]
+        ['a', 'b', '1 others']
     """
     values = scale.chosen(np.asarray(values, float), "all")
     if values.ndim != 1:

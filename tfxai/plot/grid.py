@@ -45,6 +45,11 @@ def grid(
 
     Returns:
         The matplotlib Figure. It belongs to no window: show it in a notebook by naming it, write it with `savefig`.
+
+    Example:
+        >>> figure = grid([np.ones((4, 4, 3))], [[np.eye(4), -np.eye(4)]], ["one", "two"], ["an image"])
+        >>> [ax.get_title() for ax in figure.axes[:3]]
+        ['', 'one', 'two']
     """
     from tfxai.plot.figure import Picture
 
@@ -102,6 +107,12 @@ def compare(
 
     Raises:
         InputError: Nothing to draw, or explanations of different numbers of examples.
+
+    Example:
+        >>> x = np.ones((2, 8, 8, 3))
+        >>> e = Explanation(values=x, inputs=x, score=np.ones(2), method="gradient")
+        >>> len(compare([e, e], examples=[0]).axes)  # image, two maps, the scale
+        4
     """
     if not explanations or len({len(e) for e in explanations}) != 1:
         counts = [len(e) for e in explanations]

@@ -54,6 +54,12 @@ def image(
     Raises:
         InputError: Shape, NaN or Inf of the values or the background.
         OptionError: sign, outlier_perc, top, style, channel or data_format.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> ax = image(np.eye(3) - 0.5, np.ones((3, 3, 3)), ax=Figure().subplots(), title="identity")
+        >>> len(ax.images)  # the background, and the map over it
+        2
     """
     if style not in STYLES:
         raise OptionError(f"style is one of {', '.join(map(repr, STYLES))}. {received(style)}")

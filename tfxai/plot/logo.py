@@ -38,6 +38,11 @@ def logo(
     Raises:
         MissingExtraError: `logomaker` is not installed.
         InputError: Another shape, NaN or Inf.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> logo(np.eye(4), ax=Figure().subplots(), title="ACGT").get_xlabel()
+        'position'
     """
     logomaker, pandas = extra("dna", "logomaker"), extra("dna", "pandas")
     values = np.asarray(values, float)

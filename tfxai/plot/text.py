@@ -106,6 +106,12 @@ def tokens(
 
     Returns:
         The matplotlib Axes.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> ax = tokens(np.array([0.1, -2.0]), ["not", "bad"], ax=Figure().subplots())
+        >>> [t.get_text() for t in ax.texts]
+        ['not', 'bad']
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
