@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from tfxai._eulerian import eulerian
 from tfxai._gaussian import blur as gaussian
 from tfxai._gaussian import is_width
 from tfxai.errors import BaselineError, received
@@ -27,7 +28,12 @@ Baseline = Callable[[np.ndarray], np.ndarray]
 
 
 def zeros() -> Baseline:
-    """All zeros: black for images in [0, 1], mean grey for centred ones, the zero embedding for tokens."""
+    """All zeros: black for images in [0, 1], mean grey for centred ones, the zero embedding for tokens.
+
+    Example:
+        >>> zeros()(np.ones((5, 2)))
+        array([[0., 0.]])
+    """
     return constant(0.0)
 
 
@@ -36,6 +42,10 @@ def constant(value: float) -> Baseline:
 
     Raises:
         BaselineError: Not one number.
+
+    Example:
+        >>> constant(0.5)(np.ones((5, 2)))
+        array([[0.5, 0.5]])
     """
     number = _numbers(value)
     if number.ndim:
@@ -73,7 +83,12 @@ def blur(sigma: float = 10.0) -> Baseline:
 
 
 def mean_of(data: Any) -> Baseline:
-    """The mean of a data set (first axis: examples), (1, ...). BaselineError: no examples, or not numbers."""
+    """The mean of a data set (first axis: examples), (1, ...). BaselineError: no examples, or not numbers.
+
+    Example:
+        >>> mean_of([[1.0, 2.0], [3.0, 6.0]])(np.ones((5, 2)))
+        array([[2., 4.]])
+    """
     mean = _data(data, "mean_of").mean(axis=0, keepdims=True, dtype=np.float64)
     return lambda x: mean.astype(_float(x))
 
@@ -83,6 +98,10 @@ def sample_of(data: Any, n: int = 10, seed: int = 0) -> Baseline:
 
     Raises:
         BaselineError: n is not between 1 and the number of examples.
+
+    Example:
+        >>> sample_of(np.arange(8.0).reshape(4, 2), n=3)(np.ones((5, 2))).shape
+        (1, 3, 2)
     """
     array = _data(data, "sample_of")
     if not _is_count(n) or n > len(array):
@@ -96,6 +115,10 @@ def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> 
 
     Raises:
         BaselineError: low is not below high, or n is not a whole number from 1.
+
+    Example:
+        >>> uniform(-1.0, 1.0, n=4)(np.ones((5, 2))).shape
+        (1, 4, 2)
     """
     bounds = _numbers([low, high])
     if not _is_count(n) or not np.isfinite(bounds).all() or not bounds[0] < bounds[1]:
@@ -169,35 +192,7 @@ def dinucleotide_shuffle(n: int = 10, seed: int = 0) -> Baseline:
 def _shuffles(letters: np.ndarray, n: int, seed: int) -> list[np.ndarray]:
     own = hashlib.blake2b(letters.astype(np.int64).tobytes(), digest_size=8).digest()
     rng = _rng(seed, int.from_bytes(own, "little"))
-    return [_eulerian(letters, rng) for _ in range(n)]
-
-
-def _eulerian(letters: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A uniform random walk that uses every step of the sequence once, from its first to its last letter.
-
-    The last exit from every letter must lead, step by step, to the final letter; a random walk backwards in time
-    (Wilson's algorithm) draws such a tree of exits with the right probability; the other exits come in any order.
-    """
-    exits = {a: rng.permutation(letters[1:][letters[:-1] == a]) for a in np.unique(letters)}
-    final, last = letters[-1], {}
-    for start in exits:
-        path, node = {}, start
-        while node != final and node not in last:
-            path[node] = rng.integers(len(exits[node]))
-            node = exits[node][path[node]]
-        node = start
-        while node != final and node not in last:  # the loop-erased path
-            last[node] = path[node]
-            node = exits[node][path[node]]
-    queues: dict[int, Any] = {}
-    for a, order in exits.items():
-        chosen = [last[a]] if a in last else []
-        others = [k for k in range(len(order)) if k not in chosen]
-        queues[a] = iter(order[np.array([*others, *chosen], int)])
-    walk = [letters[0]]
-    for _ in range(len(letters) - 1):
-        walk.append(next(queues[walk[-1]]))
-    return np.array(walk)
+    return [eulerian(letters, rng) for _ in range(n)]
 
 
 def resolve(baseline: Any, x: np.ndarray) -> np.ndarray:

@@ -52,6 +52,14 @@ def noise_levels(
 
     Returns:
         The matplotlib Figure.
+
+    Example:
+        >>> import keras
+        >>> conv = keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="conv")
+        >>> end = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), conv, *end])
+        >>> [ax.get_title() for ax in noise_levels(model, np.ones((1, 8, 8, 1)), levels=(0, 0.1), samples=2).axes[:3]]
+        ['', 'noise 0%', 'noise 10%']
     """
     runs = [(f"noise {level:.0%}", _smooth(inner, level, samples)) for level in _some(levels, "levels")]
     return _columns(model, x, runs, target, labels, seed, magnitudes=True, **drawing)
@@ -83,6 +91,14 @@ def sample_sizes(
 
     Returns:
         The matplotlib Figure.
+
+    Example:
+        >>> import keras
+        >>> conv = keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="conv")
+        >>> end = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), conv, *end])
+        >>> [ax.get_title() for ax in sample_sizes(model, np.ones((1, 8, 8, 1)), sizes=(1, 2)).axes[:3]]
+        ['', '1 sample', '2 samples']
     """
     runs = [(f"{size} sample{'s' * (size != 1)}", _smooth(inner, noise, size)) for size in _some(sizes, "sizes")]
     return _columns(model, x, runs, target, labels, seed, magnitudes=True, **drawing)
@@ -112,6 +128,14 @@ def cam_layers(
 
     Returns:
         The matplotlib Figure.
+
+    Example:
+        >>> import keras
+        >>> conv = keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="conv")
+        >>> end = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), conv, *end])
+        >>> [ax.get_title() for ax in cam_layers(model, np.ones((1, 8, 8, 1))).axes[:2]]
+        ['', 'conv']
     """
     e = Explainer(model, method, layer=layer)(x, target, verbose=0)
     maps = e.values if isinstance(e.values, dict) else {e.layer: e.values}
@@ -138,6 +162,14 @@ def guided_gradcam(
 
     Returns:
         The matplotlib Figure.
+
+    Example:
+        >>> import keras
+        >>> conv = keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="conv")
+        >>> end = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), conv, *end])
+        >>> [ax.get_title() for ax in guided_gradcam(model, np.ones((1, 8, 8, 1))).axes[:4]]
+        ['', 'guided_backprop', 'gradcam', 'guided_gradcam']
     """
     maps = Explainer(model, "gradcam", layer=layer)
     found = [Explainer(model, "guided_backprop")(x, target, verbose=0)]
@@ -168,6 +200,14 @@ def convergence(
 
     Returns:
         The matplotlib Axes: median over the examples, and from the least to the largest as a band.
+
+    Example:
+        >>> import keras
+        >>> from matplotlib.figure import Figure
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1, activation="tanh")])
+        >>> ax = convergence(model, np.ones((2, 3)), steps=(2, 4), ax=Figure().subplots())
+        >>> [line.get_label() for line in ax.lines]
+        ['gauss_legendre', 'trapezoid', 'right']
     """
     steps = _some(steps, "steps")
     explainer = Explainer(model, "integrated_gradients")
