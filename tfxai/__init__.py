@@ -6,6 +6,18 @@
     >>> e.values.shape
     (1, 3)
 
+Where to start:
+
+    explain, Explainer          one call; a model prepared once and called often
+    methods()                   the methods by name; each is a class too: DeepLIFT, IntegratedGradients, GradCAM...
+    Explanation, load           the result: values, score, delta; plot, save, to_html, to_dataframe...
+    targets, baselines          what is explained, and against what
+    plot, figures, report       pictures, the lecture's figures, one page to mail
+    callbacks                   explanations while a model learns
+    metrics                     axioms of a method; a check of your model
+    ExplainMixin, explainable   model.explain(...)
+    errors, supported_ops()     what can go wrong, and which operations have a rule
+
 TensorFlow is imported when the first name that needs it is used: `import tfxai` itself takes no time.
 """
 
