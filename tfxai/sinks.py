@@ -42,6 +42,15 @@ class directory:
     Raises:
         FileFormatError: The folder has an `index.json` that is not a strip's.
         OSError: It cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> e = Explanation(values=np.ones((1, 8, 8, 1)), score=np.ones(1), method="gradcam")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     directory(folder)(e, None, step=3)
+        ...     (Path(folder) / "step_0003" / "sample_0.png").exists(), (Path(folder) / "index.html").exists()
+        (True, True)
     """
 
     figure = False
@@ -103,6 +112,17 @@ class tensorboard:
 
     Raises:
         MissingExtraError: `pip install "tfxai[tensorboard]"`.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> e = Explanation(values=np.ones((1, 8, 8, 1)), score=np.ones(1), method="gradcam")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sink = tensorboard(folder)
+        ...     sink(e, None, step=3)
+        ...     sink.close()
+        ...     len(list((Path(folder) / "explain").iterdir()))
+        1
     """
 
     figure = False

@@ -31,6 +31,10 @@ class Check:
         unsupported: Ops without a rule, with their names; the rest was then measured with `unknown_ops="average"`.
         layers: What each layer (by its path) leaks of the first example's change, largest first.
         warnings: What tfxai warned of.
+
+    Example:
+        >>> bool(Check(1e-7, 0.0, True, (), {}, ())), bool(Check(0.1, 0.0, True, (), {}, ()))
+        (True, False)
     """
 
     residual: float
