@@ -16,7 +16,6 @@ import tfxai
 from tests import browser
 from tfxai.callbacks import ExplanationSnapshot, directory, samples, tensorboard
 from tfxai.errors import (
-    EmptyMapWarning,
     FileFormatError,
     LayerError,
     MissingExtraError,
@@ -26,7 +25,6 @@ from tfxai.errors import (
 )  # fmt: skip
 
 pytestmark = pytest.mark.filterwarnings("ignore::tfxai.errors.EmptyMapWarning", "ignore::tfxai.CompletenessWarning")
-assert EmptyMapWarning
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ def noise_levels(
         ['', 'noise 0%', 'noise 10%']
     """
     runs = [(f"noise {level:.0%}", _smooth(inner, level, samples)) for level in _some(levels, "levels")]
-    return _columns(model, x, runs, target, labels, seed, magnitudes=True, **drawing)
+    return _columns(model, x, runs, target, labels, seed, **drawing)
 
 
 def sample_sizes(
@@ -101,7 +101,7 @@ def sample_sizes(
         ['', '1 sample', '2 samples']
     """
     runs = [(f"{size} sample{'s' * (size != 1)}", _smooth(inner, noise, size)) for size in _some(sizes, "sizes")]
-    return _columns(model, x, runs, target, labels, seed, magnitudes=True, **drawing)
+    return _columns(model, x, runs, target, labels, seed, **drawing)
 
 
 def cam_layers(
@@ -235,10 +235,10 @@ def convergence(
     return ax
 
 
-def _columns(model, x, runs, target, labels, seed, magnitudes, **drawing) -> Any:
+def _columns(model, x, runs, target, labels, seed, **drawing) -> Any:
     explainer = Explainer(model, runs[0][1])
     found = [explainer.using(method)(x, target, seed=seed, verbose=0) for _, method in runs]
-    sizes = range(len(runs)) if magnitudes else ()
+    sizes = range(len(runs))  # all as magnitudes
     titles = [title for title, _ in runs]
     return compare(found, range(len(x)), labels=labels, titles=titles, sizes=sizes, overlay=False, **drawing)
 
