@@ -132,6 +132,7 @@ def test_each_snapshot_explains_the_weights_of_its_time(data):
         seen[-1][0].values, tfxai.explain(model, data[0][:4], "gradient", target=1).values, atol=1e-7
     )
     assert [s for _, s in seen] == [0, 2, 4, 6]
+    assert callback.seconds > sum(n["seconds"] for n in callback.history)  # tracing the model is counted too
 
 
 def test_nothing_is_traced_after_the_first_snapshot(data):

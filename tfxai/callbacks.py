@@ -61,7 +61,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         history: One dict per snapshot: step, unit, seconds, residual (largest |delta| relative to the change of the
             score; None for methods that promise no completeness) and drift (1 - Spearman rank correlation with the
             snapshot before, mean over the samples; None for the first).
-        seconds: What all snapshots cost so far.
+        seconds: What tracing the model and all snapshots cost so far.
 
     Raises:
         TfxaiError: Of the method's name and options here; of samples, target and layer when training begins.
@@ -143,9 +143,11 @@ class ExplanationSnapshot(keras.callbacks.Callback):
     def _prepare(self) -> None:
         """Explains once: a mistake is raised before hours of training, whether `strict` or not."""
         if self._explainer is None:
+            start = time.perf_counter()
             explainer = Explainer(self.model, self.method, **self.options)
             explainer(self.x, self.target, self.baseline, self.batch_size, self.seed, 0)
             self._explainer = explainer
+            self.seconds += time.perf_counter() - start
 
     def _trained_batches(self) -> int:
         iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
