@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 import tfxai
-from tfxai import baselines
+from tfxai import baselines, references
 from tfxai.errors import BaselineError
 
 
@@ -206,16 +206,16 @@ def test_resolve_shapes_and_values(rng):
         (lambda z: None, np.zeros((1, 1, 2, 2))),
         (baselines.uniform(n=4), baselines.uniform(n=4)(x)),
     ):
-        found = baselines.resolve(given, x)
+        found = references.fitted(given, x)
         assert found.dtype == x.dtype and found.shape == expected.shape and found.flags.c_contiguous
         np.testing.assert_allclose(found, expected, rtol=1e-6)
-    assert baselines.resolve(np.zeros((3, 4)), np.zeros(3, "float32")[:, None].repeat(4, 1)).shape == (3, 1, 4)
-    assert baselines.resolve([7, 8, 9], np.zeros(3, "float32")).shape == (3, 1)
+    assert references.fitted(np.zeros((3, 4)), np.zeros(3, "float32")[:, None].repeat(4, 1)).shape == (3, 1, 4)
+    assert references.fitted([7, 8, 9], np.zeros(3, "float32")).shape == (3, 1)
 
 
 def test_resolve_asks_a_function_once_with_everything(rng):
     x, seen = rng.normal(size=(4, 2)), []
-    baselines.resolve(lambda z: seen.append(z.shape) or 0, x)
+    references.fitted(lambda z: seen.append(z.shape) or 0, x)
     assert seen == [(4, 2)]
 
 
@@ -237,27 +237,27 @@ def test_resolve_asks_a_function_once_with_everything(rng):
 )
 def test_resolve_refuses(given, text):
     with pytest.raises(BaselineError, match=text):
-        baselines.resolve(given, np.zeros((3, 2, 2), "float32"))
+        references.fitted(given, np.zeros((3, 2, 2), "float32"))
 
 
 def test_resolve_integers_never_wrap():
     x = np.zeros((3, 4), "uint8")
-    assert baselines.resolve(255, x).dtype == np.uint8 and baselines.resolve(7.0, x).max() == 7
+    assert references.fitted(255, x).dtype == np.uint8 and references.fitted(7.0, x).max() == 7
     for given, text in ((256, "range. Received: 256"), (-1, "Clip it"), (1e20, "Clip"), (0.5, "fractions")):
         with pytest.raises(BaselineError, match=text):
-            baselines.resolve(given, x)
+            references.fitted(given, x)
     image = np.arange(50).reshape(2, 5, 5, 1).astype("uint8")
-    blurred = baselines.resolve(baselines.blur(2.0), image)
+    blurred = references.fitted(baselines.blur(2.0), image)
     np.testing.assert_array_equal(blurred[:, 0], np.rint(baselines.blur(2.0)(image.astype(float))))
     with pytest.raises(BaselineError, match="text"):
-        baselines.resolve(0, np.array([["a"]], object))
+        references.fitted(0, np.array([["a"]], object))
 
 
 def test_resolve_bfloat16():
     half = pytest.importorskip("ml_dtypes").bfloat16
     x = np.ones((2, 3), "float32")
-    assert baselines.resolve(np.full(3, 0.5, half), x).tolist() == [[[0.5] * 3]]
-    assert baselines.resolve(0.5, x.astype(half)).dtype == half
+    assert references.fitted(np.full(3, 0.5, half), x).tolist() == [[[0.5] * 3]]
+    assert references.fitted(0.5, x.astype(half)).dtype == half
 
 
 def test_encoded_categories(rng):

@@ -13,14 +13,14 @@ from tfxai.engine import Engine
 from tfxai.errors import InputError
 from tfxai.explanation import Explanation
 from tfxai.fingerprint import fingerprint
+from tfxai.goal import Goal
 from tfxai.inputs import Inputs
 from tfxai.method import arithmetic
 from tfxai.method.base import Attribution, Method
-from tfxai.targets import Resolved
 
 
 def assembled(
-    method: Method, on: str, engine: Engine, inputs: Inputs, results: Sequence[Attribution], goal: Resolved,
+    method: Method, on: str, engine: Engine, inputs: Inputs, results: Sequence[Attribution], goal: Goal,
     seed: int | None, baseline: Any,
 ) -> Explanation:  # fmt: skip
     """The explanation of all examples, from what the method gave for each chunk."""

@@ -40,6 +40,9 @@ def zeros() -> Baseline:
 def constant(value: float) -> Baseline:
     """The same value everywhere, (1, ...).
 
+    Args:
+        value: One number, in the unit of the input.
+
     Raises:
         BaselineError: Not one number.
 
@@ -47,7 +50,7 @@ def constant(value: float) -> Baseline:
         >>> constant(0.5)(np.ones((5, 2)))
         array([[0.5, 0.5]])
     """
-    number = _numbers(value)
+    number = numbers(value)
     if number.ndim:
         raise BaselineError(f"constant(value) takes one number. {received(value)} Pass an array as baseline= itself.")
     return lambda x: np.full((1, *x.shape[1:]), number, _float(x))
@@ -83,7 +86,13 @@ def blur(sigma: float = 10.0) -> Baseline:
 
 
 def mean_of(data: Any) -> Baseline:
-    """The mean of a data set (first axis: examples), (1, ...). BaselineError: no examples, or not numbers.
+    """The mean of a data set, (1, ...).
+
+    Args:
+        data: Examples on the first axis, (any, ...).
+
+    Raises:
+        BaselineError: No examples, or not numbers.
 
     Example:
         >>> mean_of([[1.0, 2.0], [3.0, 6.0]])(np.ones((5, 2)))
@@ -95,6 +104,11 @@ def mean_of(data: Any) -> Baseline:
 
 def sample_of(data: Any, n: int = 10, seed: int = 0) -> Baseline:
     """n different examples of a data set as references, (1, n, ...), the same for every explained example.
+
+    Args:
+        data: Examples on the first axis, (any, ...).
+        n: How many.
+        seed: Same seed, same examples.
 
     Raises:
         BaselineError: n is not between 1 and the number of examples.
@@ -113,6 +127,12 @@ def sample_of(data: Any, n: int = 10, seed: int = 0) -> Baseline:
 def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> Baseline:
     """n references of uniform noise in [low, high), (1, n, ...), the same for every explained example.
 
+    Args:
+        low: Least value.
+        high: Above the largest value.
+        n: How many.
+        seed: Same seed, same noise.
+
     Raises:
         BaselineError: low is not below high, or n is not a whole number from 1.
 
@@ -120,7 +140,7 @@ def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> 
         >>> uniform(-1.0, 1.0, n=4)(np.ones((5, 2))).shape
         (1, 4, 2)
     """
-    bounds = _numbers([low, high])
+    bounds = numbers([low, high])
     if not _is_count(n) or not np.isfinite(bounds).all() or not bounds[0] < bounds[1]:
         raise BaselineError(f"uniform needs low < high and a whole n from 1. Received: low={low}, high={high}, n={n}.")
     _rng(seed)
@@ -134,6 +154,9 @@ def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> 
 def background(frequencies: Sequence[float] = (0.25, 0.25, 0.25, 0.25)) -> Baseline:
     """The expected frequencies of A, C, G, T at every position, (1, length, 4), for one-hot DNA (n, length, 4).
 
+    Args:
+        frequencies: One per letter, in the order of the one-hot code.
+
     Raises:
         BaselineError: Frequencies that do not sum to 1; or, when used, x is not of this shape.
 
@@ -142,7 +165,7 @@ def background(frequencies: Sequence[float] = (0.25, 0.25, 0.25, 0.25)) -> Basel
         array([[[0.3, 0.2, 0.2, 0.3],
                 [0.3, 0.2, 0.2, 0.3]]], dtype=float32)
     """
-    row = _numbers(frequencies).astype(float)
+    row = numbers(frequencies).astype(float)
     if row.ndim != 1 or (row < 0).any() or not np.isclose(row.sum(), 1):
         raise BaselineError(f"Frequencies are not negative and sum to 1; divide by the sum. {received(frequencies)}")
 
@@ -195,68 +218,7 @@ def _shuffles(letters: np.ndarray, n: int, seed: int) -> list[np.ndarray]:
     return [eulerian(letters, rng) for _ in range(n)]
 
 
-def resolve(baseline: Any, x: np.ndarray) -> np.ndarray:
-    """Any baseline for one input as an array of shape (1 or n, R, *x.shape[1:]): R references for all, or each.
-
-    The rank decides: that of x with a leading 1 or n; one less: one reference for all; one more: (1 or n, R, ...).
-
-    Args:
-        baseline: None (zeros), a scalar, an array, or a function of x to one of these, called once.
-        x: (n, ...), floats or integers. The result has its dtype.
-
-    Raises:
-        BaselineError: Wrong shape or dtype, NaN or Inf, no reference; for integer x, fractions or out of its range.
-
-    Example:
-        >>> x = np.zeros((3, 2), "float32")
-        >>> [resolve(b, x).shape for b in (None, x[0], x, x[:1], np.zeros((1, 5, 2)), lambda x: x / 2)]
-        [(1, 1, 2), (1, 1, 2), (3, 1, 2), (1, 1, 2), (1, 5, 2), (3, 1, 2)]
-    """
-    if callable(baseline):
-        baseline = baseline(x)
-    given = array = _numbers(0 if baseline is None else baseline)
-    shape, n = x.shape[1:], len(x)
-    if array.ndim == 0:
-        array = np.full((1, 1, *shape), array)
-    elif array.ndim == x.ndim - 1:
-        array = array[None, None]
-    elif array.ndim == x.ndim:
-        array = array[:, None]
-    if array.ndim != x.ndim + 1 or array.shape[2:] != shape or array.shape[0] not in (1, n) or not array.shape[1]:
-        rest = "".join(f", {size}" for size in shape)
-        raise BaselineError(
-            f"For {n} examples of shape {shape} a baseline is a scalar, or an array of shape {shape}, "
-            f"(1 or {n}{rest}), or (1 or {n}, references{rest}). Received: shape {given.shape}. Reshape it, or use "
-            "tfxai.baselines."
-        )
-    return np.ascontiguousarray(_cast(array, x.dtype))
-
-
-def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The array in the dtype of x, if that can hold its values."""
-    if dtype.kind in "OSU":
-        raise BaselineError("The input holds text, which starts from None (the zero embedding). Received: numbers.")
-    if not np.isfinite(array).all():
-        raise BaselineError("A baseline is finite. Received: NaN or Inf. Impute them, for example by the mean.")
-    with np.errstate(invalid="ignore", over="ignore"):  # looked at below
-        result = array.astype(dtype)
-    if dtype.kind not in "biu":
-        if not np.isfinite(result).all():
-            raise BaselineError(f"A baseline fits the input's {dtype}. Received: {np.abs(array).max():.3g}. Scale it.")
-    elif not np.array_equal(array, np.round(array)):
-        raise BaselineError(
-            f"The input holds integers ({dtype}: token ids, bytes), so the baseline does too. Received: fractions. "
-            "Round it, or explain the input as floats."
-        )
-    elif not np.array_equal(array, result):
-        raise BaselineError(
-            f"The input holds {dtype}, so the baseline stays in its range. Received: {array.min():g} to "
-            f"{array.max():g}. Clip it."
-        )
-    return result
-
-
-def _numbers(value: Any) -> np.ndarray:
+def numbers(value: Any) -> np.ndarray:
     """Anything that numpy reads, as an array of numbers."""
     try:
         array = np.asarray(value)
@@ -270,7 +232,7 @@ def _numbers(value: Any) -> np.ndarray:
 
 
 def _data(data: Any, name: str) -> np.ndarray:
-    array = _numbers(data)
+    array = numbers(data)
     if array.ndim == 0 or not array.size:
         raise BaselineError(f"{name}(data) needs one example or more, first axis. Received: shape {array.shape}.")
     return array
@@ -288,3 +250,6 @@ def _rng(seed: Any, *more: int) -> np.random.Generator:
 
 def _float(x: np.ndarray) -> Any:
     return x.dtype if x.dtype.kind == "f" else np.float32
+
+
+__all__ = ["background", "blur", "constant", "dinucleotide_shuffle", "mean_of", "sample_of", "uniform", "zeros"]

@@ -28,7 +28,17 @@ from collections.abc import Iterable
 
 
 class TfxaiError(Exception):
-    """Base of all errors raised on purpose by tfxai."""
+    """Base of all errors raised on purpose by tfxai: what was expected, what was received, what to do.
+
+    Example:
+        >>> import keras, numpy as np, tfxai
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> try:
+        ...     tfxai.explain(model, np.ones((1, 4), "float32"))
+        ... except tfxai.TfxaiError as error:
+        ...     print(type(error).__name__, isinstance(error, ValueError))
+        InputError True
+    """
 
 
 class ModelError(TfxaiError, ValueError):
@@ -84,7 +94,16 @@ class LayerError(TfxaiError, ValueError):
 
 
 class UnsupportedOpError(TfxaiError, NotImplementedError):
-    """An operation of the model has no rule, and guessing one would be wrong."""
+    """An operation of the model has no rule, and guessing one would be wrong.
+
+    Example:
+        >>> import numpy as np, tensorflow as tf, tfxai
+        >>> try:
+        ...     tfxai.explain(tf.linalg.eigvalsh, np.eye(2, dtype="float32")[None], target=0)
+        ... except tfxai.UnsupportedOpError as error:
+        ...     print("SelfAdjointEigV2" in str(error))
+        True
+    """
 
 
 class FileFormatError(TfxaiError, ValueError):
@@ -96,15 +115,36 @@ class MissingExtraError(TfxaiError, ImportError):
 
 
 class CompletenessWarning(UserWarning):
-    """The attributions of a complete method do not add up as well as they should."""
+    """The attributions of a complete method do not add up as well as they should.
+
+    Example: where that must stop a pipeline, make it an error.
+        >>> import warnings, tfxai
+        >>> warnings.simplefilter("error", tfxai.CompletenessWarning)
+    """
 
 
 class EmptyMapWarning(UserWarning):
-    """A class activation map is zero everywhere: nothing in the layer speaks for the target."""
+    """A class activation map is zero everywhere: nothing in the layer speaks for the target.
+
+    Example:
+        >>> import keras, numpy as np, tfxai, warnings
+        >>> against = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
+        >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(1, 3, kernel_initializer="ones"), *against]
+        >>> with warnings.catch_warnings(record=True) as caught:
+        ...     warnings.simplefilter("always")
+        ...     e = tfxai.explain(keras.Sequential(layers), -np.ones((1, 4, 4, 1), "float32"), "gradcam")
+        >>> [w.category.__name__ for w in caught], float(e.values.max())
+        (['EmptyMapWarning'], 0.0)
+    """
 
 
 class SnapshotWarning(UserWarning):
-    """A snapshot during training could not be made or written; training goes on."""
+    """A snapshot during training could not be made or written; training goes on.
+
+    Example: where training shall stop instead, make it an error, or pass `strict=True` to the callback.
+        >>> import warnings, tfxai
+        >>> warnings.simplefilter("error", tfxai.SnapshotWarning)
+    """
 
 
 def warn(message: str, category: type[Warning]) -> None:
@@ -130,3 +170,27 @@ def suggest(name: object, known: Iterable[str]) -> str:
     if near:
         return f"Did you mean {' or '.join(repr(n) for n in near)}? Known: {', '.join(known)}."
     return f"Known: {', '.join(known)}."
+
+
+__all__ = [
+    "BackendError",
+    "BaselineError",
+    "CompletenessWarning",
+    "EmptyMapWarning",
+    "FileFormatError",
+    "InputError",
+    "InputTypeError",
+    "LayerError",
+    "MethodError",
+    "MissingExtraError",
+    "ModelError",
+    "ModelTypeError",
+    "NoGradientError",
+    "NoRectifierError",
+    "OptionError",
+    "SnapshotWarning",
+    "TargetError",
+    "TfxaiError",
+    "UnknownOptionError",
+    "UnsupportedOpError",
+]

@@ -10,11 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai import references, targets
+from tfxai import references
 from tfxai.assemble import assembled
 from tfxai.engine import Engine
-from tfxai.errors import OptionError, UnsupportedOpError, received
+from tfxai.errors import OptionError, TargetError, UnsupportedOpError, received
 from tfxai.explanation import Explanation
+from tfxai.goal import OUT_OF_RANGE, resolve
 from tfxai.graph.model import declared_inputs, open_model
 from tfxai.inputs import Inputs, read
 from tfxai.judge import judge
@@ -87,6 +88,10 @@ class Explainer:
         jit_compile: Compile with XLA.
         **options: Of the method.
 
+    Raises:
+        TfxaiError: A subclass that says what was expected: of the method and its options here, of the model and what
+            depends on x at the first call.
+
     Example:
         >>> import keras, numpy as np, tfxai
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
@@ -126,7 +131,7 @@ class Explainer:
             raise OptionError(f"batch_size is a whole number from 1, or None. {received(batch_size)}")
         inputs, engine = self.prepared(x)
         refs = references.resolve(baseline, inputs, engine)
-        goal = targets.resolve(target, *_outputs(engine, self.model), inputs.n)
+        goal = resolve(target, *_outputs(engine, self.model), inputs.n)
         size = batch_size or _batch_size(inputs)
         if seed is None and self.method.draws:
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
@@ -142,9 +147,9 @@ class Explainer:
                 name = getattr(self.model, "name", type(self.model).__name__)
                 raise UnsupportedOpError(f"In the model {name!r}: {error}") from error
             except tf.errors.InvalidArgumentError as error:
-                if targets.OUT_OF_RANGE not in str(error):
+                if OUT_OF_RANGE not in str(error):
                     raise
-                raise targets.TargetError(f"{targets.OUT_OF_RANGE}. Received: target {goal.label}.") from None
+                raise TargetError(f"{OUT_OF_RANGE}. Received: target {goal.label}.") from None
             bar.step()
         explanation = assembled(self.method, self.on, engine, inputs, results, goal, seed, baseline)
         judge(explanation, self.method, engine, lambda i: self._leaks(engine, inputs, goal, refs, i, weights))
@@ -174,7 +179,7 @@ class Explainer:
             return {}
         inputs, engine = self.prepared(x)
         refs = references.resolve(baseline, inputs, engine)
-        goal = targets.resolve(target, *_outputs(engine, self.model), inputs.n)
+        goal = resolve(target, *_outputs(engine, self.model), inputs.n)
         return {k: float(v) for k, v in self._leaks(engine, inputs, goal, refs, example, {}).items()}
 
     def _leaks(self, engine: Engine, inputs: Inputs, goal, refs: list, example: int, weights: dict) -> dict:
@@ -185,6 +190,13 @@ class Explainer:
 
     def using(self, method: str | Method, **options: Any) -> Explainer:
         """An Explainer of another method for the same model, which shares what is prepared: for comparing methods.
+
+        Args:
+            method: As in `explain`.
+            **options: Of the method.
+
+        Raises:
+            MethodError, OptionError: No such method, or a value it cannot use.
 
         Example:
             >>> import keras, numpy as np, tfxai
@@ -231,7 +243,7 @@ def _outputs(engine: Engine, model: Any) -> tuple[list[tuple], list[list[str]]]:
     shapes = [engine.graph.values[h].shape for h in engine.heads]
     for shape in shapes:
         if shape.rank == 0:
-            raise targets.TargetError(
+            raise TargetError(
                 "The model returns one number for the whole batch; expected one or more per example, first axis batch."
             )
     paths = [".".join(map(str, p)) for p, _ in keras.tree.flatten_with_path(engine.graph.structure)]

@@ -53,6 +53,9 @@ def noise_levels(
     Returns:
         The matplotlib Figure.
 
+    Raises:
+        OptionError: No level, or samples below 1.
+
     Example:
         >>> import keras
         >>> conv = keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="conv")
@@ -92,6 +95,9 @@ def sample_sizes(
     Returns:
         The matplotlib Figure.
 
+    Raises:
+        OptionError: No size, or a size below 1.
+
     Example:
         >>> import keras
         >>> conv = keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="conv")
@@ -129,6 +135,9 @@ def cam_layers(
     Returns:
         The matplotlib Figure.
 
+    Raises:
+        LayerError: No convolution, or a layer without places.
+
     Example:
         >>> import keras
         >>> conv = keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="conv")
@@ -162,6 +171,9 @@ def guided_gradcam(
 
     Returns:
         The matplotlib Figure.
+
+    Raises:
+        LayerError, NoRectifierError: The model lacks a convolution, or a rectifier.
 
     Example:
         >>> import keras
@@ -200,6 +212,9 @@ def convergence(
 
     Returns:
         The matplotlib Axes: median over the examples, and from the least to the largest as a band.
+
+    Raises:
+        OptionError: No steps, or no quadrature, or one that does not exist.
 
     Example:
         >>> import keras
@@ -255,3 +270,6 @@ def _some(values: Sequence, name: str) -> list:
     if not len(values):
         raise OptionError(f"{name} needs at least one entry. {received(values)}")
     return list(values)
+
+
+__all__ = ["cam_layers", "convergence", "guided_gradcam", "noise_levels", "sample_sizes"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai import baselines
+from tfxai.baselines import numbers
 from tfxai.engine import Engine
 from tfxai.errors import BaselineError, received
 from tfxai.inputs import Inputs
@@ -21,13 +21,74 @@ def resolve(baseline: Any, inputs: Inputs, engine: Engine) -> list[np.ndarray | 
     found: list[np.ndarray | None] = []
     for part, array, number in zip(parts, inputs.arrays, engine.graph.inputs, strict=True):
         lookup = number not in engine.entries
-        found.append(None if part is None and lookup else baselines.resolve(part, array))
+        found.append(None if part is None and lookup else fitted(part, array))
     counts = {r.shape[1] for r in found if r is not None} - {1}
     if len(counts) > 1:
         raise BaselineError(
             f"All inputs have the same number of references, or one. Received: {sorted(counts)} references."
         )
     return found
+
+
+def fitted(baseline: Any, x: np.ndarray) -> np.ndarray:
+    """Any baseline for one input as an array of shape (1 or n, R, *x.shape[1:]): R references for all, or each.
+
+    The rank decides: that of x with a leading 1 or n; one less: one reference for all; one more: (1 or n, R, ...).
+
+    Args:
+        baseline: None (zeros), a scalar, an array, or a function of x to one of these, called once.
+        x: (n, ...), floats or integers. The result has its dtype.
+
+    Raises:
+        BaselineError: Wrong shape or dtype, NaN or Inf, no reference; for integer x, fractions or out of its range.
+
+    Example:
+        >>> x = np.zeros((3, 2), "float32")
+        >>> [fitted(b, x).shape for b in (None, x[0], x, x[:1], np.zeros((1, 5, 2)), lambda x: x / 2)]
+        [(1, 1, 2), (1, 1, 2), (3, 1, 2), (1, 1, 2), (1, 5, 2), (3, 1, 2)]
+    """
+    if callable(baseline):
+        baseline = baseline(x)
+    given = array = numbers(0 if baseline is None else baseline)
+    shape, n = x.shape[1:], len(x)
+    if array.ndim == 0:
+        array = np.full((1, 1, *shape), array)
+    elif array.ndim == x.ndim - 1:
+        array = array[None, None]
+    elif array.ndim == x.ndim:
+        array = array[:, None]
+    if array.ndim != x.ndim + 1 or array.shape[2:] != shape or array.shape[0] not in (1, n) or not array.shape[1]:
+        rest = "".join(f", {size}" for size in shape)
+        raise BaselineError(
+            f"For {n} examples of shape {shape} a baseline is a scalar, or an array of shape {shape}, "
+            f"(1 or {n}{rest}), or (1 or {n}, references{rest}). Received: shape {given.shape}. Reshape it, or use "
+            "tfxai.baselines."
+        )
+    return np.ascontiguousarray(_cast(array, x.dtype))
+
+
+def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The array in the dtype of x, if that can hold its values."""
+    if dtype.kind in "OSU":
+        raise BaselineError("The input holds text, which starts from None (the zero embedding). Received: numbers.")
+    if not np.isfinite(array).all():
+        raise BaselineError("A baseline is finite. Received: NaN or Inf. Impute them, for example by the mean.")
+    with np.errstate(invalid="ignore", over="ignore"):  # looked at below
+        result = array.astype(dtype)
+    if dtype.kind not in "biu":
+        if not np.isfinite(result).all():
+            raise BaselineError(f"A baseline fits the input's {dtype}. Received: {np.abs(array).max():.3g}. Scale it.")
+    elif not np.array_equal(array, np.round(array)):
+        raise BaselineError(
+            f"The input holds integers ({dtype}: token ids, bytes), so the baseline does too. Received: fractions. "
+            "Round it, or explain the input as floats."
+        )
+    elif not np.array_equal(array, result):
+        raise BaselineError(
+            f"The input holds {dtype}, so the baseline stays in its range. Received: {array.min():g} to "
+            f"{array.max():g}. Clip it."
+        )
+    return result
 
 
 def _parts(baseline: Any, inputs: Inputs) -> list[Any]:

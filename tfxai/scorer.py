@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from tfxai.engine import Engine, repeated
 from tfxai.errors import TargetError
+from tfxai.goal import Goal
 from tfxai.graph.audit import Audit
 from tfxai.graph.capture import capture, needed
 from tfxai.graph.kinds import Kind, classify
 from tfxai.graph.replay import MergedBatch, Replay, Table, Value
 from tfxai.rules.plain import Plain
-from tfxai.targets import Resolved
 
 FORWARD = Table()
 
@@ -53,7 +53,7 @@ class Scorer:
 
     engine: Engine
     inputs: list[tf.Tensor]
-    target: Resolved
+    target: Goal
     feed: list[tf.Tensor]
     limit: int = 8
     read: dict[tuple, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)

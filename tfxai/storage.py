@@ -25,6 +25,10 @@ def save(e: Explanation, path: str | os.PathLike) -> Path:
 
     Dtypes and shapes come back as they are, except strings (numpy's own) and bfloat16 (float32, the same values).
 
+    Args:
+        e: What to write.
+        path: Where; `.npz` is added where it is missing.
+
     Returns:
         The path, ending in `.npz`.
 
@@ -49,6 +53,12 @@ def save(e: Explanation, path: str | os.PathLike) -> Path:
 
 def load(path: str | os.PathLike) -> Explanation:
     """Reads what `Explanation.save` wrote. Nothing in the file is executed.
+
+    Args:
+        path: The `.npz` file.
+
+    Returns:
+        Explanation: Equal to the saved one; tuples come back as lists.
 
     Raises:
         FileNotFoundError: No such file.

@@ -22,6 +22,13 @@ class Demo(NamedTuple):
         preprocess: Images (Pillow, path, or uint8 array, one or several) -> model input.
         display: Model input -> images in [0, 1], for plots.
         names: One name per example.
+
+    Example:
+        >>> import tfxai
+        >>> demo = tfxai.demo.digits()
+        >>> e = tfxai.explain(demo.model, demo.examples[:2])
+        >>> [demo.labels[i] for i in e.target], demo.names[:2]
+        (['0', '0'], ['digit 0', 'digit 0'])
     """
 
     model: Any

@@ -40,8 +40,9 @@ def imagenet() -> Demo:
 
     Example:
         >>> import tfxai
-        >>> demo = tfxai.demo.imagenet()  # doctest: +SKIP
-        >>> tfxai.explain(demo.model, demo.examples)  # doctest: +SKIP
+        >>> demo = tfxai.demo.imagenet()
+        >>> demo.examples.shape, demo.labels[int(demo.model(demo.examples[:1]).numpy().argmax())]
+        ((4, 224, 224, 3), 'Egyptian Mau')
     """
     tensors = read_tensors(package_file(*WEIGHTS), SHA256)
     labels = json.loads(package_file(*LABELS).read_text(encoding="utf-8"))

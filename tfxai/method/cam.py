@@ -19,9 +19,7 @@ from tfxai.scorer import Scorer
 class CAM(Method):
     """Abstract: `weighted(map, slope) -> one number per place`, rectified and brought to the input's size.
 
-    Args:
-        resize: Bring the map to the spatial size of the input; False gives it as it is.
-        upsampling: "bilinear" or "nearest".
+    `GradCAM` describes the fields.
     """
 
     resize: bool = True
@@ -60,6 +58,17 @@ class GradCAM(CAM):
 
     L = ReLU(sum_k alpha_k A^k), alpha_k = mean over places of dy/dA^k.  Selvaraju et al. 2017, arXiv:1610.02391
 
+    The values are one channel, 0 or more: (n, height, width, 1) for images, (n, steps, 1) for sequences. `layer=` of
+    `tfxai.explain` chooses A; None is the last convolution, found through any nesting.
+
+    Args:
+        resize: Bring the map to the spatial size of the input; False gives it as it is.
+        upsampling: "bilinear" or "nearest".
+
+    Raises:
+        LayerError: The model has no convolution, or the chosen layer no places.
+        OptionError: When used: a resize or upsampling that is none of these.
+
     Example:
         >>> import keras, numpy as np, tfxai
         >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3, name="conv", kernel_initializer="ones")]
@@ -81,6 +90,12 @@ class GradCAMPlusPlus(CAM):
 
     w_k = sum over places of alpha * ReLU(g), alpha = g^2 / (2 g^2 + g^3 sum over places of A^k), g = dy/dA^k of
     exp(y), whose common factor is left out.  Chattopadhay et al. 2018, arXiv:1710.11063
+
+    Args:
+        resize, upsampling: As in `gradcam`.
+
+    Raises:
+        LayerError, OptionError: As in `gradcam`.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -108,6 +123,12 @@ class LayerCAM(CAM):
 
     L = ReLU(sum_k ReLU(dy/dA^k) A^k).  Jiang et al. 2021, IEEE TIP 30
 
+    Args:
+        resize, upsampling: As in `gradcam`.
+
+    Raises:
+        LayerError, OptionError: As in `gradcam`.
+
     Example:
         >>> import keras, numpy as np, tfxai
         >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3, name="conv", kernel_initializer="ones")]
@@ -132,8 +153,10 @@ class ScoreCAM(CAM):
 
     Args:
         channels: Only this many channels, those that vary most over each example's map; None: all.
-        resize: As in `gradcam`.
-        upsampling: As in `gradcam`.
+        resize, upsampling: As in `gradcam`.
+
+    Raises:
+        LayerError, OptionError: As in `gradcam`; and channels below 1.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -199,7 +222,15 @@ class ScoreCAM(CAM):
 class GuidedGradCAM(GradCAM):
     """Guided backpropagation times Grad-CAM: fine lines, of the class in question only.
 
-    Selvaraju et al. 2017, arXiv:1610.02391, section 3.1
+    Selvaraju et al. 2017, arXiv:1610.02391, section 3.1. The values have the input's shape.
+
+    Args:
+        resize: True: the product needs a map of the input's size.
+        upsampling: As in `gradcam`.
+
+    Raises:
+        LayerError, NoRectifierError: The model lacks a convolution, or a rectifier.
+        OptionError: When used: resize=False, or several layers.
 
     Example:
         >>> import keras, numpy as np, tfxai

@@ -43,6 +43,9 @@ class InputXGradient(Method):
         at: Where the gradient is taken: `"input"` (x, the usual gradient x input), or `"baseline"` (x0: with x0 a
             root point of f this is the Taylor expansion f(x) = sum_i f'(x0)_i (x - x0)_i + ... of the lecture).
 
+    Raises:
+        OptionError: When used: another `at`.
+
     Example:
         >>> import keras, numpy as np, tfxai
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])

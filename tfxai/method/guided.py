@@ -22,6 +22,9 @@ class GuidedBackprop(Method):
     Every rectifier counts: ReLU in all forms, capped, with threshold or slope, LeakyReLU, PReLU, ELU, SELU, CELU,
     softplus, GELU, SiLU, mish, hard swish, and hand-made ones; f' is its own slope where x is positive.
 
+    Raises:
+        NoRectifierError: When used: the model has none, so the values would be the plain gradient under another name.
+
     Example:
         >>> import keras, numpy as np, tfxai
         >>> dense = keras.layers.Dense(1, activation="relu", kernel_initializer="ones")
@@ -44,6 +47,9 @@ class DeconvNet(Method):
     R_in = max(0, R_out).  Zeiler and Fergus 2014, arXiv:1311.2901
 
     The rectifiers are those of `guided_backprop`.
+
+    Raises:
+        NoRectifierError: As in `guided_backprop`.
 
     Example:
         >>> import keras, numpy as np, tfxai

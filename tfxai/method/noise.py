@@ -22,14 +22,7 @@ class Noise(Method):
     """Abstract: statistics of `inner`'s values over samples x + N(0, (noise * (max x - min x))^2).
 
     All examples meet the same standard normal draws, scaled by their own range: an example's result depends
-    neither on its neighbours nor on the batch size.
-
-    Args:
-        inner: The method whose map is smoothed: a name, or a method object such as
-            `tfxai.IntegratedGradients(steps=16)`.
-        samples: Noisy copies per example.
-        noise: Standard deviation of the noise, as a fraction of each example's own max - min.
-        antithetic: Draw them in pairs +e, -e: what is odd in the noise cancels exactly.
+    neither on its neighbours nor on the batch size. `SmoothGrad` describes the fields.
     """
 
     inner: Any = dataclasses.field(default_factory=Gradient)
@@ -113,7 +106,18 @@ class SmoothGrad(Noise):
 
     M(x) = 1/n sum_k M_k(x + N(0, sigma^2)).  Smilkov et al. 2017, arXiv:1706.03825
 
-    `standard_error` of the result says how far the mean may still be from its limit.
+    The values have the shape and unit of the inner method's; `standard_error` says how far the mean may still be from
+    its limit.
+
+    Args:
+        inner: The method whose map is smoothed: a name, or a method object such as
+            `tfxai.IntegratedGradients(steps=16)`.
+        samples: Noisy copies per example.
+        noise: Standard deviation of the noise, as a fraction of each example's own max - min.
+        antithetic: Draw them in pairs +e, -e: what is odd in the noise cancels exactly.
+
+    Raises:
+        OptionError: When used: samples below 1, a negative noise, or an inner method that is none.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -132,6 +136,14 @@ class SmoothGradSquared(Noise):
     """The mean of the squared map over noisy copies of the input: how strong, without a sign.
 
     M(x) = 1/n sum_k M_k(x + N(0, sigma^2))^2.  Hooker et al. 2019, arXiv:1806.10758
+
+    The unit is that of the inner method's values, squared.
+
+    Args:
+        inner, samples, noise, antithetic: As in `smoothgrad`.
+
+    Raises:
+        OptionError: As in `smoothgrad`.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -152,6 +164,14 @@ class VarGrad(Noise):
     """The variance of a method's map over noisy copies of the input.
 
     M(x) = 1/n sum_k (M_k - mean M)^2.  Adebayo et al. 2018, arXiv:1810.03307
+
+    The unit is that of the inner method's values, squared.
+
+    Args:
+        inner, samples, noise, antithetic: As in `smoothgrad`.
+
+    Raises:
+        OptionError: As in `smoothgrad`.
 
     Example:
         >>> import keras, numpy as np, tfxai

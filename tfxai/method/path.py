@@ -59,6 +59,9 @@ class IntegratedGradients(Method):
         max_steps: Where `tolerance` gives up, with a warning.
         quadrature: "gauss_legendre", "right" (the Riemann sum of the paper), "left", "middle", "trapezoid".
 
+    Raises:
+        OptionError: When used: steps or max_steps below 1, a tolerance not above 0, another quadrature.
+
     Example:
         >>> import keras, numpy as np, tfxai
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
@@ -108,6 +111,9 @@ class ExpectedGradients(Method):
 
     Args:
         samples: Gradients per example, shared by the references (at least one for each).
+
+    Raises:
+        OptionError: When used: samples below 1.
 
     Example:
         >>> import keras, numpy as np, tfxai

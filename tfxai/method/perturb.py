@@ -30,6 +30,10 @@ class Occlusion(Method):
         stride: Steps between windows, likewise; None: half a window. The last window always touches the edge.
         fill: What replaces the window: None for the baseline, or a number.
 
+    Raises:
+        OptionError: When used: a window larger than the input or of another number of axes, a stride below 1, a fill
+            that is no number.
+
     Example:
         >>> import keras, numpy as np, tfxai
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
@@ -79,6 +83,9 @@ class RISE(Method):
         samples: Number N of masks, the same for all examples.
         grid: Cells per spatial axis of a mask; a table's features are drawn one by one.
         probability: Chance p of a cell to be shown.
+
+    Raises:
+        OptionError: When used: samples below 1, grid below 2, a probability that is not between 0 and 1.
 
     Example:
         >>> import keras, numpy as np, tfxai

@@ -31,6 +31,10 @@ class DeepLIFT(Method):
         unknown_ops: `"raise"`, or `"average"`: ops without a rule get their gradient averaged on the straight line
             from the reference, the remainder put back.
 
+    Raises:
+        OptionError: When used: another rule, multipliers and hypothetical at once.
+        UnsupportedOpError: When used: an op of the model has no rule.
+
     Example:
         >>> import keras, numpy as np, tfxai
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])

@@ -6,43 +6,17 @@ violation disproves, agreement only supports.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 
 from tfxai.errors import InputError, MethodError, OptionError, received
 from tfxai.explainer import explain
 from tfxai.method.base import Method
 from tfxai.method.table import METHODS, get
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What an axiom's measurement says.
-
-    Attributes:
-        axiom: Its name.
-        residual: How far the method is from it, 0 for not at all; the unit is the axiom's, said in `detail`.
-        tolerance: Up to where rounding (and the method's own quadrature) explains the residual.
-        detail: The measurement in words.
-
-    True in a condition when the axiom holds.
-    """
-
-    axiom: str
-    residual: float
-    tolerance: float
-    detail: str
-
-    @property
-    def holds(self) -> bool:
-        return self.residual <= self.tolerance
-
-    def __bool__(self) -> bool:
-        return self.holds
+from tfxai.metrics.networks import equal_pair, saturated
+from tfxai.metrics.verdict import Verdict
 
 
 def completeness(
@@ -68,7 +42,11 @@ def completeness(
     Returns:
         Verdict: residual max_i |f(x_i) - f(x0) - sum A_i| / max_i |f(x_i) - f(x0)|.
 
+    Raises:
+        MethodError: The method gives maps of a layer.
+
     Example:
+        >>> import keras
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
         >>> x = np.ones((4, 3), "float32")
         >>> bool(completeness("integrated_gradients", model, x, target=0))
@@ -98,8 +76,20 @@ def sensitivity(
     Every feature in turn is moved from the baseline to x, alone. Without a model: the lecture's f(x) = 1 - ReLU(1 - x),
     x = 2 against 0, which is saturated.
 
+    Args:
+        method: Name or object.
+        model: Any model, or None.
+        x: Array (n, ...).
+        baseline: As in `completeness`.
+        target: As in `tfxai.explain`; None: class 0.
+        **options: Of the method and of `tfxai.explain`.
+
     Returns:
         Verdict: residual is the share of features that change the score and get less than a millionth of it.
+
+    Raises:
+        InputError: x is the baseline.
+        MethodError: The method gives maps of a layer.
 
     Example:
         >>> bool(sensitivity("deeplift")), bool(sensitivity("gradient"))
@@ -147,10 +137,23 @@ def dummy(
 
     The model is given one more channel (or column), which it drops before it does anything else.
 
+    Args:
+        method: Name or object.
+        model: Any model of one input.
+        x: Array (n, ..., channels).
+        baseline: As in `completeness`.
+        target: As in `tfxai.explain`.
+        tolerance: Largest residual of a method that holds it.
+        **options: Of the method and of `tfxai.explain`.
+
     Returns:
         Verdict: residual is the largest attribution of that channel, relative to the largest of all.
 
+    Raises:
+        MethodError: The method gives maps of a layer.
+
     Example:
+        >>> import keras
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])
         >>> bool(dummy("deeplift", model, np.ones((2, 3), "float32"), target=0))
         True
@@ -185,7 +188,11 @@ def linearity(
     Returns:
         Verdict: residual max |A(a f1 + b f2) - a A(f1) - b A(f2)| / max |A(a f1 + b f2)|.
 
+    Raises:
+        MethodError: The method gives maps of a layer.
+
     Example:
+        >>> import keras
         >>> nets = [keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, "tanh")]) for _ in range(2)]
         >>> bool(linearity("integrated_gradients", *nets, np.ones((2, 3), "float32")))
         True
@@ -206,11 +213,23 @@ def implementation_invariance(
 
     Without models: the lecture's pair, ReLU(ReLU(x1) - 1 - ReLU(x2)) and ReLU(ReLU(x1 - 1) - ReLU(x2)), at (3, 1).
 
+    Args:
+        method: Name or object.
+        first: A model, or None.
+        second: Another that computes the same, or None.
+        x: Array (n, ...).
+        baseline: As in `completeness`.
+        target: The same for both.
+        tolerance: Largest residual of a method that holds it.
+        **options: Of the method and of `tfxai.explain`.
+
     Returns:
         Verdict: residual max |A1 - A2| / max |A|.
 
     Raises:
         InputError: The two models do not compute the same at x.
+        MethodError: The method gives maps of a layer.
+        OptionError: One model.
 
     Example:
         >>> bool(implementation_invariance("gradient")), bool(implementation_invariance("deeplift"))
@@ -249,31 +268,6 @@ def lecture_table() -> dict[str, dict[str, Verdict]]:
 
 
 FINE = {"integrated_gradients": {"steps": 1000, "quadrature": "middle"}}  # kinks on the path
-
-
-def saturated() -> keras.Model:
-    """f(x) = 1 - ReLU(1 - x), which is flat from x = 1 on."""
-    return _network(([[-1]], [1]), "relu", ([[-1]], [1]))
-
-
-def equal_pair() -> tuple[keras.Model, keras.Model]:
-    """ReLU(ReLU(x1) - 1 - ReLU(x2)) and ReLU(ReLU(x1 - 1) - ReLU(x2)): one function."""
-    identity, difference = [[1, 0], [0, 1]], [[1], [-1]]
-    return (
-        _network((identity, [0, 0]), "relu", (difference, [-1]), "relu"),
-        _network((identity, [-1, 0]), "relu", (difference, [0]), "relu"),
-    )
-
-
-def _network(*steps) -> keras.Model:
-    model = keras.Sequential([keras.Input((len(steps[0][0]),))])
-    for step in steps:
-        if isinstance(step, str):
-            model.add(keras.layers.Activation(step))
-        else:
-            model.add(keras.layers.Dense(len(step[1])))
-            model.layers[-1].set_weights([np.asarray(part, float) for part in step])
-    return model
 
 
 def _attributions(method: str | Method, model: Any, x: Any, baseline: Any, target: Any, options: dict):

@@ -61,6 +61,10 @@ def check(model: Any, x: Any = None, rule: str = "rescale", target: Any = None, 
     Returns:
         Check.
 
+    Raises:
+        ModelError: x is None and the model does not say what its inputs look like.
+        TfxaiError: As in `tfxai.explain`.
+
     Example:
         >>> import keras
         >>> from tfxai.metrics import check

@@ -34,6 +34,10 @@ def bars(
     Returns:
         The matplotlib Axes.
 
+    Raises:
+        InputError: Not one value and one name per feature, NaN or Inf.
+        OptionError: top below 1.
+
     Example:
         >>> from matplotlib.figure import Figure
         >>> ax = bars(np.array([3.0, -1.0, 0.5]), ["a", "b", "c"], top=2, ax=Figure().subplots())

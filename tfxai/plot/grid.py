@@ -26,7 +26,6 @@ def grid(
     overlay: bool | Sequence[bool] = False,
     notes: Sequence[Sequence[str]] | None = None,
     scales: str = "own",
-    first: str = "",
 ) -> Any:
     """Draws a table of maps: each row an image and its maps, on symmetric scales.
 
@@ -41,10 +40,12 @@ def grid(
         notes: A line under each map, such as its residual.
         scales: "own" gives each map its own scale; "row" one for all signed maps of a row, and one for all others, so
             that colours can be compared.
-        first: Title of the column of images.
 
     Returns:
         The matplotlib Figure. It belongs to no window: show it in a notebook by naming it, write it with `savefig`.
+
+    Raises:
+        InputError, OptionError: What `tfxai.plot.image` refuses; another `scales`.
 
     Example:
         >>> figure = grid([np.ones((4, 4, 3))], [[np.eye(4), -np.eye(4)]], ["one", "two"], ["an image"])
@@ -69,7 +70,7 @@ def grid(
             image(values, behind, ax, signs[c], outlier_perc, colorbar=False, top=tops[c])
             if notes:
                 ax.set_xlabel(notes[r][c], fontsize=8, color="0.35")
-    for ax, title in zip(axes[0], [first, *titles], strict=True):
+    for ax, title in zip(axes[0][1:], titles, strict=True):
         ax.set_title(scale.plain(title), fontsize=11)
     for kind in dict.fromkeys("all" if s == "all" else "positive" for s in signs):
         _bar(figure, axes, kind, scales)

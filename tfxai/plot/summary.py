@@ -34,6 +34,10 @@ def summary(
     Returns:
         The matplotlib Axes.
 
+    Raises:
+        InputError: Shapes that do not fit each other, NaN or Inf.
+        OptionError: top below 1.
+
     Example:
         >>> from matplotlib.figure import Figure
         >>> ax = summary(np.array([[1.0, -5.0], [2.0, 5.0]]), names=["age", "dose"], ax=Figure().subplots())

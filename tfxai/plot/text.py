@@ -70,6 +70,9 @@ def text(values: np.ndarray, tokens: Sequence[str], unit: str = "contribution") 
         tokens: n words; anything else is shown by its `str`.
         unit: What the numbers are.
 
+    Returns:
+        Text: a notebook shows it in colour, `rich.print` in a terminal, `.html()` is for pages.
+
     Raises:
         InputError: Another number of words, NaN or Inf.
 
@@ -106,6 +109,9 @@ def tokens(
 
     Returns:
         The matplotlib Axes.
+
+    Raises:
+        InputError: As in `text`.
 
     Example:
         >>> from matplotlib.figure import Figure

@@ -31,6 +31,10 @@ def volume(
     Returns:
         The matplotlib Axes; the numbers under it are those of the slices.
 
+    Raises:
+        InputError: Shapes that do not fit each other, NaN or Inf.
+        OptionError: Another axis, slices that are not there, or what `tfxai.plot.image` refuses.
+
     Example:
         >>> from matplotlib.figure import Figure
         >>> ax = volume(np.ones((8, 4, 5)), slices=[0, 7], ax=Figure().subplots())
