@@ -1,11 +1,14 @@
 """SmoothGrad and its relatives against their formulas."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 import tfxai
+from tfxai.progress import Progress
 
 
 def square(z):
@@ -94,6 +97,20 @@ def test_standard_error_is_saved(tmp_path, rng):
     e = tfxai.explain(square, rng.normal(size=(2, 3)), "smoothgrad_squared", samples=4, seed=0)
     np.testing.assert_array_equal(tfxai.load(e.save(tmp_path / "e")).standard_error, e.standard_error)
     np.testing.assert_array_equal(e[1].standard_error, e.standard_error[1:])
+
+
+def test_a_bar_appears_when_work_takes_long(capsys, monkeypatch):
+    monkeypatch.setattr("tfxai.progress.PATIENCE", 0.05)
+    bar = Progress(2, "auto")
+    bar.within(0.1)
+    assert capsys.readouterr().out == ""
+    time.sleep(0.06)
+    bar.within(0.5)
+    shown = capsys.readouterr().out
+    assert "50/200" in shown and "0us" not in shown  # the time before the bar appeared counts
+    bar.step()
+    bar.step()
+    assert "200/200" in capsys.readouterr().out
 
 
 def test_progress_is_shown_on_request_only(capsys, rng):

@@ -83,6 +83,16 @@ def test_readme_blocks_run(tmp_path, monkeypatch):
     assert (tmp_path / "page.html").exists()
 
 
+def test_readme_lists_every_method():
+    table = (ROOT / "README.md").read_text().split("## Methods")[1].split("\n\n")[1].splitlines()
+    assert [c.strip() for c in table[0].strip("|").split("|")] == [
+        "name", "what it gives", "when", "adds up", "cost", "paper"
+    ]  # fmt: skip
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+    assert all(len(row) == 6 and all(row) for row in rows)
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])} == set(tfxai.methods())
+
+
 def test_floors_are_kept():
     """A file imports only from its own floor or lower ones."""
     floors = [

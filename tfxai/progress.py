@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import keras
 
 PARTS = 100  # of each chunk
+PATIENCE = 3.0  # seconds
 
 
 class Progress:
     """Keras' own progress bar; with "auto" it appears when the work has taken three seconds."""
 
     def __init__(self, steps: int, verbose: int | str) -> None:
-        self.bar: Any = None
-        self.steps, self.done, self.start, self.verbose = steps, 0, time.monotonic(), verbose
+        self.steps, self.done, self.start = steps, 0, time.monotonic()
+        self.bar = keras.utils.Progbar(PARTS * steps, unit_name="part")  # its clock starts here; it draws when updated
+        self.waits, self.draws = verbose == "auto", verbose in (1, 2)
         self.shown = 0
 
     def step(self) -> None:
@@ -27,9 +28,8 @@ class Progress:
         self._show(self.done + min(fraction, 1.0))
 
     def _show(self, done: float) -> None:
-        late = self.verbose == "auto" and time.monotonic() - self.start > 3 and done < self.steps
-        if self.bar is None and (late or self.verbose in (1, 2)):
-            self.bar = keras.utils.Progbar(PARTS * self.steps, unit_name="part")
-        if self.bar is not None and int(PARTS * done) > self.shown:
+        if self.waits and done < self.steps and time.monotonic() - self.start > PATIENCE:
+            self.draws = True
+        if self.draws and int(PARTS * done) > self.shown:
             self.shown = int(PARTS * done)
             self.bar.update(self.shown)

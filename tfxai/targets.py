@@ -83,7 +83,7 @@ def contrast(i: int | Sequence[int], others: Sequence[int] | None = None) -> Tar
             return own - (1 - own) / max(shape[-1] - 1, 1)
         return own - np.mean([_one_hot(o, shape, 1) for o in others], axis=0)
 
-    return Target(f"{i} - mean({'others' if others is None else list(others)})", weights)
+    return Target(f"{i} - mean({'others' if others is None else ', '.join(map(str, others))})", weights)
 
 
 def adjusted(i: int | Sequence[int] | None = None) -> Any:

@@ -1,12 +1,16 @@
 """Series, logos, words, volumes, summaries: what is drawn, and what is refused."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import tfxai
 from tfxai import plot
 from tfxai.errors import InputError, MissingExtraError, OptionError
 from tfxai.explanation import Explanation
+from tfxai.plot.auto import target_name
 
 
 @pytest.fixture
@@ -200,6 +204,18 @@ def test_names_with_dollars_are_not_mathematics(ax):
     plot.image(np.ones((2, 2)), ax=Figure().subplots(), unit="$\\frac$", title="$ $ {")
     ax.figure.canvas.draw()
     assert ax.get_title() == "\\$\\bad{"
+
+
+def test_classes_against_each_other_are_named(rng):
+    labels = ["a cat", "a dog", "a bird", "an animal with a name of many words"]
+    e = dataclasses.replace(explained(rng.normal(size=(1, 9, 9, 3))), target=tfxai.targets.difference(1, 0).label)
+    assert target_name(e, 0, labels) == "a dog - a cat" and target_name(e, 0) == "target 1 - 0"
+    e = dataclasses.replace(e, target=tfxai.targets.contrast(0, [3, 2]).label)
+    below = plot.compare([e], labels=labels).axes[0].get_xlabel()
+    assert below == "a cat - mean(an animal with\na name of many words, a\nbird)"  # within its column
+    e = dataclasses.replace(e, target=tfxai.targets.mask(np.ones((2, 3))).label)
+    assert target_name(e, 0, labels) == "target mask of shape (2, 3)"
+    assert target_name(dataclasses.replace(e, target="7 - 1"), 0, labels) == "7 - a dog"
 
 
 def test_compare_puts_methods_side_by_side(rng):

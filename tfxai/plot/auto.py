@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from tfxai.plot.series import series
 from tfxai.plot.text import tokens as words
 from tfxai.plot.volume import volume
 
+COMPARED = re.compile(r"\d+ - (\d+|mean\(.*\))")  # what tfxai.targets calls one class against others
 KINDS = ("image", "volume", "series", "logo", "tokens", "bars")
 
 
@@ -92,10 +94,13 @@ def unit(e: Explanation, index: int, labels: Sequence[str] | None = None) -> str
 
 
 def target_name(e: Explanation, index: int, labels: Sequence[str] | None = None) -> str:
-    """The label of the explained class, or "target 3", or its description; "" where there is none."""
+    """The label of the explained class (or classes), or "target 3", or its description; "" where there is none."""
     target = e.target[index] if isinstance(e.target, np.ndarray) else e.target
     if labels is not None and isinstance(target, np.integer) and 0 <= target < len(labels):
         return str(labels[int(target)])
+    if labels is not None and isinstance(target, str) and COMPARED.fullmatch(target):
+        known = dict(enumerate(labels))
+        return re.sub(r"\d+", lambda found: str(known.get(int(found[0]), found[0])), target)
     return "" if target is None or isinstance(target, str) and not target else f"target {target}"
 
 

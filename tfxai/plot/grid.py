@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,7 +60,9 @@ def grid(
     signs = [sign] * len(titles) if isinstance(sign, str) else list(sign)
     over = [overlay] * len(titles) if isinstance(overlay, bool) else list(overlay)
     columns = len(titles) + 1
-    figure = Picture(figsize=(2.25 * columns + 0.9, 2.55 * len(images) + 0.3), layout="constrained")
+    bars = list(dict.fromkeys("all" if s == "all" else "positive" for s in signs))
+    size = (2.25 * columns + 0.9 * len(bars), 2.5 * len(images) + 0.4)
+    figure = Picture(figsize=size, layout="constrained")
     axes = figure.subplots(len(images), columns, squeeze=False)
     for r, (picture, own) in enumerate(zip(images, maps, strict=True)):
         _photograph(axes[r][0], picture, rows[r])
@@ -72,7 +75,7 @@ def grid(
                 ax.set_xlabel(notes[r][c], fontsize=8, color="0.35")
     for ax, title in zip(axes[0][1:], titles, strict=True):
         ax.set_title(scale.plain(title), fontsize=11)
-    for kind in dict.fromkeys("all" if s == "all" else "positive" for s in signs):
+    for kind in bars:
         _bar(figure, axes, kind, scales)
     return figure
 
@@ -150,7 +153,7 @@ def _any(explanations, examples, titles, labels, options) -> Any:
 
 
 def _photograph(ax: Any, picture: np.ndarray | None, label: str) -> None:
-    ax.set_xlabel(scale.plain(label), fontsize=10)
+    ax.set_xlabel(textwrap.fill(scale.plain(label), 28), fontsize=10)
     ax.set_xticks([])
     ax.set_yticks([])
     if picture is None:
@@ -165,11 +168,11 @@ def _bar(figure: Any, axes: Any, sign: str, scales: str) -> None:
 
     look = scale.colours(sign, 1.0)
     mapped = ScalarMappable(Normalize(look["vmin"], look["vmax"]), look["cmap"])
-    bar = figure.colorbar(mapped, ax=axes, shrink=0.6, pad=0.01, aspect=30)
+    bar = figure.colorbar(mapped, ax=axes, shrink=0.6 if len(axes) > 1 else 0.9, pad=0.01, fraction=0.02, aspect=30)
     ticks = {-1: "against", 0: "0", 1: "for"} if sign == "all" else {0: "0", 1: "strong"}
     bar.set_ticks(list(ticks), labels=list(ticks.values()))
     own = "each map on its own scale" if scales == "own" else "one scale per row"
-    bar.set_label(f"contribution to the class ({own})" if sign == "all" else f"size ({own})", fontsize=9)
+    bar.set_label(f"{'contribution' if sign == 'all' else 'size'}\n({own})", fontsize=9)
 
 
 def _row_tops(maps: Sequence[np.ndarray], signs: Sequence[str], outlier_perc: float) -> list[float]:
