@@ -83,6 +83,15 @@ def test_readme_blocks_run(tmp_path, monkeypatch):
     assert (tmp_path / "page.html").exists()
 
 
+def test_readme_commands_are_those_of_ci():
+    """What is not run here: setting up, testing and linting, each as CI does it in an environment of its own."""
+    run = (ROOT / ".ci" / "run").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    steps = [step for block in blocks for line in block.splitlines() for step in line.split(" && ")]
+    steps = [step.replace(".venv", ".ci/venv") for step in steps if not step.startswith("tfxai ")]
+    assert ".ci/venv/bin/pytest" in steps and [step for step in steps if step not in run.splitlines()] == []
+
+
 def test_readme_lists_every_method():
     table = (ROOT / "README.md").read_text().split("## Methods")[1].split("\n\n")[1].splitlines()
     assert [c.strip() for c in table[0].strip("|").split("|")] == [
