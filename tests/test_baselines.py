@@ -296,3 +296,23 @@ def test_text_through_a_vocabulary():
     )  # fmt: skip
     e = tfxai.explain(model, np.array([["a", "b"], ["b", "c"]]))
     assert e.values.shape == (2, 2) and np.abs(e.delta).max() < 1e-6
+
+
+def test_the_result_says_what_it_was_measured_against(rng):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    x = rng.normal(size=(4, 3)).astype("float32")
+    assert tfxai.explain(model, x, "gradient").baseline is None
+    assert tfxai.explain(model, x).baseline.tolist() == [[[0, 0, 0]]]
+    e = tfxai.explain(model, x, baseline=x / 2)
+    np.testing.assert_array_equal(e.baseline, (x / 2)[:, None])
+    np.testing.assert_array_equal(e[1:3].baseline, (x[1:3] / 2)[:, None])
+    many = tfxai.explain(model, x, baseline=baselines.uniform(n=9))
+    assert isinstance(many.baseline, str) and many.baseline == many.meta["baseline"]  # larger than x itself
+    tokens = keras.Sequential(
+        [keras.Input((3,), dtype="int32"), layers.Embedding(9, 4), layers.Flatten(), layers.Dense(1)]
+    )
+    assert tfxai.explain(tokens, np.ones((1, 3), "int32"), target=0).baseline == "the zero embedding"
+    a, b = keras.Input((2,)), keras.Input((3,))
+    two = keras.Model({"a": a, "b": b}, layers.Dense(1)(layers.Concatenate()([a, b])))
+    e = tfxai.explain(two, {"a": x[:, :2], "b": x}, baseline={"b": 1.0}, target=0)
+    assert e.baseline["a"].tolist() == [[[0, 0]]] and e.baseline["b"].tolist() == [[[1, 1, 1]]]

@@ -21,7 +21,7 @@ from tfxai.method.base import Attribution, Method
 
 def assembled(
     method: Method, on: str, engine: Engine, inputs: Inputs, results: Sequence[Attribution], goal: Goal,
-    seed: int | None, baseline: Any,
+    seed: int | None, baseline: Any, references: Sequence[np.ndarray | None],
 ) -> Explanation:  # fmt: skip
     """The explanation of all examples, from what the method gave for each chunk."""
     joined = Attribution(*[arithmetic.joined([r[i] for r in results]) for i in range(len(Attribution._fields))])
@@ -32,6 +32,7 @@ def assembled(
         total = sum(t.reshape(inputs.n, -1).sum(1, dtype=np.float64) for t in joined.total or joined.values)
         delta = (joined.score - joined.baseline_score - total).astype(joined.score.dtype)
     counts = {} if joined.steps is None else {"steps": joined.steps.tolist()}
+    words = _described(baseline)
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
     return Explanation(
         values=values,
@@ -46,7 +47,8 @@ def assembled(
         multipliers=None if multipliers is None else _present(method, engine, inputs, multipliers),
         standard_error=None if joined.error is None else _present(method, engine, inputs, joined.error),
         fingerprint=fingerprint(engine, method),
-        meta={**versions, "seed": seed, "baseline": _described(baseline), **counts},
+        meta={**versions, "seed": seed, "baseline": words, **counts},
+        baseline=_kept(references, inputs, words) if method.uses_baseline else None,
     )
 
 
@@ -74,6 +76,15 @@ def _per_feature(values: np.ndarray, shape: tuple, name: str) -> np.ndarray:
         f"Input {name!r} of shape {shape} enters the model as numbers of shape {values.shape}, so they have no one "
         "place in it. Explain the output of the encoding layer with layer=."
     )
+
+
+def _kept(references: Sequence[np.ndarray | None], inputs: Inputs, words: str) -> Any:
+    """The references, or words for them where they would make the result larger than what it explains does."""
+    arrays = [r for r in references if r is not None]
+    if not arrays:
+        return "the zero embedding"
+    small = sum(r.nbytes for r in arrays) <= sum(a.nbytes for a in inputs.arrays)
+    return inputs.pack(list(references)) if small else words
 
 
 def _described(baseline: Any) -> str:

@@ -151,7 +151,7 @@ class Explainer:
                     raise
                 raise TargetError(f"{OUT_OF_RANGE}. Received: target {goal.label}.") from None
             bar.step()
-        explanation = assembled(self.method, self.on, engine, inputs, results, goal, seed, baseline)
+        explanation = assembled(self.method, self.on, engine, inputs, results, goal, seed, baseline, refs)
         judge(explanation, self.method, engine, lambda i: self._leaks(engine, inputs, goal, refs, i, weights))
         return explanation
 

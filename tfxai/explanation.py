@@ -43,8 +43,8 @@ class Explanation:
             an upper bound.
         fingerprint: Hash of the model and the options.
         meta: Versions, seed, baseline in words.
-        baseline: The baseline, (1 or n, references, ...) in the structure of `inputs`, or in words; None where it
-            was not kept.
+        baseline: The baseline, (1 or n, references, ...) in the structure of `inputs`, or in words where it is the zero
+            embedding, or larger than the inputs; None for methods without one.
 
     A structure is one array, or a list or dict of structures; tuples come back from a file as lists.
 
