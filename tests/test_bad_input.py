@@ -36,6 +36,7 @@ INF = np.array([[1, 2, np.inf, 4]], "float32")
         (np.array([["a"] * 4]), errors.InputTypeError, TypeError, "expects numbers"),
         ([X, X], errors.InputTypeError, TypeError, "The model has 1 inputs"),
         ([[1, 2, 3, 4], [1, 2]], errors.InputTypeError, TypeError, "cannot be read as an array"),
+        (tf.data.Dataset.from_tensors(X), errors.InputTypeError, TypeError, r"x = next\(iter\(dataset\)\)"),
     ],
 )
 def test_x(model, x, error, builtin, text):
@@ -55,6 +56,7 @@ def test_x(model, x, error, builtin, text):
         ((0, 1), "1 integers"),
         ((5,), "Index 5 on axis 0 is outside 0 to 2"),
         (np.zeros((2, 2), int), "A target is None, a class index"),
+        (np.eye(3)[:2], r"One-hot labels become indices by labels.argmax\(-1\)"),
         (tfxai.targets.difference(0, 7), "classes 0 to 2. Received: target 7"),
         (tfxai.targets.mask(np.ones(4)), r"A mask has the output's shape \(3,\)"),
         (tfxai.targets.mask([1, np.nan, 0]), "finite weights"),
@@ -78,6 +80,7 @@ def test_target(model, target, text):
         (np.zeros(4, complex), "holds numbers. Received: dtype complex128"),
         (lambda x: np.zeros(9), r"Received: shape"),
         ({"other": 0}, "one entry per input"),
+        ("blur", "made by tfxai.baselines .*blur"),
     ],
 )
 def test_baseline(model, baseline, text):

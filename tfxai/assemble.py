@@ -31,8 +31,10 @@ def assembled(
     if method.complete:
         total = sum(t.reshape(inputs.n, -1).sum(1, dtype=np.float64) for t in joined.total or joined.values)
         delta = (joined.score - joined.baseline_score - total).astype(joined.score.dtype)
-    counts = {} if joined.steps is None else {"steps": joined.steps.tolist()}
+    known: dict[str, Any] = {} if joined.steps is None else {"steps": joined.steps.tolist()}
     words = _described(baseline)
+    if engine.layer is None and inputs.features:
+        known["features"] = inputs.features
     versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
     return Explanation(
         values=values,
@@ -47,7 +49,7 @@ def assembled(
         multipliers=None if multipliers is None else _present(method, engine, inputs, multipliers),
         standard_error=None if joined.error is None else _present(method, engine, inputs, joined.error),
         fingerprint=fingerprint(engine, method),
-        meta={**versions, "seed": seed, "baseline": words, **counts},
+        meta={**versions, "seed": seed, "baseline": words, **known},
         baseline=_kept(references, inputs, words) if method.uses_baseline else None,
     )
 

@@ -226,6 +226,10 @@ def numbers(value: Any) -> np.ndarray:
         raise BaselineError(f"A baseline is one rectangular array: {error}. {received(value)}") from error
     if array.dtype.name == "bfloat16":
         return array.astype(np.float32)
+    if isinstance(value, str):
+        raise BaselineError(
+            f"A baseline is an array, or made by tfxai.baselines ({', '.join(__all__)}). {received(value)}"
+        )
     if array.dtype.kind not in "biuf":
         raise BaselineError(f"A baseline holds numbers. Received: dtype {array.dtype}. Pass real ones, or None.")
     return array

@@ -42,7 +42,7 @@ class Explanation:
         standard_error: As `values`, for means of random draws: how far each value may be from its limit. For tokens,
             an upper bound.
         fingerprint: Hash of the model and the options.
-        meta: Versions, seed, baseline in words.
+        meta: Versions, seed, baseline in words; `features`, the columns of inputs that came as data frames.
         baseline: The baseline, (1 or n, references, ...) in the structure of `inputs`, or in words where it is the zero
             embedding, or larger than the inputs; None for methods without one.
 

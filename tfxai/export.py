@@ -53,7 +53,7 @@ def to_dataframe(e: Explanation, names: Sequence[str] | None = None) -> Any:
 
     Args:
         e: Values of shape (n, features), or several inputs of this shape.
-        names: One per feature.
+        names: One per feature; None takes the columns of the data frame that was explained, or numbers.
 
     Raises:
         MissingExtraError: `pip install "tfxai[data]"`.
@@ -70,7 +70,9 @@ def to_dataframe(e: Explanation, names: Sequence[str] | None = None) -> Any:
                 "axes."
             )
         count = array.shape[1]
-        columns += [name if count == 1 else f"{name}.{i}" for i in range(count)] if name else map(str, range(count))
+        known = e.meta.get("features", {}).get(name)
+        own = known or ([""] if count == 1 and name else map(str, range(count)))
+        columns += [f"{name}.{one}".strip(".") for one in own] if name else own
         parts.append(array)
     if names is not None:
         if len(names) != len(columns):
@@ -97,7 +99,7 @@ def to_shap(e: Explanation, names: Sequence[str] | None = None) -> Any:
     if not isinstance(e.values, np.ndarray):
         raise InputError("shap.Explanation holds one array. Received: an explanation of several inputs or layers.")
     data = e.inputs if isinstance(e.inputs, np.ndarray) and e.inputs.shape == e.values.shape else None
-    names = None if names is None else list(names)
+    names = e.meta.get("features", {}).get("") if names is None else list(names)
     return shap.Explanation(values=e.values, base_values=e.baseline_score, data=data, feature_names=names)
 
 

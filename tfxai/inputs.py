@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -21,11 +21,13 @@ class Inputs:
         arrays: One array per model input, first axis n.
         names: One name per input, for messages.
         structure: The user's x, as a template.
+        features: The columns of the inputs that came as data frames, by the path of the input ("" for a single one).
     """
 
     arrays: list[np.ndarray]
     names: list[str]
     structure: Any
+    features: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -56,7 +58,7 @@ def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str
         InputTypeError: Structure or dtype.
         InputError: Shape, rank, NaN or Inf, no examples.
     """
-    structure = _structure(x, declared)
+    structure = _structure(x, declared, _leaf)
     flat = keras.tree.flatten(structure)
     if declared is not None and len(flat) != len(declared):
         names = ", ".join(name for name, *_ in declared)
@@ -70,28 +72,40 @@ def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str
     for k, value in enumerate(flat):
         name, shape, dtype = _declared(declared, k, template) if declared else (paths[k], None, None)
         arrays.append(_array(value, name or "x", shape, dtype, float_dtype))
-    result = Inputs(arrays, [p or "x" for p in paths], structure)
+    columns = keras.tree.flatten(_structure(x, declared, _columns))
+    features = {path: names.tolist() for path, names in zip(paths, columns, strict=True) if len(names)}
+    result = Inputs(arrays, [p or "x" for p in paths], structure, features)
     if len({len(a) for a in arrays}) > 1:
         sizes = ", ".join(f"{p}: {len(a)}" for p, a in zip(result.names, arrays, strict=True))
         raise InputError(f"All inputs hold the same number of examples. Received: {sizes}.")
     return result
 
 
-def _structure(x: Any, declared: list | None) -> Any:
+def _structure(x: Any, declared: list | None, leaf: Callable[[Any], np.ndarray]) -> Any:
     """x with every leaf an array; a plain list of numbers is one array, not many inputs."""
     if isinstance(x, dict):
-        return {k: _structure(v, None) for k, v in x.items()}
+        return {k: _structure(v, None, leaf) for k, v in x.items()}
     if isinstance(x, (list, tuple)):
         arrays = bool(x) and all(hasattr(v, "shape") for v in x)
         several = declared is None or len(declared) > 1
         if arrays and (declared is None or several or len(np.shape(x[0])) == len(declared[0][1])):
-            return [_leaf(v) for v in x]
+            return [leaf(v) for v in x]
         if declared is not None and several:
-            return [_leaf(v) for v in x]
-    return _leaf(x)
+            return [leaf(v) for v in x]
+    return leaf(x)
+
+
+def _columns(value: Any) -> np.ndarray:
+    """The names of the columns of a data frame; none of anything else."""
+    return np.array([str(c) for c in getattr(value, "columns", ())], object)
 
 
 def _leaf(value: Any) -> np.ndarray:
+    if isinstance(value, (tf.data.Dataset, keras.utils.PyDataset)):
+        raise InputTypeError(
+            f"x is arrays, not a {type(value).__name__}. Take a batch, without its labels: x = next(iter(dataset)). "
+            "For many batches prepare once: explainer = tfxai.Explainer(model), then explainer(x) for each."
+        )
     try:
         array = np.asarray(value)
     except (TypeError, ValueError) as error:

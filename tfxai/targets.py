@@ -177,6 +177,7 @@ def class_index(target: Any, shape: tuple, n: int) -> np.ndarray:
         raise TargetError(
             "A target is None, a class index, one index per example, a tuple index, a function of the outputs, or "
             f"an object of tfxai.targets. {received(target)}"
+            + (" One-hot labels become indices by labels.argmax(-1)." if array.ndim == 2 else "")
         )
     if array.ndim == 1 and len(array) != n:
         raise TargetError(f"Expected one class index per example, {n} in all. Received: {len(array)} indices.")

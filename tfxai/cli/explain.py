@@ -56,12 +56,14 @@ def run(chosen: argparse.Namespace) -> int:
     found = []
     for method in methods:
         e = explainer.using(method, **given)(x, target, baseline, chosen.batch_size, chosen.seed)
+        if names and e.layer is None:
+            e.meta["features"] = {"": names}
         found.append(e)
         _print(e, labels)
     drawn = [_shown(e if chosen.smooth is None else e.smooth(chosen.smooth), raw) for e in found]
     predictions = _predictions(model, x)
     for path in outputs:
-        _write(path, found[0], drawn, labels, names, predictions)
+        _write(path, found[0], drawn, labels, predictions)
         print(f"Wrote {path}")
     return 0
 
@@ -153,7 +155,7 @@ def _predictions(model: Any, x: Any) -> Any:
     return outputs if isinstance(outputs, np.ndarray) and outputs.ndim == 2 else None
 
 
-def _write(path: Path, e: Any, drawn: list[Any], labels: Any, names: Any, predictions: Any) -> None:
+def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any) -> None:
     from tfxai import plot, report
     from tfxai.files import replacing
 
@@ -163,7 +165,6 @@ def _write(path: Path, e: Any, drawn: list[Any], labels: Any, names: Any, predic
     elif kind == ".html":
         report(drawn, path, labels, predictions=predictions)
     else:
-        more = {"names": names} if names else {}
         with replacing(path) as temporary:
-            figure = plot.compare(drawn, range(min(len(e), MOST)), labels=labels, **more)
+            figure = plot.compare(drawn, range(min(len(e), MOST)), labels=labels)
             figure.savefig(temporary, format="png", dpi=110)

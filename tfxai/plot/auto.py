@@ -68,6 +68,9 @@ def auto(
     one, x = values[index], None if inputs is None else np.asarray(inputs[index])
     options.setdefault("unit", unit(e, index, labels))
     kind = kind or guess(one, x)
+    columns = e.meta.get("features", {}).get("" if input is None else str(input))
+    if kind == "bars" and columns:
+        options.setdefault("names", columns)
     if kind in ("image", "volume", "series"):
         options.setdefault("sign", "positive" if unsigned(values) else "all")
     return DRAW[kind](one, x, tokens, ax, options)
