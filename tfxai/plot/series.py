@@ -66,7 +66,8 @@ def series(
     drawn = scale.chosen(values.reshape(len(values), -1), sign)
     signal = scale.chosen(signal.reshape(drawn.shape), "all")
     steps, channels = drawn.shape
-    names = [str(c) for c in range(channels)] if names is None else [str(n) for n in names]
+    numbers = [str(c) for c in range(channels)] if channels > 1 else [""]  # one lane needs no number
+    names = numbers if names is None else [str(n) for n in names]
     time = np.arange(steps, dtype=float) if time is None else np.asarray(time, float)
     if len(names) != channels or time.shape != (steps,):
         raise InputError(
