@@ -11,3 +11,10 @@ import pytest
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def data(rng):
+    """Images whose upper half is brighter, or not."""
+    x = rng.uniform(size=(32, 12, 12, 1)).astype("float32")
+    return x, (x[:, :6].mean((1, 2, 3)) > x[:, 6:].mean((1, 2, 3))).astype("int32")

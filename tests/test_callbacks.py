@@ -1,78 +1,21 @@
 """Snapshots during training: files, scalars, and a training that is not disturbed."""
 
-import json
-import os
-import stat
-
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
-from PIL import Image
 
 import tfxai
-from tests import browser
-from tfxai.callbacks import ExplanationSnapshot, directory, samples, tensorboard
+from tests.training import Subclassed, functional, mixed, sequential, trained
+from tfxai.callbacks import ExplanationSnapshot, directory, samples
 from tfxai.errors import (
-    FileFormatError,
     LayerError,
-    MissingExtraError,
     OptionError,
     SnapshotWarning,
     UnknownOptionError,
 )  # fmt: skip
 
 pytestmark = pytest.mark.filterwarnings("ignore::tfxai.errors.EmptyMapWarning", "ignore::tfxai.CompletenessWarning")
-
-
-@pytest.fixture
-def data(rng):
-    x = rng.uniform(size=(32, 12, 12, 1)).astype("float32")
-    return x, (x[:, :6].mean((1, 2, 3)) > x[:, 6:].mean((1, 2, 3))).astype("int32")
-
-
-class Subclassed(keras.Model):
-    def __init__(self):
-        super().__init__()
-        self.net = keras.Sequential([layers.Conv2D(4, 3, activation="relu"), layers.Dropout(0.3), layers.Flatten()])
-        self.head = layers.Dense(3)
-
-    def call(self, inputs, training=False):
-        return self.head(self.net(inputs, training=training))
-
-
-def stack(t, regularizer="l2"):
-    t = layers.Conv2D(4, 3, activation="relu", name="conv", activity_regularizer=regularizer)(t)
-    t = layers.BatchNormalization()(t)
-    return layers.Dense(3, dtype="float32")(layers.Flatten()(layers.Dropout(0.3)(t)))
-
-
-def functional(regularizer="l2"):
-    t = keras.Input((12, 12, 1))
-    return keras.Model(t, stack(t, regularizer))
-
-
-def sequential():
-    return keras.Sequential([layers.Conv2D(4, 3, activation="relu"), layers.GaussianNoise(0.1), layers.Flatten(),
-                             layers.Dense(3)])  # fmt: skip
-
-
-def mixed():
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        return functional(None)  # Keras cannot add a float16 regularizer to a float32 loss
-    finally:
-        keras.config.set_dtype_policy("float32")
-
-
-def trained(build, data, callbacks, epochs=2, **options):
-    keras.utils.set_random_seed(3)
-    model = build()
-    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), **options)
-    history = model.fit(*data, epochs=epochs, batch_size=8, verbose=0, callbacks=callbacks)
-    return model, history.history["loss"], (np.random.get_state()[1].copy(), float(tf.random.uniform([])))
 
 
 @pytest.mark.parametrize("build, options", [(functional, {}), (sequential, {}), (Subclassed, {}), (mixed, {}),
@@ -97,7 +40,7 @@ import sys, numpy as np, tensorflow as tf
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0],
                                            [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras, tfxai
-from tests import test_callbacks as t
+from tests import training as t
 x = np.random.default_rng(0).uniform(size=(32, 12, 12, 1)).astype("float32")
 data = x, (x[:, 0, 0, 0] > 0.5).astype("int32")
 seen = []
@@ -146,74 +89,6 @@ def test_nothing_is_traced_after_the_first_snapshot(data):
     assert len(counts) == 5 and all(c == counts[0] for c in counts) and len(counts[0]) == 1
 
 
-def test_folder_and_film_strip(data, tmp_path):
-    callback = ExplanationSnapshot(
-        data[0][:2], "deeplift", sinks=[directory(tmp_path / "strip", ["<b>a</b>", "b", "c"])]
-    )
-    model, *_ = trained(functional, data, [callback])
-    folder = tmp_path / "strip"
-    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    assert "epoch_0002/sample_1.png" in names and "index.html" in names and "input_0_0.png" in names
-    picture = Image.open(folder / "epoch_0002" / "sample_1.png")
-    assert min(picture.size) >= 192 and len(picture.getcolors(1 << 24)) > 20
-    last = tfxai.load(folder / "epoch_0002" / "explanation.npz")
-    np.testing.assert_allclose(last.values, tfxai.explain(model, data[0][:2]).values, atol=1e-6)
-    assert last.meta["snapshot"]["step"] == 2
-    page = (folder / "index.html").read_text()
-    assert page.count('loading="lazy"') == 2 * (1 + 3) and "epoch 2" in page and "drift" in page
-    assert "<b>a</b>" not in page and "<script" not in page
-    model.fit(*data, verbose=0, callbacks=[ExplanationSnapshot(data[0][:2], "deeplift", sinks=[directory(folder)])],
-              initial_epoch=2, epochs=3)  # fmt: skip
-    steps = [s["step"] for s in json.loads((folder / "index.json").read_text())["snapshots"]]
-    assert steps == [0, 1, 2, 3]  # resumed: the strip goes on
-
-
-@browser.needed
-def test_film_strip_in_a_browser(data, tmp_path):
-    trained(functional, data, [ExplanationSnapshot(data[0][:2], "deeplift", sinks=[directory(tmp_path / "strip")])])
-    shot = np.asarray(browser.screenshot(tmp_path / "strip" / "index.html", tmp_path))
-    assert ((shot.astype(int).max(-1) - shot.astype(int).min(-1)) > 60).sum() > 1000  # coloured maps were loaded
-
-
-def test_tensorboard_reads_it_back(data, tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    callback = ExplanationSnapshot(data[0][:2], "deeplift", sinks=[tensorboard(tmp_path / "logs")])
-    assert not (tmp_path / "logs").exists()  # nothing before training
-    trained(functional, data, [keras.callbacks.TensorBoard(tmp_path / "logs"), callback])
-    assert {"explain", "train"} <= set(os.listdir(tmp_path / "logs"))
-    events = EventAccumulator(str(tmp_path / "logs" / "explain"), size_guidance={"tensors": 0}).Reload()
-    tags = events.Tags()["tensors"]
-    assert {"deeplift/sample_0", "deeplift/sample_1", "deeplift/residual", "deeplift/drift"} <= set(tags)
-    drifts = [float(tf.make_ndarray(t.tensor_proto)) for t in events.Tensors("deeplift/drift")]
-    np.testing.assert_allclose(drifts, [n["drift"] for n in callback.history[1:]], rtol=1e-6)
-    assert [t.step for t in events.Tensors("deeplift/sample_0")] == [0, 1, 2]
-    encoded = tf.make_ndarray(events.Tensors("deeplift/sample_0")[0].tensor_proto)[2]
-    assert tf.io.decode_png(encoded).shape == (192, 192, 3)
-
-
-def test_tensorboard_without_its_package(monkeypatch, tmp_path):
-    def missing(name):
-        raise ImportError(name)
-
-    monkeypatch.setattr("tfxai.extras.importlib.import_module", missing)
-    with pytest.raises(MissingExtraError, match=r'pip install "tfxai\[tensorboard\]"'):
-        tensorboard(tmp_path)
-
-
-def test_figures_for_wandb_and_mlflow(data):
-    """The recipes of the module's docstring, with modules that only remember what they were given."""
-    seen, before = [], plt.get_fignums()
-    trained(
-        functional,
-        data,
-        [ExplanationSnapshot(data[0][:2], sinks=[lambda e, figure, epoch: seen.append((figure, epoch))])],
-    )
-    assert [epoch for _, epoch in seen] == [0, 1, 2]
-    assert all(len(figure.axes) >= 4 and hasattr(figure, "savefig") for figure, _ in seen)
-    assert plt.get_fignums() == before
-
-
 def test_drift_is_rank_correlation():
     scipy_says = 1 - 0.5  # Spearman of (1, 2, 3) with (1, 3, 2) is 0.5
     callback = ExplanationSnapshot(np.ones((1, 3)), "gradient")
@@ -241,20 +116,6 @@ def test_an_error_of_a_sink_is_a_warning_once(data):
     assert calls == [0, 1, 2, 3] and len([w for w in found if w.category is SnapshotWarning]) == 1
     with pytest.raises(OSError, match="disk full"):
         trained(functional, data, [ExplanationSnapshot(data[0][:2], sinks=[broken], strict=True)])
-
-
-def test_folders_that_cannot_be_written(data, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.warns(SnapshotWarning, match="Error: "):
-        trained(functional, data, [ExplanationSnapshot(data[0][:2], sinks=[directory(tmp_path / "file")])])
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "index.json").write_text('{"mine": 1}')
-    e = tfxai.explain(functional(), data[0][:1], "gradient", target=0)
-    with pytest.raises(FileFormatError, match="is not the index of a film strip"):
-        directory(other)(e, None, 1)
-    assert (other / "index.json").read_text() == '{"mine": 1}'
-    assert stat.S_ISDIR(other.stat().st_mode)
 
 
 def test_mistakes_are_found_before_training(data):
@@ -288,28 +149,3 @@ def test_samples_from_everything(data, rng):
     assert both["a"].shape == (3, 12, 12, 1) and both["b"].shape == (3,)
     with pytest.raises(OptionError, match="is empty"):
         samples(batches.take(0), 3)
-
-
-def test_names_of_layers_are_made_safe(data, tmp_path):
-    inner = keras.Sequential(
-        [keras.Input((12, 12, 1)), layers.Conv2D(2, 3, name="a.b>c", activation="relu")], name="base"
-    )
-    model = keras.Sequential([inner, layers.Conv2D(2, 3, name="x->y"), layers.Flatten(), layers.Dense(3)])
-    model.build((None, 12, 12, 1))
-    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    sink = directory(tmp_path / "t")
-    model.fit(*data, verbose=0, callbacks=[ExplanationSnapshot(data[0][:1], "layercam", layer="all", sinks=[sink])])
-    names = {p.name for p in (tmp_path / "t" / "epoch_0001").glob("*.png")}
-    assert names == {"sample_0_0_base_a.b_c.png", "sample_0_1_x-_y.png"}
-    assert "x->y" not in (tmp_path / "t" / "index.html").read_text()  # x-&gt;y
-
-
-def test_tables_and_several_inputs(tmp_path, rng):
-    a, b = keras.Input((3,), name="a"), keras.Input((4,), name="b")
-    model = keras.Model({"a": a, "b": b}, layers.Dense(1)(layers.concatenate([a, b])))
-    model.compile("sgd", "mse")
-    x = {"a": rng.normal(size=(8, 3)), "b": rng.normal(size=(8, 4))}
-    sink = directory(tmp_path / "t")
-    model.fit(x, np.ones(8), verbose=0, callbacks=[ExplanationSnapshot(x, "deeplift", sinks=[sink], max_samples=2)])
-    assert {p.name for p in (tmp_path / "t" / "epoch_0001").glob("*.png")} == {
-        "sample_0_0_a.png", "sample_0_1_b.png", "sample_1_0_a.png", "sample_1_1_b.png"}  # fmt: skip
