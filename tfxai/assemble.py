@@ -27,10 +27,6 @@ def assembled(
     joined = Attribution(*[arithmetic.joined([r[i] for r in results]) for i in range(len(Attribution._fields))])
     values = _present(method, engine, inputs, joined.values)
     multipliers = joined.multipliers if getattr(method, "multipliers", False) else None
-    delta = None
-    if method.complete:
-        total = sum(t.reshape(inputs.n, -1).sum(1, dtype=np.float64) for t in joined.total or joined.values)
-        delta = (joined.score - joined.baseline_score - total).astype(joined.score.dtype)
     known: dict[str, Any] = {} if joined.steps is None else {"steps": joined.steps.tolist()}
     words = _described(baseline)
     if engine.layer is None and inputs.features:
@@ -42,7 +38,7 @@ def assembled(
         target=joined.chosen if joined.chosen is not None else goal.label,
         score=joined.score,
         baseline_score=joined.baseline_score,
-        delta=delta,
+        delta=residual(joined) if method.complete else None,
         method=method.name,
         options={**method.options(), "on": on},
         layer=engine.layer,
@@ -52,6 +48,12 @@ def assembled(
         meta={**versions, "seed": seed, "baseline": words, **known},
         baseline=_kept(references, inputs, words) if method.uses_baseline else None,
     )
+
+
+def residual(a: Attribution) -> np.ndarray:
+    """What the values of a complete method lack of the change of the score, (n,)."""
+    total = sum(t.reshape(len(t), -1).sum(1, dtype=np.float64) for t in a.total or a.values)
+    return (a.score - a.baseline_score - total).astype(a.score.dtype)
 
 
 def _present(method: Method, engine: Engine, inputs: Inputs, flat: Sequence[np.ndarray]) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai import references
-from tfxai.assemble import assembled
+from tfxai.assemble import assembled, residual
 from tfxai.engine import Engine
 from tfxai.errors import OptionError, TargetError, UnsupportedOpError, received
 from tfxai.explanation import Explanation
@@ -138,11 +138,14 @@ class Explainer:
         results: list[Attribution] = []
         weights: dict = {}
         bar = Progress(-(-inputs.n // size), verbose)
+
+        def attributed(rows: slice) -> Attribution:
+            scorer, tensors = _scorer(engine, inputs, goal, rows, size, weights)
+            return self._chunk(scorer, tensors, refs, rows, np.random.default_rng(seed), bar)
+
         for start in range(0, inputs.n, size):
-            rows = slice(start, min(start + size, inputs.n))
             try:
-                scorer, tensors = _scorer(engine, inputs, goal, rows, size, weights)
-                results.append(self._chunk(scorer, tensors, refs, rows, np.random.default_rng(seed), bar))
+                results.append(attributed(slice(start, min(start + size, inputs.n))))
             except UnsupportedOpError as error:
                 name = getattr(self.model, "name", type(self.model).__name__)
                 raise UnsupportedOpError(f"In the model {name!r}: {error}") from error
@@ -152,7 +155,13 @@ class Explainer:
                 raise TargetError(f"{OUT_OF_RANGE}. Received: target {goal.label}.") from None
             bar.step()
         explanation = assembled(self.method, self.on, engine, inputs, results, goal, seed, baseline, refs)
-        judge(explanation, self.method, engine, lambda i: self._leaks(engine, inputs, goal, refs, i, weights))
+        judge(
+            explanation,
+            self.method,
+            engine,
+            leaks=lambda i: self._leaks(engine, inputs, goal, refs, i, weights),
+            alone=lambda i: float(residual(attributed(slice(i, i + 1)))[0]),
+        )
         return explanation
 
     def leaks(self, x: Any, target: Any = None, baseline: Any = None, example: int = 0) -> dict[str, float]:

@@ -14,7 +14,13 @@ from tfxai.explanation import Explanation
 from tfxai.method.base import Method
 
 
-def judge(e: Explanation, method: Method, engine: Engine, leaks: Callable[[int], dict[str, tf.Tensor]]) -> None:
+def judge(
+    e: Explanation,
+    method: Method,
+    engine: Engine,
+    leaks: Callable[[int], dict[str, tf.Tensor]],
+    alone: Callable[[int], float],
+) -> None:
     """Warns of what a user should know.
 
     Args:
@@ -22,6 +28,7 @@ def judge(e: Explanation, method: Method, engine: Engine, leaks: Callable[[int],
         method: The method that made it.
         engine: The prepared model.
         leaks: How much each op leaked for one example, for methods that have a rule table.
+        alone: The delta of one example that is explained without the others.
     """
     for values in keras.tree.flatten(e.values):
         bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
@@ -39,7 +46,9 @@ def judge(e: Explanation, method: Method, engine: Engine, leaks: Callable[[int],
     if np.abs(e.delta[worst]) <= limit[worst]:
         return
     reason = f" {method.remedy}"
-    if method.table() is not None:
+    if len(e) > 1 and np.abs(alone(worst)) <= limit[worst]:
+        reason = " Alone it adds up: the examples of a batch change each other in this model. Pass batch_size=1."
+    elif method.table() is not None:
         name, amount = max(leaks(worst).items(), key=lambda kv: abs(float(kv[1])), default=("", 0.0))
         reason = f" The op that leaks most is {name}: {float(amount):.3g}."
     warn(

@@ -24,20 +24,24 @@ class Audit:
         return [self._probe(op, v, 1) if self._carries(v) else v for v in outputs]
 
     def _carries(self, value) -> bool:
-        return isinstance(value, Value) and value.reference is not None and value.x.dtype.is_floating
+        if not isinstance(value, Value) or value.reference is None:
+            return False
+        return value.x.dtype.is_floating or value.x.dtype.is_complex
 
     def _probe(self, op: Op, value: Value, sign: int) -> Value:
         """The same value; notes upstream * change for the op when the gradient comes by."""
-        probed, change = [value.x], [value.x - value.reference]
+        probed, change = [value.x], [_wide(value.x) - _wide(value.reference)]
         if value.spread is not None:
-            probed, change = [*probed, value.spread], [*change, value.spread]
+            probed, change = [*probed, value.spread], [*change, _wide(value.spread)]
 
         @tf.custom_gradient
         def noted(*tensors: tf.Tensor):
             def backward(*upstream: tf.Tensor):
-                moved = sum(tf.reduce_sum(u * c) for u, c in zip(upstream, change, strict=True))
+                parts = [tf.math.conj(_wide(u)) * c for u, c in zip(upstream, change, strict=True)]
                 name = f"{op.name} ({op.type})"
-                self.totals[name] = self.totals.get(name, 0.0) + sign * tf.cast(moved, tf.float64)
+                self.totals[name] = self.totals.get(name, 0.0) + sign * sum(
+                    tf.reduce_sum(tf.math.real(p)) for p in parts
+                )
                 return list(upstream)
 
             return [tf.identity(t) for t in tensors], backward
@@ -45,3 +49,8 @@ class Audit:
         result = noted(*probed)
         result = list(result) if isinstance(result, (list, tuple)) else [result]
         return value._replace(**dict(zip(("x", "spread"), result, strict=False)))
+
+
+def _wide(tensor: tf.Tensor) -> tf.Tensor:
+    """In double precision: what is looked for is smaller than the rounding of a sum in single; float8 has no minus."""
+    return tf.cast(tensor, tf.complex128 if tensor.dtype.is_complex else tf.float64)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import collections
+
 import tensorflow as tf
 
 from tfxai.graph.capture import Graph
 from tfxai.graph.kinds import ALIASES, SHAPE_OPS, Kind, classify
 
 CARRIERS = ALIASES | {"Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "Bucketize"}  # of ids in float form
+SPREADERS = CARRIERS | {"GatherV2", "Tile", "BroadcastTo"}  # of one scale to the values it is for
+MERGERS = frozenset({"Add", "AddV2", "Sub", "Mul", "RealDiv"})
 SQUASHERS = frozenset({"Softmax", "Sigmoid"})
 
 
@@ -52,6 +56,24 @@ def explained(graph: Graph, number: int) -> list[int]:
                 found.append(output)
             elif dtype.is_floating or dtype.is_integer or dtype == tf.string:
                 derived.add(output)
+    return _merged(graph, found)
+
+
+def _merged(graph: Graph, found: list[int]) -> list[int]:
+    """Lookups of the same ids that meet each other and nothing else are one: values, scales and offsets of a table.
+
+    Apart they would share the credit of a quantised embedding q / s, for which (q, s) = 0 is no reference.
+    """
+    readers = collections.Counter(i for op in graph.ops if op.type not in SHAPE_OPS for i in op.inputs)
+    readers.update(graph.outputs)
+    came = {n: n for n in found}
+    for op in graph.ops:
+        parts = [came[i] for i in op.inputs if i in came and readers[i] == 1]
+        if op.type in MERGERS and len(parts) == 2:
+            found = [n for n in found if n not in parts] + [op.outputs[0]]
+            came[op.outputs[0]] = op.outputs[0]
+        elif op.type in SPREADERS and len(parts) == 1:
+            came[op.outputs[0]] = parts[0]
     return found
 
 

@@ -40,6 +40,11 @@ RANDOM_OPS = (
 )  # fmt: skip
 
 
+GRADIENTS = frozenset({
+    tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.complex64, tf.complex128, tf.variant,
+})  # fmt: skip
+
+
 def classify(graph: Graph, known: dict[int, Kind]) -> dict[int, Kind]:
     """Kinds of all values, function bodies included, given those of some (inputs, explained tensors).
 
@@ -52,7 +57,8 @@ def classify(graph: Graph, known: dict[int, Kind]) -> dict[int, Kind]:
 
 
 def differentiable(tensor: tf.Tensor) -> bool:
-    return tensor.dtype.is_floating or tensor.dtype.is_complex or tensor.dtype == tf.variant
+    """Whether TensorFlow has gradients of this dtype; of float8, for one, it has none."""
+    return tensor.dtype in GRADIENTS
 
 
 def _spread(graph: Graph, kinds: dict[int, Kind], fixed: frozenset[int]) -> None:

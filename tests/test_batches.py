@@ -1,0 +1,66 @@
+"""Models whose examples change each other: said, with the way out."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import tfxai
+from tfxai import errors
+
+SOUND = np.random.default_rng(0).normal(size=(3, 2000)).astype("float32")
+
+
+class Centred(layers.Layer):
+    """Takes the mean of the batch off, as normalisation by batch statistics does."""
+
+    def call(self, x):
+        return x - keras.ops.mean(x, axis=0, keepdims=True)
+
+
+@pytest.mark.parametrize("method", ["deeplift", "integrated_gradients"])
+def test_examples_that_change_each_other_are_named_as_the_reason(method):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(4), Centred(), layers.Dense(8, "tanh"), layers.Dense(3)])
+    x = np.random.default_rng(1).normal(size=(4, 6)).astype("float32")
+    with pytest.warns(errors.CompletenessWarning, match=r"Alone it adds up: .* change each other.* batch_size=1"):
+        tfxai.explain(model, x, method, target=0)
+    e = tfxai.explain(model, x, method, target=0, batch_size=1)  # no warning: they are errors here
+    assert np.abs(e.delta).max() < 1e-5
+
+
+def test_sound_through_a_mel_spectrogram():
+    """Its dynamic range is cut below the loudest place of the whole batch."""
+    keras.utils.set_random_seed(0)
+    mel = layers.MelSpectrogram(sampling_rate=8000, fft_length=256, num_mel_bins=16)
+    model = keras.Sequential([keras.Input((2000,)), mel, layers.Flatten(), layers.Dense(2)])
+    with pytest.warns(errors.CompletenessWarning, match="change each other"):
+        tfxai.explain(model, SOUND, target=0)
+    e = tfxai.explain(model, SOUND, target=0, batch_size=1)
+    assert (np.abs(e.delta) < 1e-4 * np.abs(e.score - e.baseline_score)).all()
+
+
+def test_no_op_of_a_spectrum_leaks():
+    """Complex numbers included: an op's residual counts Re(conj(multiplier) * change)."""
+    keras.utils.set_random_seed(0)
+    spectrum = layers.STFTSpectrogram(mode="magnitude", frame_length=256, frame_step=128, fft_length=256)
+    model = keras.Sequential([keras.Input((2000, 1)), spectrum, layers.Flatten(), layers.Dense(2)])
+    leaks = tfxai.Explainer(model).leaks(SOUND[:, :, None], target=0)
+    change = np.ptp(tfxai.explain(model, SOUND[:1, :, None], target=0).values)
+    assert any("RFFT" in op or "Conv" in op for op in leaks) and max(map(abs, leaks.values())) < 1e-4 * change
+
+
+def test_fourier_ops_pass_on_what_they_get():
+    import tensorflow as tf
+
+    def model(x):
+        z = tf.signal.rfft(x)
+        return tf.reduce_sum(tf.square(tf.math.real(z)) + 2 * tf.square(tf.math.imag(z)), 1)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        leaks = tfxai.Explainer(model).leaks(SOUND[:, :64])
+    assert {"RFFT", "Real", "Imag"} <= {op.split("(")[1].rstrip(")") for op in leaks}
+    assert max(map(abs, leaks.values())) < 1e-3 * float(model(SOUND[:1, :64])[0])
