@@ -171,11 +171,11 @@ class Replay:
         x = op.run([at_x(v) for v in values])
         if self.table.streams == 1:
             return [Value(t) for t in x]
-        if op.type in KERNELS:
+        if op.type in KERNELS and x[0].dtype.is_integer:
             raise UnsupportedOpError(
-                f"The op {op.type} at {op.name!r} multiplies integers ({x[0].dtype.name}) that were rounded from what is "
-                "explained: a quantised layer. Credit would pass by it, along the scale of the rounding. Explain the "
-                "model as it was before quantize(), or use a method of gradients, which its author defined here, such "
+                f"The op {op.type} at {op.name!r} multiplies integers ({x[0].dtype.name}) that were rounded from what "
+                "is explained: a quantised layer. Credit would pass by it, along the scale of the rounding. Explain "
+                "the model as it was before quantize(), or use a method of gradients, which its author defined here, such "
                 "as 'integrated_gradients'."
             )
         return [Value(t, r) for t, r in zip(x, op.run([at_reference(v) for v in values]), strict=True)]
