@@ -12,6 +12,7 @@ from tfxai.errors import UnsupportedOpError
 from tfxai.graph import linear as gradients
 from tfxai.graph.capture import BRANCHES, CASES, LOOPS, Graph, Op
 from tfxai.graph.kinds import ALIASES, KERNELS, Kind
+from tfxai.graph.norms import norm_of
 
 
 class Value(NamedTuple):
@@ -40,7 +41,7 @@ class Call:
     `data` are the positions of the inputs that carry what is explained, `decided` of those that depend on it
     without a gradient. `run(inputs)` runs the op on other inputs; `env` holds every value made so far;
     `origin` is the type of the last dense or convolution op before this one, if there is one; `to_kernels` says that
-    only such ops, with weights that do not vary, read the outputs.
+    only such ops, with weights that do not vary, read the outputs; `norms` says which inputs are a norm or its inverse.
     """
 
     op: Op
@@ -54,6 +55,7 @@ class Call:
     env: Mapping[int, Value | tf.Tensor]
     origin: str | None = None
     to_kernels: bool = False
+    norms: tuple[str | None, ...] = ()
 
     def vjp(self, inputs: Sequence[tf.Tensor], upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The op's ordinary backward pass at `inputs`: one tensor per position in `data`."""
@@ -125,6 +127,7 @@ class Replay:
         self.around = around
         self.env: dict[int, Value | tf.Tensor] = {}
         self.origins: dict[int, str | None] = {}
+        self.norms: dict[int, str] = {}
         self.widely_read: set[int] = set()
 
     def __call__(
@@ -137,6 +140,8 @@ class Replay:
             if all(o in env for o in op.outputs):
                 continue
             values = [env[i] for i in op.inputs]
+            norm = norm_of(op, self.kinds, self.norms)
+            self.norms.update(dict.fromkeys(op.outputs, norm) if norm else {})
             outputs = self.around(self, op, values) if self.around else self.step(op, values)
             for number, value in zip(op.outputs, outputs, strict=True):
                 env.setdefault(number, value)
@@ -175,8 +180,8 @@ class Replay:
             raise UnsupportedOpError(
                 f"The op {op.type} at {op.name!r} multiplies integers ({x[0].dtype.name}) that were rounded from what "
                 "is explained: a quantised layer. Credit would pass by it, along the scale of the rounding. Explain "
-                "the model as it was before quantize(), or use a method of gradients, which its author defined here, such "
-                "as 'integrated_gradients'."
+                "the model as it was before quantize(), or use a method of gradients, which its author defined here, "
+                "such as 'integrated_gradients'."
             )
         return [Value(t, r) for t, r in zip(x, op.run([at_reference(v) for v in values]), strict=True)]
 
@@ -197,7 +202,8 @@ class Replay:
         x0 = [at_reference(v) for v in values]
         _check_batches(x, x0)
         narrow = self.widely_read.isdisjoint(op.outputs)
-        return Call(op, data, decided, x, x0, [], op.run(x0), op.run, self.env, origin, narrow)
+        norms = tuple(self.norms.get(i) for i in op.inputs)
+        return Call(op, data, decided, x, x0, [], op.run(x0), op.run, self.env, origin, narrow, norms)
 
 
 class MergedBatch(Exception):

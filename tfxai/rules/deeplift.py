@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.graph.replay import Call, Rule, Table, Value, linear, ruled, unsupported
-from tfxai.rules import optypes
+from tfxai.rules import norms, optypes
 from tfxai.rules.precision import rounding, tolerance_of, widened
+from tfxai.rules.shape import column_like, empty, per_example, unbroadcast
 
 NODES = 6  # Gauss-Legendre nodes for ops that mix their inputs; what they miss is put back
 
@@ -60,6 +61,11 @@ def rescale(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return [back(upstream[0] * tf.cast(slope, x.dtype))]
 
 
+def inverse_norm(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Rescale where the inverse of a norm may be infinite."""
+    return rescale(norms.bounded(call), upstream)
+
+
 def bounded(slope: Callable[[tf.Tensor], tf.Tensor]) -> Rule:
     """Rescale for a smooth f of unit scale whose slope follows from its output: few passes, same accuracy.
 
@@ -81,7 +87,7 @@ def division(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """a / b: Shapley gives a the mean of 1/b and b the mean of a times the change of 1/b."""
     (a, b), (a0, b0) = call.x, call.x0
     parts = {0: (1 / b + 1 / b0) / 2, 1: -(a + a0) / (2 * b * b0)}
-    return [_unbroadcast(upstream[0] * parts[i], call.x[i]) for i in call.data]
+    return [unbroadcast(upstream[0] * parts[i], call.x[i]) for i in call.data]
 
 
 def shapley(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -99,7 +105,7 @@ def shapley(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     zero, tolerance = tf.zeros_like(a), tolerance_of(a.dtype)
     ma = _quotient(a, a0, gain_a, zero, slope_a, tolerance, scale=tf.abs(f[1, 1]))
     mb = _quotient(b, b0, gain_b, zero, slope_b, tolerance, scale=tf.abs(f[1, 1]))
-    return [_unbroadcast(upstream[0] * m, t) for m, t in ((ma, call.x[0]), (mb, call.x[1]))]
+    return [unbroadcast(upstream[0] * m, t) for m, t in ((ma, call.x[0]), (mb, call.x[1]))]
 
 
 def select(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -112,7 +118,7 @@ def select(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     missing = call.y[0] - call.y0[0] - sum(shares[i] * deltas[i] for i in call.data)
     total = sum(tf.abs(deltas[i]) for i in call.data)
     spread = tf.math.divide_no_nan(missing, total)
-    return [_unbroadcast(upstream[0] * (shares[i] + spread * tf.sign(deltas[i])), call.x[i]) for i in call.data]
+    return [unbroadcast(upstream[0] * (shares[i] + spread * tf.sign(deltas[i])), call.x[i]) for i in call.data]
 
 
 def largest(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -146,7 +152,7 @@ def averaged_rows(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 def averaged(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """The Jacobian averaged on the straight line from the reference: complete example by example."""
-    return _averaged(call, upstream, _per_example)
+    return _averaged(call, upstream, per_example)
 
 
 def _averaged(call: Call, upstream: Sequence[tf.Tensor], total: Callable) -> list[tf.Tensor]:
@@ -171,7 +177,7 @@ def decided(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     for i in call.decided:
         at_reference[i] = tf.broadcast_to(call.x0[i], tf.shape(call.x[i]))
     ends = zip(call.vjp(call.x, upstream), call.vjp(at_reference, upstream), strict=True)
-    return _completed(call, upstream, [(a + b) / 2 for a, b in ends], deltas, _per_example)
+    return _completed(call, upstream, [(a + b) / 2 for a, b in ends], deltas, per_example)
 
 
 def _completed(call, upstream, slopes, deltas, total) -> list[tf.Tensor]:
@@ -179,31 +185,16 @@ def _completed(call, upstream, slopes, deltas, total) -> list[tf.Tensor]:
     moved = [
         u * (a - b)
         for u, a, b in zip(upstream, call.y, call.y0, strict=True)
-        if u is not None and a.dtype.is_floating and not _empty(a)
+        if u is not None and a.dtype.is_floating and not empty(a)
     ]
     missing = sum(total(m) for m in moved) - sum(total(s * d) for s, d in zip(slopes, deltas, strict=True))
     spread = tf.math.divide_no_nan(missing, sum(total(tf.abs(d)) for d in deltas))
-    return [s + _column_like(spread, d) * tf.sign(d) for s, d in zip(slopes, deltas, strict=True)]
-
-
-def _empty(tensor: tf.Tensor) -> bool:
-    """Such as the vectors of a singular value decomposition that was asked for values only."""
-    return tensor.shape.rank is not None and 0 in tensor.shape.as_list()
-
-
-def _per_example(tensor: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tensor, axis=list(range(1, tensor.shape.rank)))
-
-
-def _column_like(spread: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    while spread.shape.rank < like.shape.rank:
-        spread = spread[..., None]
-    return spread
+    return [s + column_like(spread, d) * tf.sign(d) for s, d in zip(slopes, deltas, strict=True)]
 
 
 def _column(tensor: tf.Tensor, call: Call) -> tf.Tensor:
     """`Select` (version 1) takes a vector condition that picks whole rows."""
-    return _column_like(tensor, call.y[0]) if call.op.type == "Select" else tensor
+    return column_like(tensor, call.y[0]) if call.op.type == "Select" else tensor
 
 
 def _with(call: Call, tensor: tf.Tensor) -> list[tf.Tensor]:
@@ -218,15 +209,7 @@ def _elementwise(call: Call) -> tuple:
     if x.shape.as_list() == y.shape.as_list() and len(call.x) == 1:
         return x, x0, y, call.y0[0], lambda g: g
     wide = tf.broadcast_to(x, tf.shape(y))
-    return wide, tf.broadcast_to(x0, tf.shape(y)), y, call.y0[0], lambda g: _unbroadcast(g, x)
-
-
-def _unbroadcast(gradient: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    if None not in like.shape.as_list()[1:] and like.shape.as_list() == gradient.shape.as_list():
-        return gradient
-    target, source = tf.shape(like), tf.shape(gradient)
-    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=target, s1=source)
-    return tf.reshape(tf.reduce_sum(gradient, axes), target)
+    return wide, tf.broadcast_to(x0, tf.shape(y)), y, call.y0[0], lambda g: unbroadcast(g, x)
 
 
 def _quotient(x, x0, y, y0, slope, tolerance: float, scale=None) -> tf.Tensor:
@@ -277,6 +260,10 @@ class Rescale(Table):
             return decided
         if kind in optypes.BILINEAR and len(call.data) == 1:
             return None
+        if norms.normalises(call):
+            return norms.normalised
+        if norms.bounds(call):
+            return inverse_norm
         if kind in optypes.SELECTS and 0 not in call.decided:
             return None
         if kind in RULES:

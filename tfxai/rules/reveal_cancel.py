@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from tfxai.graph.kinds import KERNELS
 from tfxai.graph.replay import Call, Table, Value, linear, ruled
-from tfxai.rules import optypes
-from tfxai.rules.deeplift import Rescale
+from tfxai.rules import norms, optypes
+from tfxai.rules.deeplift import Rescale, inverse_norm
 from tfxai.rules.precision import rounding
 
 ADDITIVE = frozenset({
@@ -135,14 +135,17 @@ class RevealCancel(Table):
         rule = Rescale(self.unknown_ops).rule(call)
         one = len(call.data) == 1 and not call.decided and _same_shape(call)
         after_convolution = self.genomics and call.origin in optypes.CONVOLUTIONS
-        if rule is not None and one and kind in optypes.EVERYWHERE and not after_convolution:
+        rescaled = rule is None or rule is inverse_norm or after_convolution
+        if one and kind in optypes.EVERYWHERE and not rescaled:
             return corners(call, values)
         y = linear(call) if rule is None else ruled(call, rule)
-        call = dataclasses.replace(call, y=y)
+        call, y0 = dataclasses.replace(call, y=y), call.y0
         if call.to_kernels:
             return [Value(a, b) for a, b in zip(y, call.y0, strict=True)]
+        if rule is inverse_norm:
+            call = norms.bounded(call)
         spreads = self.spreads(call, [values[i].spread for i in call.data], rule)
-        return [Value(*both) for both in zip(y, call.y0, spreads, strict=True)]
+        return [Value(*both) for both in zip(y, y0, spreads, strict=True)]
 
     def spreads(self, call: Call, spreads: list[tf.Tensor], rule: Callable | None) -> list[tf.Tensor | None]:
         kind = call.op.type

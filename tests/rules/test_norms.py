@@ -1,0 +1,118 @@
+"""Normalisation: contributions stay of the size of what they explain, also against a reference without variance."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import tfxai
+
+RULES = ["rescale", "reveal_cancel"]
+N = 6
+
+
+def _layer(function):
+    return layers.Lambda(function)
+
+
+NORMALISATIONS = {
+    "layer": lambda: layers.LayerNormalization(epsilon=1e-6),
+    "rms": lambda: layers.RMSNormalization(epsilon=1e-6),
+    "unit": lambda: layers.UnitNormalization(),
+    "group": lambda: layers.GroupNormalization(2, epsilon=1e-6),
+    "l2_normalize": lambda: _layer(lambda t: tf.math.l2_normalize(t, -1)),
+    "divided by the norm": lambda: _layer(lambda t: t / (tf.norm(t, axis=-1, keepdims=True) + 1e-6)),
+    "divided by the deviation": lambda: _layer(
+        lambda t: (t - tf.reduce_mean(t, -1, keepdims=True)) / (tf.math.reduce_std(t, -1, keepdims=True) + 1e-6)
+    ),
+    "times the inverse": lambda: _layer(
+        lambda t: t * (1.0 / tf.sqrt(tf.reduce_mean(tf.square(t), -1, keepdims=True) + 1e-12))
+    ),
+}
+
+
+CENTRED = ("layer", "group", "divided by the deviation")
+
+
+def _model(name):
+    return keras.Sequential([keras.Input((N,)), NORMALISATIONS[name]()])
+
+
+@pytest.fixture
+def x(rng):
+    return rng.normal(size=(5, N)).astype("float32")
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", NORMALISATIONS)
+def test_zeros_as_reference(name, rule, x):
+    """1e3 to 1e12 times the change of the score, and NaN for "unit", where products are split at their corners."""
+    model = _model(name)
+    e = tfxai.explain(model, x, target=1, rule=rule)
+    y = np.asarray(model(x))
+    np.testing.assert_allclose(e.delta, 0, atol=2e-5)
+    assert (np.abs(e.values).sum(1) <= 4 * np.abs(y).sum(1)).all()
+    if name not in CENTRED:
+        assert (np.abs(e.values[:, 1]) > np.abs(y[:, 1])).all()  # an output is first of all its own input's doing
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_by_hand(rule, x):
+    """y = x / r, r the root mean square: u_j dx_j / mean(r), and the share of r among the squares."""
+    model, epsilon = _model("rms"), 1e-6
+    x0 = x[::-1] * 0.5 + 0.1
+    r, r0 = (np.sqrt((t.astype("float64") ** 2).mean(1, keepdims=True) + epsilon) for t in (x, x0))
+    y, y0 = x / r, x0 / r0
+    u = np.eye(N)[2]
+    shares = (x**2 - x0**2) / (x**2 - x0**2).sum(1, keepdims=True)
+    turned = -(u * (y + y0) / 2).sum(1, keepdims=True) * (r - r0) / ((r + r0) / 2)
+    expected = u * (x - x0) / ((r + r0) / 2) + turned * shares
+    np.testing.assert_allclose(expected.sum(1), (y - y0)[:, 2], rtol=1e-6)
+    e = tfxai.explain(model, x, target=2, baseline=x0, rule=rule)
+    np.testing.assert_allclose(e.values, expected, atol=2e-5)
+
+
+def test_small_changes_are_those_of_the_gradient(x):
+    for name in NORMALISATIONS:
+        model = _model(name)
+        x0 = x * (1 + 1e-2 * np.sin(np.arange(N, dtype="float32")))
+        between = tfxai.explain(model, (x + x0) / 2, "gradient", target=3).values * (x - x0)
+        e = tfxai.explain(model, x, target=3, baseline=x0)
+        np.testing.assert_allclose(e.values, between, atol=5e-5 * np.abs(between).max() + 1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_row_that_is_zero_in_both_gets_nothing(rule, x):
+    """Padded steps: a norm of 0 at x and at the reference has no slope to speak of."""
+    model = keras.Sequential([keras.Input((2, N)), layers.UnitNormalization(), layers.Flatten(), layers.Dense(1)])
+    padded = np.stack([x, np.zeros_like(x)], 1)
+    e = tfxai.explain(model, padded, rule=rule)
+    np.testing.assert_array_equal(e.values[:, 1], 0)
+    np.testing.assert_allclose(e.delta, 0, atol=1e-5)
+
+
+def test_scales_of_any_sign(x):
+    model = _model("layer")
+    model.layers[0].set_weights([np.array([-2, -1, 0, 0.5, 1, 3.0]), np.arange(N) / 3.0])
+    for target in range(N):
+        e = tfxai.explain(model, x, target=target, baseline=x[:1] * 0.3)
+        np.testing.assert_allclose(e.delta, 0, atol=2e-5)
+    assert np.abs(tfxai.explain(model, x, target=2).values).max() == 0
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("norm", ["LayerNormalization", "RMSNormalization"])
+def test_transformer_without_biases_against_zeros(norm, rule, rng):
+    keras.utils.set_random_seed(0)
+    make = getattr(layers, norm)
+    inputs = keras.Input((8, 12))
+    x = layers.Dense(16, use_bias=False)(inputs)
+    for _ in range(2):
+        h = make()(x)
+        x = x + layers.MultiHeadAttention(2, 8)(h, h)
+        x = x + layers.Dense(16)(layers.Dense(32, activation="gelu")(make()(x)))
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling1D()(make()(x))))
+    e = tfxai.explain(model, rng.normal(size=(3, 8, 12)).astype("float32"), target=0, rule=rule)
+    assert np.abs(e.delta).max() < 1e-4
+    assert np.abs(e.values).sum() < 1e3  # was 1e6 and 1e13

@@ -1,0 +1,63 @@
+"""Division by a norm, as layer, group, root-mean-square and unit normalisation do.
+
+Near a reference without variance (zeros) the norm r is tiny and 1 / r huge. The Shapley value of the product
+v * (1 / r) looks at v * (1 / r0), so it makes contributions as huge as that, which cancel. Therefore y = v / r is read
+as the product it comes from, y * r = v: its Shapley value, dv = mean(r) dy + mean(y) dr, solved for dy, is
+
+    dy = (dv - mean(y) dr) / mean(r)
+
+as exact, the same for small changes, and never far above y.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfxai.graph.norms import INVERSE, NORM
+from tfxai.graph.replay import Call
+from tfxai.rules.shape import unbroadcast
+
+LEAST = 1e-24  # a squared norm that is none; 1e12, its inverse root, is what keras.ops.normalize allows
+
+
+def normalises(call: Call) -> bool:
+    """Whether this op divides what is explained by a norm of it."""
+    kind, norms = call.op.type, call.norms
+    if len(call.data) != 2:
+        return False
+    return kind == "Mul" and norms.count(INVERSE) == 1 or kind == "RealDiv" and norms == (None, NORM)
+
+
+def bounds(call: Call) -> bool:
+    """Whether this op makes an inverse norm, which may be infinite, or bounds it."""
+    if len(call.data) != 1:
+        return False
+    return call.op.type == "Rsqrt" or call.op.type in ("Maximum", "Minimum") and INVERSE in call.norms
+
+
+def normalised(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """v / r and v * s with s = 1 / r, both varying."""
+    norm = 1 if call.op.type == "RealDiv" else call.norms.index(INVERSE)
+    (v, s), (v0, s0) = [(pair[1 - norm], pair[norm]) for pair in (call.x, call.x0)]
+    y, total = call.y[0] + call.y0[0], s + s0
+    if call.op.type == "RealDiv":
+        parts, shapley = (2 / total, -y / total), ((1 / s + 1 / s0) / 2, -(v + v0) / (2 * s * s0))
+    else:
+        parts, shapley = (2 / (1 / s + 1 / s0), y / total), (total / 2, (v + v0) / 2)
+    same = tf.sign(s) * tf.sign(s0) > 0  # else it is none, but 0 times a norm, or a norm less a number
+    chosen = [tf.where(same, p, q) for p, q in zip(parts, shapley, strict=True)]
+    return [unbroadcast(upstream[0] * chosen[i == norm], call.x[i]) for i in call.data]
+
+
+def bounded(call: Call) -> Call:
+    """The same op as if a norm of 0 were the least one: then its inverse is finite, and so is the change of it."""
+    (i,) = call.data
+    ends = []
+    for inputs in (call.x, call.x0):
+        limit = tf.maximum(inputs[i], LEAST) if call.op.type == "Rsqrt" else tf.minimum(inputs[i], LEAST**-0.5)
+        ends.append([limit if k == i else t for k, t in enumerate(inputs)])
+    x, x0 = ends
+    return dataclasses.replace(call, x=x, x0=x0, y=call.run(x), y0=call.run(x0))
