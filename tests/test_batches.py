@@ -64,3 +64,17 @@ def test_fourier_ops_pass_on_what_they_get():
         leaks = tfxai.Explainer(model).leaks(SOUND[:, :64])
     assert {"RFFT", "Real", "Imag"} <= {op.split("(")[1].rstrip(")") for op in leaks}
     assert max(map(abs, leaks.values())) < 1e-3 * float(model(SOUND[:1, :64])[0])
+
+
+@pytest.mark.parametrize("method", ["deeplift", "gradient"])
+def test_stateful_layers_want_their_number_of_examples(method):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input(batch_shape=(4, 6, 3)), layers.LSTM(5, stateful=True), layers.Dense(2)])
+    x = np.random.default_rng(0).normal(size=(4, 6, 3)).astype("float32")
+    model(x)
+    state = [np.array(v) for v in model.variables]
+    assert tfxai.explain(model, x, method, target=0).values.shape == x.shape
+    for before, after in zip(state, model.variables, strict=True):
+        np.testing.assert_array_equal(before, after)
+    with pytest.raises(errors.ModelError, match=r"For 1 examples the model returned 4 scores.* stateful=True"):
+        tfxai.explain(model, x[:1], method, target=0)

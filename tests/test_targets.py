@@ -139,3 +139,20 @@ def test_named_outputs(rng):
             np.testing.assert_allclose(e.values, expected, atol=1e-5)
     e = tfxai.explain(named, x, target=lambda y: y["a"][:, 0] * y["b"][:, 1])
     np.testing.assert_allclose(e.delta, 0, atol=1e-5)
+
+
+def test_outputs_that_are_none_are_passed_over(rng):
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x):
+            return {"a": keras.ops.sum(x, 1), "loss": None, "scores": self.dense(x)}
+
+    model, x = Model(), rng.normal(size=(3, 4)).astype("float32")
+    model(x)
+    kernel = np.asarray(model.dense.kernel)
+    e = tfxai.explain(model, x, target=targets.output("scores", 1))
+    np.testing.assert_allclose(e.values, x * kernel[:, 1], atol=1e-6)
+    np.testing.assert_allclose(tfxai.explain(model, x, target=targets.output("a", 0)).values, x, atol=1e-6)

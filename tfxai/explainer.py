@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfxai import references
 from tfxai.assemble import assembled, residual
 from tfxai.engine import Engine
-from tfxai.errors import OptionError, TargetError, UnsupportedOpError, received
+from tfxai.errors import ModelError, OptionError, TargetError, UnsupportedOpError, received
 from tfxai.explanation import Explanation
 from tfxai.goal import OUT_OF_RANGE, resolve
 from tfxai.graph.model import declared_inputs, open_model
@@ -141,7 +141,22 @@ class Explainer:
 
         def attributed(rows: slice) -> Attribution:
             scorer, tensors = _scorer(engine, inputs, goal, rows, size, weights)
-            return self._chunk(scorer, tensors, refs, rows, np.random.default_rng(seed), bar)
+            result, n = (
+                self._chunk(scorer, tensors, refs, rows, np.random.default_rng(seed), bar),
+                rows.stop - rows.start,
+            )
+            if len(result.score) != n:
+                raise ModelError(
+                    f"For {n} examples the model returned {len(result.score)} scores; expected one each. A layer with "
+                    "stateful=True keeps the state of so many examples: pass as many, and batch_size= that number."
+                )
+            return result
+
+        def alone(i: int) -> float:
+            try:
+                return float(residual(attributed(slice(i, i + 1)))[0])
+            except (ModelError, tf.errors.InvalidArgumentError):  # only whole batches can be run
+                return np.inf
 
         for start in range(0, inputs.n, size):
             try:
@@ -160,7 +175,7 @@ class Explainer:
             self.method,
             engine,
             leaks=lambda i: self._leaks(engine, inputs, goal, refs, i, weights),
-            alone=lambda i: float(residual(attributed(slice(i, i + 1)))[0]),
+            alone=alone,
         )
         return explanation
 
@@ -255,7 +270,8 @@ def _outputs(engine: Engine, model: Any) -> tuple[list[tuple], list[list[str]]]:
             raise TargetError(
                 "The model returns one number for the whole batch; expected one or more per example, first axis batch."
             )
-    paths = [".".join(map(str, p)) for p, _ in keras.tree.flatten_with_path(engine.graph.structure)]
+    found = keras.tree.flatten_with_path(engine.graph.structure)
+    paths = [".".join(map(str, path)) for path, number in found if number is not None]
     listed = list(getattr(model, "output_names", None) or [])
     names = [[p] if p else [] for p in paths]
     if len(listed) == len(names):
