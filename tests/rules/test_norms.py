@@ -82,6 +82,17 @@ def test_small_changes_are_those_of_the_gradient(x):
         np.testing.assert_allclose(e.values, between, atol=5e-5 * np.abs(between).max() + 1e-6, err_msg=name)
 
 
+def test_quotients_are_shapley_until_a_corner_is_out_of_proportion():
+    """a / b by hand: at (6, 3) against (2, 1), and a weighted mean whose weights are 0 in the reference."""
+    quotient = lambda t: t[:, 0] / t[:, 1]  # noqa: E731
+    e = tfxai.explain(quotient, np.array([[6.0, 3.0]]), baseline=np.array([[2.0, 1.0]]))
+    np.testing.assert_allclose(e.values, [[4 * (1 / 3 + 1) / 2, 4 * (1 / 3 - 1)]])
+    mean = lambda t: tf.reduce_sum(t * tf.constant([1.0, 2, 3], t.dtype), 1) / (tf.reduce_sum(t, 1) + 1e-9)  # noqa: E731
+    e = tfxai.explain(mean, np.array([[1.0, 1.0, 2.0]]))
+    np.testing.assert_allclose(e.values.sum(), 2.25)
+    np.testing.assert_allclose(e.values, [[2 / 4 - 2.25 / 4, 4 / 4 - 2.25 / 4, 12 / 4 - 4.5 / 4]], rtol=1e-6)
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_a_row_that_is_zero_in_both_gets_nothing(rule, x):
     """Padded steps: a norm of 0 at x and at the reference has no slope to speak of."""

@@ -83,13 +83,6 @@ def bounded(slope: Callable[[tf.Tensor], tf.Tensor]) -> Rule:
     return rule
 
 
-def division(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """a / b: Shapley gives a the mean of 1/b and b the mean of a times the change of 1/b."""
-    (a, b), (a0, b0) = call.x, call.x0
-    parts = {0: (1 / b + 1 / b0) / 2, 1: -(a + a0) / (2 * b * b0)}
-    return [unbroadcast(upstream[0] * parts[i], call.x[i]) for i in call.data]
-
-
 def shapley(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """f(a, b): each operand's own change of f, averaged over the two orders in which they can change."""
     if len(call.data) == 1:
@@ -229,8 +222,8 @@ RULES: dict[str, Rule] = {
     "Sigmoid": bounded(lambda y: y * (1 - y)),
     "Tanh": bounded(lambda y: 1 - y * y),
     **dict.fromkeys(optypes.PAIRWISE, shapley),
-    "RealDiv": division,
-    "Div": division,
+    "RealDiv": norms.division,
+    "Div": norms.division,
     **dict.fromkeys(optypes.LARGEST, largest),
     **dict.fromkeys(optypes.SMALLEST, smallest),
     **dict.fromkeys(optypes.ROWS, averaged_rows),

@@ -1,4 +1,4 @@
-"""Division by a norm, as layer, group, root-mean-square and unit normalisation do.
+"""Division, above all by a norm, as layer, group, root-mean-square and unit normalisation do.
 
 Near a reference without variance (zeros) the norm r is tiny and 1 / r huge. The Shapley value of the product
 v * (1 / r) looks at v * (1 / r0), so it makes contributions as huge as that, which cancel. Therefore y = v / r is read
@@ -20,6 +20,7 @@ from tfxai.graph.norms import INVERSE, NORM
 from tfxai.graph.replay import Call
 from tfxai.rules.shape import unbroadcast
 
+FAR = 16.0
 LEAST = 1e-24  # a squared norm that is none; 1e12, its inverse root, is what keras.ops.normalize allows
 
 
@@ -41,15 +42,27 @@ def bounds(call: Call) -> bool:
 def normalised(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """v / r and v * s with s = 1 / r, both varying."""
     norm = 1 if call.op.type == "RealDiv" else call.norms.index(INVERSE)
-    (v, s), (v0, s0) = [(pair[1 - norm], pair[norm]) for pair in (call.x, call.x0)]
+    same = tf.sign(call.x[norm]) * tf.sign(call.x0[norm]) > 0  # else it is 0 times a norm, or a norm less a number
+    return _divided(call, upstream, norm, same)
+
+
+def division(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """a / b: the Shapley value, a gets the mean of 1/b and b the mean of a times the change of 1/b; as by a norm where
+    b and its reference are so far apart that one of the corners a / b0 and a0 / b is out of all proportion."""
+    ratio = call.x[1] / call.x0[1]
+    return _divided(call, upstream, 1, (ratio > FAR) | (ratio > 0) & (ratio < 1 / FAR))
+
+
+def _divided(call: Call, upstream: Sequence[tf.Tensor], by: int, solved: tf.Tensor) -> list[tf.Tensor]:
+    """Input `by` is r, or s of a product; where it is `solved` from y * r = v, and the Shapley value elsewhere."""
+    (v, s), (v0, s0) = [(pair[1 - by], pair[by]) for pair in (call.x, call.x0)]
     y, total = call.y[0] + call.y0[0], s + s0
-    if call.op.type == "RealDiv":
-        parts, shapley = (2 / total, -y / total), ((1 / s + 1 / s0) / 2, -(v + v0) / (2 * s * s0))
-    else:
+    if call.op.type == "Mul":
         parts, shapley = (2 / (1 / s + 1 / s0), y / total), (total / 2, (v + v0) / 2)
-    same = tf.sign(s) * tf.sign(s0) > 0  # else it is none, but 0 times a norm, or a norm less a number
-    chosen = [tf.where(same, p, q) for p, q in zip(parts, shapley, strict=True)]
-    return [unbroadcast(upstream[0] * chosen[i == norm], call.x[i]) for i in call.data]
+    else:
+        parts, shapley = (2 / total, -y / total), ((1 / s + 1 / s0) / 2, -(v + v0) / (2 * s * s0))
+    chosen = [tf.where(solved, p, q) for p, q in zip(parts, shapley, strict=True)]
+    return [unbroadcast(upstream[0] * chosen[i == by], call.x[i]) for i in call.data]
 
 
 def bounded(call: Call) -> Call:
