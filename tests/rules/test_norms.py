@@ -103,6 +103,17 @@ def test_a_row_that_is_zero_in_both_gets_nothing(rule, x):
     np.testing.assert_allclose(e.delta, 0, atol=1e-5)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_before_a_rectifier(rule, rng):
+    """The spread of an inverse norm is at least its change, and that change is credited too."""
+    keras.utils.set_random_seed(1)
+    norm = layers.GroupNormalization(-1)
+    ends = [norm, layers.ReLU(), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(6, 3, use_bias=False), *ends])
+    e = tfxai.explain(model, rng.normal(size=(4, 8, 8, 3)).astype("float32"), target=0, rule=rule)
+    np.testing.assert_allclose(e.delta, 0, atol=1e-6)
+
+
 def test_scales_of_any_sign(x):
     model = _model("layer")
     model.layers[0].set_weights([np.array([-2, -1, 0, 0.5, 1, 3.0]), np.arange(N) / 3.0])

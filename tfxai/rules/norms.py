@@ -70,7 +70,11 @@ def bounded(call: Call) -> Call:
     (i,) = call.data
     ends = []
     for inputs in (call.x, call.x0):
-        limit = tf.maximum(inputs[i], LEAST) if call.op.type == "Rsqrt" else tf.minimum(inputs[i], LEAST**-0.5)
+        limit = tf.maximum(inputs[i], LEAST) if call.op.type == "Rsqrt" else limited(inputs[i])
         ends.append([limit if k == i else t for k, t in enumerate(inputs)])
     x, x0 = ends
     return dataclasses.replace(call, x=x, x0=x0, y=call.run(x), y0=call.run(x0))
+
+
+def limited(inverse: tf.Tensor) -> tf.Tensor:
+    return tf.minimum(inverse, LEAST**-0.5)

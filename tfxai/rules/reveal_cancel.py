@@ -143,7 +143,7 @@ class RevealCancel(Table):
         if call.to_kernels:
             return [Value(a, b) for a, b in zip(y, call.y0, strict=True)]
         if rule is inverse_norm:
-            call = norms.bounded(call)
+            call = dataclasses.replace(norms.bounded(call), y=[norms.limited(y[0])])
         spreads = self.spreads(call, [values[i].spread for i in call.data], rule)
         return [Value(*both) for both in zip(y, y0, spreads, strict=True)]
 
