@@ -94,6 +94,28 @@ def test_quotients_are_shapley_until_a_corner_is_out_of_proportion():
 
 
 @pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("form", ["a * b * (ra * rb)", "a * b / (na * nb)", "(a * ra) * (b * rb)"])
+def test_cosine_similarity_against_nearly_nothing(form, rule, rng):
+    """Both norms vary: the values stay of the size of the cosine, 1."""
+
+    def cosine(t):
+        squares = [tf.reduce_sum(tf.square(t[:, i]), 1, keepdims=True) for i in (0, 1)]
+        (ra, rb), (na, nb) = [tf.math.rsqrt(q + 1e-8) for q in squares], [tf.sqrt(q + 1e-8) for q in squares]
+        a, b = t[:, 0], t[:, 1]
+        forms = {
+            "a * b * (ra * rb)": lambda: a * b * (ra * rb),
+            "a * b / (na * nb)": lambda: a * b / (na * nb),
+            "(a * ra) * (b * rb)": lambda: (a * ra) * (b * rb),
+        }
+        return tf.reduce_sum(forms[form](), 1)
+
+    x = rng.normal(size=(4, 2, N))
+    e = tfxai.explain(cosine, x, rule=rule)
+    np.testing.assert_allclose(e.delta, 0, atol=1e-6)
+    assert np.abs(e.values).sum((1, 2)).max() < 20
+
+
+@pytest.mark.parametrize("rule", RULES)
 def test_a_row_that_is_zero_in_both_gets_nothing(rule, x):
     """Padded steps: a norm of 0 at x and at the reference has no slope to speak of."""
     model = keras.Sequential([keras.Input((2, N)), layers.UnitNormalization(), layers.Flatten(), layers.Dense(1)])

@@ -19,7 +19,8 @@ def norm_of(op: Op, kinds: Mapping[int, Kind], known: Mapping[int, str]) -> str 
     if op.type in OTHER:
         return op.type
     data = [i for i in op.inputs if kinds[i] is Kind.DATA]
-    found = known.get(data[0]) if len(data) == 1 else None
+    among = {known.get(i) for i in data}
+    found = among.pop() if len(among) == 1 and (len(data) == 1 or op.type == "Mul") else None
     if found is None or op.type in CARRIERS:
         return found
     if op.type in ("Reciprocal", "Inv") or op.type in ("RealDiv", "Div") and data[0] == op.inputs[1]:

@@ -29,7 +29,7 @@ def normalises(call: Call) -> bool:
     kind, norms = call.op.type, call.norms
     if len(call.data) != 2:
         return False
-    return kind == "Mul" and norms.count(INVERSE) == 1 or kind == "RealDiv" and norms == (None, NORM)
+    return kind == "Mul" and INVERSE in norms or kind == "RealDiv" and norms == (None, NORM)
 
 
 def bounds(call: Call) -> bool:
