@@ -141,13 +141,10 @@ class Explainer:
 
         def attributed(rows: slice) -> Attribution:
             scorer, tensors = _scorer(engine, inputs, goal, rows, size, weights)
-            result, n = (
-                self._chunk(scorer, tensors, refs, rows, np.random.default_rng(seed), bar),
-                rows.stop - rows.start,
-            )
-            if len(result.score) != n:
+            result = self._chunk(scorer, tensors, refs, rows, np.random.default_rng(seed), bar)
+            if len(result.score) != rows.stop - rows.start:
                 raise ModelError(
-                    f"For {n} examples the model returned {len(result.score)} scores; expected one each. A layer with "
+                    f"For {rows.stop - rows.start} examples the model returned {len(result.score)} scores; expected one each. A layer with "
                     "stateful=True keeps the state of so many examples: pass as many, and batch_size= that number."
                 )
             return result

@@ -47,8 +47,10 @@ def normalised(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def division(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """a / b: the Shapley value, a gets the mean of 1/b and b the mean of a times the change of 1/b; as by a norm where
-    b and its reference are so far apart that one of the corners a / b0 and a0 / b is out of all proportion."""
+    """a / b: the Shapley value. a gets the mean of 1/b, and b the mean of a times the change of 1/b.
+
+    As by a norm where b and its reference are so far apart that a corner, a / b0 or a0 / b, is out of all proportion.
+    """
     ratio = call.x[1] / call.x0[1]
     return _divided(call, upstream, 1, (ratio > FAR) | (ratio > 0) & (ratio < 1 / FAR))
 
