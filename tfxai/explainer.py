@@ -142,10 +142,11 @@ class Explainer:
         def attributed(rows: slice) -> Attribution:
             scorer, tensors = _scorer(engine, inputs, goal, rows, size, weights)
             result = self._chunk(scorer, tensors, refs, rows, np.random.default_rng(seed), bar)
-            if len(result.score) != rows.stop - rows.start:
+            n, scores = rows.stop - rows.start, len(result.score)
+            if scores != n:
                 raise ModelError(
-                    f"For {rows.stop - rows.start} examples the model returned {len(result.score)} scores; expected one each. A layer with "
-                    "stateful=True keeps the state of so many examples: pass as many, and batch_size= that number."
+                    f"For {n} examples the model returned {scores} scores; expected one each. A layer with stateful=True "
+                    "keeps the state of so many examples: pass as many, and batch_size= that number."
                 )
             return result
 
