@@ -145,8 +145,8 @@ class Explainer:
             n, scores = rows.stop - rows.start, len(result.score)
             if scores != n:
                 raise ModelError(
-                    f"For {n} examples the model returned {scores} scores; expected one each. A layer with stateful=True "
-                    "keeps the state of so many examples: pass as many, and batch_size= that number."
+                    f"For {n} examples the model returned {scores} scores; expected one each. A layer with "
+                    "stateful=True keeps the state of so many examples: pass as many, and batch_size= that number."
                 )
             return result
 
