@@ -20,7 +20,9 @@ class DeepLIFT(Method):
 
     sum_i C_i = f(x) - f(x0), C_i = m_i (x_i - x0_i); the multipliers m follow the chain rule through one rule per
     op: linear ops their gradient, nonlinear ones dy / dx ("rescale") or the Shapley values of the positive and the
-    negative part of the change ("reveal_cancel").  Shrikumar et al. 2017, arXiv:1704.02685
+    negative part of the change ("reveal_cancel"). Shrikumar et al. 2017, arXiv:1704.02685. Products of two parts that
+    vary get their Shapley value; y = v / norm is solved from the product y * norm = v, which stays finite where the
+    reference has no variance.
 
     Args:
         rule: `"rescale"`, `"reveal_cancel"`, or `"genomics"`: rescale after convolutions and reveal-cancel after
@@ -33,7 +35,7 @@ class DeepLIFT(Method):
 
     Raises:
         OptionError: When used: another rule, multipliers and hypothetical at once.
-        UnsupportedOpError: When used: an op of the model has no rule.
+        UnsupportedOpError: When used: an op of the model has no rule, or multiplies rounded numbers (int8 layers).
 
     Example:
         >>> import keras, numpy as np, tfxai
