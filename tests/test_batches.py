@@ -1,10 +1,9 @@
 """Models whose examples change each other: said, with the way out."""
 
-import warnings
-
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import tfxai
@@ -44,26 +43,14 @@ def test_sound_through_a_mel_spectrogram():
 
 def test_no_op_of_a_spectrum_leaks():
     """Complex numbers included: an op's residual counts Re(conj(multiplier) * change)."""
-    keras.utils.set_random_seed(0)
-    spectrum = layers.STFTSpectrogram(mode="magnitude", frame_length=256, frame_step=128, fft_length=256)
-    model = keras.Sequential([keras.Input((2000, 1)), spectrum, layers.Flatten(), layers.Dense(2)])
-    leaks = tfxai.Explainer(model).leaks(SOUND[:, :, None], target=0)
-    change = np.ptp(tfxai.explain(model, SOUND[:1, :, None], target=0).values)
-    assert any("RFFT" in op or "Conv" in op for op in leaks) and max(map(abs, leaks.values())) < 1e-4 * change
-
-
-def test_fourier_ops_pass_on_what_they_get():
-    import tensorflow as tf
 
     def model(x):
         z = tf.signal.rfft(x)
         return tf.reduce_sum(tf.square(tf.math.real(z)) + 2 * tf.square(tf.math.imag(z)), 1)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        leaks = tfxai.Explainer(model).leaks(SOUND[:, :64])
+    leaks = tfxai.Explainer(model).leaks(SOUND[:, :64])
     assert {"RFFT", "Real", "Imag"} <= {op.split("(")[1].rstrip(")") for op in leaks}
-    assert max(map(abs, leaks.values())) < 1e-3 * float(model(SOUND[:1, :64])[0])
+    assert max(map(abs, leaks.values())) < 1e-5 * float(model(SOUND[:1, :64])[0])
 
 
 @pytest.mark.parametrize("method", ["deeplift", "gradient"])

@@ -72,7 +72,7 @@ def to_dataframe(e: Explanation, names: Sequence[str] | None = None) -> Any:
         count = array.shape[1]
         known = e.meta.get("features", {}).get(name)
         own = known or ([""] if count == 1 and name else map(str, range(count)))
-        columns += [f"{name}.{one}".strip(".") for one in own] if name else own
+        columns += [f"{name}.{one}" if one else name for one in own] if name else own
         parts.append(array)
     if names is not None:
         if len(names) != len(columns):
