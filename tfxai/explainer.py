@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfxai import references
-from tfxai.assemble import assembled, residual
+from tfxai.assemble import assembled
 from tfxai.engine import Engine
-from tfxai.errors import ModelError, OptionError, TargetError, UnsupportedOpError, received
+from tfxai.errors import OptionError, TargetError, UnsupportedOpError, received
 from tfxai.explanation import Explanation
-from tfxai.goal import OUT_OF_RANGE, resolve
+from tfxai.goal import resolve
 from tfxai.graph.model import declared_inputs, open_model
 from tfxai.inputs import Inputs, read
+from tfxai.job import Job
 from tfxai.judge import judge
-from tfxai.method import arithmetic
-from tfxai.method.base import Attribution, Method
+from tfxai.method.base import Method
 from tfxai.method.table import get
 from tfxai.prepare import prepare
 from tfxai.progress import Progress
-from tfxai.scorer import Scorer
 
 
 def explain(
@@ -135,46 +132,18 @@ class Explainer:
         size = batch_size or _batch_size(inputs)
         if seed is None and self.method.draws:
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
-        results: list[Attribution] = []
-        weights: dict = {}
         bar = Progress(-(-inputs.n // size), verbose)
-
-        def attributed(rows: slice) -> Attribution:
-            scorer, tensors = _scorer(engine, inputs, goal, rows, size, weights)
-            result = self._chunk(scorer, tensors, refs, rows, np.random.default_rng(seed), bar)
-            n, scores = rows.stop - rows.start, len(result.score)
-            if scores != n:
-                raise ModelError(
-                    f"For {n} examples the model returned {scores} scores; expected one each. A layer with "
-                    "stateful=True keeps the state of so many examples: pass as many, and batch_size= that number."
-                )
-            return result
-
-        def alone(i: int) -> float:
+        job = Job(self.method, engine, inputs, goal, refs, size, seed, bar)
+        results = []
+        for rows in job.chunks():
             try:
-                return float(residual(attributed(slice(i, i + 1)))[0])
-            except (ModelError, tf.errors.InvalidArgumentError):  # only whole batches can be run
-                return np.inf
-
-        for start in range(0, inputs.n, size):
-            try:
-                results.append(attributed(slice(start, min(start + size, inputs.n))))
+                results.append(job.attribution(rows))
             except UnsupportedOpError as error:
                 name = getattr(self.model, "name", type(self.model).__name__)
                 raise UnsupportedOpError(f"In the model {name!r}: {error}") from error
-            except tf.errors.InvalidArgumentError as error:
-                if OUT_OF_RANGE not in str(error):
-                    raise
-                raise TargetError(f"{OUT_OF_RANGE}. Received: target {goal.label}.") from None
             bar.step()
         explanation = assembled(self.method, self.on, engine, inputs, results, goal, seed, baseline, refs)
-        judge(
-            explanation,
-            self.method,
-            engine,
-            leaks=lambda i: self._leaks(engine, inputs, goal, refs, i, weights),
-            alone=alone,
-        )
+        judge(explanation, self.method, engine, job.leaks, job.alone)
         return explanation
 
     def leaks(self, x: Any, target: Any = None, baseline: Any = None, example: int = 0) -> dict[str, float]:
@@ -197,18 +166,11 @@ class Explainer:
             >>> max(map(abs, leaks.values())) < 1e-6
             True
         """
-        if self.method.table() is None:
-            return {}
         inputs, engine = self.prepared(x)
         refs = references.resolve(baseline, inputs, engine)
         goal = resolve(target, *_outputs(engine, self.model), inputs.n)
-        return {k: float(v) for k, v in self._leaks(engine, inputs, goal, refs, example, {}).items()}
-
-    def _leaks(self, engine: Engine, inputs: Inputs, goal, refs: list, example: int, weights: dict) -> dict:
-        rows = slice(example, example + 1)
-        scorer, tensors = _scorer(engine, inputs, goal, rows, 1, weights)
-        reference = references.at(scorer, refs, rows, 0)
-        return scorer.backward(self.method.table(), tensors, reference, residuals=True).residuals
+        leaks = Job(self.method, engine, inputs, goal, refs).leaks(example)
+        return {op: float(amount) for op, amount in leaks.items()}
 
     def using(self, method: str | Method, **options: Any) -> Explainer:
         """An Explainer of another method for the same model, which shares what is prepared: for comparing methods.
@@ -244,20 +206,6 @@ class Explainer:
                 self.model, inputs.pack, specs, self.on, self.layer, self.method.maps, self.jit_compile
             )
         return inputs, self._engines[key]
-
-    def _chunk(self, scorer: Scorer, x, refs: list, rows: slice, rng, bar: Progress) -> Attribution:
-        """The mean over the references of the method's attribution of some rows."""
-        count = max((r.shape[1] for r in refs if r is not None), default=1) if self.method.uses_baseline else 1
-        scorer = dataclasses.replace(scorer, references=count, bar=bar)
-        total = self.method(scorer, x, references.at(scorer, refs, rows, 0), rng)
-        for k in range(1, count):
-            total = arithmetic.added(total, self.method(scorer, x, references.at(scorer, refs, rows, k), rng))
-        return arithmetic.to_numpy(arithmetic.scaled(total, 1 / count) if count > 1 else total)
-
-
-def _scorer(engine: Engine, inputs: Inputs, goal, rows: slice, limit: int, read: dict):
-    raw = [tf.constant(a[rows]) for a in inputs.arrays]
-    return Scorer(engine, raw, goal, goal.chunk(rows), limit, read), engine.deepen(raw, engine.enter(raw))
 
 
 def _outputs(engine: Engine, model: Any) -> tuple[list[tuple], list[list[str]]]:
