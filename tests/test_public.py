@@ -111,7 +111,7 @@ def test_floors_are_kept():
         {"engine", "plot", "storage", "export"},
         {"scorer", "prepare", "reports"},
         {"method"},
-        {"references", "fingerprint", "progress", "judge", "assemble"},
+        {"references", "fingerprint", "progress", "judge", "assemble", "job"},
         {"explainer"},
         {"keras_model", "metrics", "figures", "sinks", "callbacks"},
         {"cli"},
