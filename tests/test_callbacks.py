@@ -7,7 +7,8 @@ import tensorflow as tf
 
 import tfxai
 from tests.training import Subclassed, functional, mixed, sequential, trained
-from tfxai.callbacks import ExplanationSnapshot, directory, samples
+from tfxai.callbacks import ExplanationSnapshot, directory
+from tfxai.callbacks.snapshot import samples
 from tfxai.errors import (
     LayerError,
     OptionError,

@@ -188,8 +188,8 @@ def test_softmax_loses_nothing():
 
 def test_sign_split_of_a_convolution():
     """deeplift's tests/layers/test_conv1d.py: positive and negative part of a convolution's output."""
+    from tfxai.graph.activity import Kind, classify
     from tfxai.graph.capture import capture
-    from tfxai.graph.kinds import Kind, classify
     from tfxai.graph.replay import Replay, Value
     from tfxai.rules.reveal_cancel import RevealCancel
 

@@ -105,7 +105,7 @@ def test_without_the_packages(monkeypatch, rng):
     def missing(name, *_):
         raise ImportError(name)
 
-    monkeypatch.setattr("tfxai.extras.importlib.import_module", missing)
+    monkeypatch.setattr("tfxai.support.extras.importlib.import_module", missing)
     for call, name in ((e.to_xarray, "data"), (e.to_dataframe, "data"), (e.to_shap, "shap")):
         with pytest.raises(MissingExtraError, match=rf'pip install "tfxai\[{name}\]"'):
             call()

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import tfxai
-from tfxai.progress import Progress
+from tfxai.explainer.progress import Progress
 
 
 def square(z):
@@ -100,7 +100,7 @@ def test_standard_error_is_saved(tmp_path, rng):
 
 
 def test_a_bar_appears_when_work_takes_long(capsys, monkeypatch):
-    monkeypatch.setattr("tfxai.progress.PATIENCE", 0.05)
+    monkeypatch.setattr("tfxai.explainer.progress.PATIENCE", 0.05)
     bar = Progress(2, "auto")
     bar.within(0.1)
     assert capsys.readouterr().out == ""

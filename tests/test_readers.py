@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tfxai.cli.readers import read_inputs, read_labels
 from tfxai.errors import FileFormatError, InputError
-from tfxai.files import replacing, safe_name
-from tfxai.readers import read_inputs, read_labels
+from tfxai.support.files import replacing, safe_name
 
 
 def bomb(path, side):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tfxai import baselines, references
+from tfxai import baselines
+from tfxai.baselines import fitted as references
 from tfxai.errors import BaselineError
 
 

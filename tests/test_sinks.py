@@ -75,7 +75,7 @@ def test_tensorboard_without_its_package(monkeypatch, tmp_path):
     def missing(name):
         raise ImportError(name)
 
-    monkeypatch.setattr("tfxai.extras.importlib.import_module", missing)
+    monkeypatch.setattr("tfxai.support.extras.importlib.import_module", missing)
     with pytest.raises(MissingExtraError, match=r'pip install "tfxai\[tensorboard\]"'):
         tensorboard(tmp_path)
 

@@ -22,8 +22,8 @@ from tfxai.errors import CompletenessWarning, OptionError, received
 from tfxai.explainer import Explainer
 from tfxai.method.noise import SmoothGrad
 from tfxai.method.table import get
-from tfxai.plot import scale
-from tfxai.plot.grid import compare
+from tfxai.plot.comparison import compare
+from tfxai.plot.kinds import scale
 
 
 def noise_levels(

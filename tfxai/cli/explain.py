@@ -45,7 +45,7 @@ def run(chosen: argparse.Namespace) -> int:
     methods = chosen.method or ["deeplift"]
     _check(outputs, len(methods))
     import tfxai
-    from tfxai.readers import read_labels
+    from tfxai.cli.readers import read_labels
 
     labels = read_labels(chosen.labels) if chosen.labels else None
     given = dict(_option(text) for text in chosen.set)
@@ -123,14 +123,14 @@ def _baseline(text: str | None) -> Any:
     except ValueError:
         pass
     if text.endswith(".npy"):
-        from tfxai.readers import read_arrays
+        from tfxai.cli.readers import read_arrays
 
         return read_arrays(Path(text))
     raise OptionError(f"--baseline is a number, blur, or a .npy file. {received(text)}")
 
 
 def _print(e: Any, labels: list[str] | None) -> None:
-    from tfxai.plot.auto import target_name
+    from tfxai.result.describe import target_name
 
     for i in range(min(len(e), MOST)):
         line = f"  {e.method}: example {i}, {target_name(e, i, labels) or 'output'}: {e.options['on']} {e.score[i]:.4g}"
@@ -157,7 +157,7 @@ def _predictions(model: Any, x: Any) -> Any:
 
 def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any) -> None:
     from tfxai import plot, report
-    from tfxai.files import replacing
+    from tfxai.support.files import replacing
 
     kind = path.suffix.lower()
     if kind == ".npz":

@@ -22,15 +22,15 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
 
 def opened(path: str) -> Any:
     """The model in a file."""
-    from tfxai.graph.model import open_model
+    from tfxai.model.function import open_model
 
     return open_model(path)
 
 
 def inputs(chosen: argparse.Namespace, model: Any) -> tuple[Any, Any, list[str] | None]:
     """x as the model takes it, x as it was read, and the names of the columns of a table."""
-    from tfxai.graph.model import declared_inputs
-    from tfxai.readers import read_inputs
+    from tfxai.cli.readers import read_inputs
+    from tfxai.model.function import declared_inputs
 
     declared = declared_inputs(model)
     shape = declared[0][1] if declared else None

@@ -15,7 +15,7 @@ from tfxai.errors import InputError
 def digits() -> Demo:
     """A convolutional network for 28 x 28 digits, and twenty digits it has not been trained on.
 
-    Trained by `tfxai/data/train_digits.py` on 4,000 digits; its accuracy on the 1,000 held out is 0.977.
+    Trained by `tutorials/train_digits.py` on 4,000 digits; its accuracy on the 1,000 held out is 0.977.
 
     Example:
         >>> import tfxai
@@ -23,7 +23,7 @@ def digits() -> Demo:
         >>> demo.examples.shape, demo.model(demo.examples).shape[1]
         ((20, 28, 28, 1), 10)
     """
-    with resources.files("tfxai.data").joinpath("digits.npz").open("rb") as file:
+    with resources.files("tfxai.demo").joinpath("digits.npz").open("rb") as file:
         data = dict(np.load(file, allow_pickle=False))
     model = build()
     model.set_weights([data[f"weight{i}"].astype("float32") for i in range(len(model.get_weights()))])

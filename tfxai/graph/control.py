@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tfxai.graph.activity import Kind
 from tfxai.graph.capture import CASES, Graph, Op
-from tfxai.graph.kinds import Kind
 from tfxai.graph.replay import Replay, Value, at_x, lift
 
 

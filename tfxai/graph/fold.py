@@ -14,8 +14,8 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from tfxai.graph.activity import Kind
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.kinds import Kind
 
 KERNELS = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul"})
 BINARY = (("x", -1), ("y", -1))

@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
+from tfxai.graph.activity import ALIASES, Kind
 from tfxai.graph.capture import COMPOSITE, Graph, Op, needed
-from tfxai.graph.kinds import ALIASES, Kind
 
 SINGLE = frozenset({"Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus"})
 AFFINE = frozenset({"Mul", "AddV2", "Add", "Sub", "RealDiv", "Neg", "Cast", "BiasAdd"})

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tfxai.errors import UnsupportedOpError
-from tfxai.graph import linear as gradients
+from tfxai.graph import gradients
+from tfxai.graph.activity import ALIASES, KERNELS, Kind
 from tfxai.graph.capture import BRANCHES, CASES, LOOPS, Graph, Op
-from tfxai.graph.kinds import ALIASES, KERNELS, Kind
-from tfxai.graph.norms import norm_of
+from tfxai.rules.annotations import norm_of
 
 
 class Value(NamedTuple):

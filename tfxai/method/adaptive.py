@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfxai.rules.plain import Plain
-from tfxai.scorer import Scorer
+from tfxai.model.scorer import Scorer
+from tfxai.rules.gradient import Plain
 
 NODES = 4  # Gauss-Legendre nodes per interval
 KEPT = 16  # intervals per example that may still be cut; the best of the others are final, so memory stays bounded

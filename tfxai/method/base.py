@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.graph.replay import Table
-from tfxai.scorer import Scorer
+from tfxai.model.scorer import Scorer
 
 
 class Attribution(NamedTuple):

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from tfxai.errors import OptionError, received
 from tfxai.method.base import Attribution, Method
-from tfxai.method.checks import one_of, whole_number
 from tfxai.method.guided import rectified
-from tfxai.method.resize import FILTERS, as_places, resized, size_of
-from tfxai.scorer import Scorer
+from tfxai.method.places import FILTERS, as_places, resized, size_of
+from tfxai.model.scorer import Scorer
+from tfxai.support.checks import one_of, whole_number
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tfxai.errors import OptionError, received
 from tfxai.method.base import Attribution, Method
-from tfxai.rules.plain import Plain
+from tfxai.rules.gradient import Plain
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,8 +9,8 @@ from tfxai.errors import NoRectifierError
 from tfxai.graph.capture import Op, needed
 from tfxai.graph.rectifiers import RECTIFIERS
 from tfxai.method.base import Attribution, Method
+from tfxai.model.scorer import Scorer
 from tfxai.rules.rectifier import Rectified
-from tfxai.scorer import Scorer
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,9 @@ import tensorflow as tf
 from tfxai.errors import OptionError, received
 from tfxai.method.adaptive import NODES, integrated
 from tfxai.method.base import Attribution, Method
-from tfxai.method.checks import is_number, one_of, whole_number
-from tfxai.rules.plain import Plain
-from tfxai.scorer import Scorer
+from tfxai.model.scorer import Scorer
+from tfxai.rules.gradient import Plain
+from tfxai.support.checks import is_number, one_of, whole_number
 
 Nodes = tuple[np.ndarray, np.ndarray]  # places on [0, 1] and their weights, which sum to 1
 

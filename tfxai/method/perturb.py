@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from tfxai.errors import OptionError, received
 from tfxai.method.base import Attribution, Method
-from tfxai.method.checks import is_number, whole_number
-from tfxai.scorer import Scorer
+from tfxai.model.scorer import Scorer
+from tfxai.support.checks import is_number, whole_number
 
 
 @dataclasses.dataclass(frozen=True)

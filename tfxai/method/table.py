@@ -8,12 +8,12 @@ from typing import Any
 from tfxai.errors import MethodError, UnknownOptionError, received, suggest
 from tfxai.method.base import Method
 from tfxai.method.cam import GradCAM, GradCAMPlusPlus, GuidedGradCAM, LayerCAM, ScoreCAM
+from tfxai.method.deeplift import DeepLIFT
 from tfxai.method.gradient import Gradient, InputXGradient
 from tfxai.method.guided import DeconvNet, GuidedBackprop
 from tfxai.method.noise import SmoothGrad, SmoothGradSquared, VarGrad
 from tfxai.method.path import ExpectedGradients, IntegratedGradients
 from tfxai.method.perturb import RISE, Occlusion
-from tfxai.method.propagate import DeepLIFT
 
 METHODS: dict[str, type[Method]] = {
     "gradient": Gradient,

@@ -15,7 +15,7 @@ from tfxai.errors import InputError, MethodError, OptionError, received
 from tfxai.explainer import explain
 from tfxai.method.base import Method
 from tfxai.method.table import METHODS, get
-from tfxai.metrics.networks import equal_pair, saturated
+from tfxai.metrics.lecture import equal_pair, saturated
 from tfxai.metrics.verdict import Verdict
 
 

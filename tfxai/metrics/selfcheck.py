@@ -12,9 +12,9 @@ import numpy as np
 
 from tfxai.errors import CompletenessWarning, ModelError, UnsupportedOpError
 from tfxai.explainer import Explainer
+from tfxai.graph.activity import Kind
 from tfxai.graph.capture import needed
-from tfxai.graph.kinds import Kind
-from tfxai.graph.model import declared_inputs, open_model
+from tfxai.model.function import declared_inputs, open_model
 from tfxai.rules.supported import supported_ops
 
 TOLERANCE = 1e-4

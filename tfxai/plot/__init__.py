@@ -15,14 +15,14 @@ direction go from black (zero) up.
 
 from __future__ import annotations
 
-from tfxai.plot.auto import auto
-from tfxai.plot.bars import bars
-from tfxai.plot.grid import compare, grid
-from tfxai.plot.image import image
-from tfxai.plot.logo import logo
-from tfxai.plot.series import series
-from tfxai.plot.summary import summary
-from tfxai.plot.text import text, tokens
-from tfxai.plot.volume import volume
+from tfxai.plot.automatic import auto
+from tfxai.plot.beeswarm import summary
+from tfxai.plot.comparison import compare, grid
+from tfxai.plot.kinds.bars import bars
+from tfxai.plot.kinds.image import image
+from tfxai.plot.kinds.logo import logo
+from tfxai.plot.kinds.series import series
+from tfxai.plot.kinds.text import text, tokens
+from tfxai.plot.kinds.volume import volume
 
 __all__ = ["auto", "bars", "compare", "grid", "image", "logo", "series", "summary", "text", "tokens", "volume"]

@@ -10,15 +10,17 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from tfxai.explanation import Explanation
-from tfxai.plot import scale
-from tfxai.plot.auto import auto, guess, part, unsigned
-from tfxai.plot.image import channels_last, coloured, faint, format_of, summed
+from tfxai.plot.automatic import auto
+from tfxai.plot.kinds import scale
+from tfxai.plot.kinds.image import channels_last, coloured, faint, format_of, summed
+from tfxai.plot.kinds.table import guess
+from tfxai.result.data import ExplanationData
+from tfxai.result.describe import part, unsigned
 
 SIDE = 192  # least pixels of the shorter side
 
 
-def render(e: Explanation, index: int = 0, key: Any = None, labels: Sequence[str] | None = None) -> np.ndarray:
+def render(e: ExplanationData, index: int = 0, key: Any = None, labels: Sequence[str] | None = None) -> np.ndarray:
     """The picture of one example as (height, width, 3) uint8: a map over its image, or the drawing of `auto`.
 
     Args:
@@ -45,7 +47,7 @@ def drawn(figure: Any, dpi: int = 72) -> np.ndarray:
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
-def photograph(e: Explanation, index: int = 0, key: Any = None) -> np.ndarray | None:
+def photograph(e: ExplanationData, index: int = 0, key: Any = None) -> np.ndarray | None:
     """The input as (height, width, 3) uint8, where it is an image."""
     _, inputs = part(e, key)
     x = None if inputs is None else np.asarray(inputs[index])

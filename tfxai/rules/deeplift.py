@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfxai.graph import ops as optypes
 from tfxai.graph.replay import Call, Rule, Table, Value, linear, ruled, unsupported
-from tfxai.rules import norms, optypes
-from tfxai.rules.precision import rounding, tolerance_of, widened
-from tfxai.rules.shape import column_like, empty, per_example, unbroadcast
+from tfxai.rules import division as norms
+from tfxai.rules.numerics import column_like, empty, per_example, rounding, tolerance_of, unbroadcast, widened
 
 NODES = 6  # Gauss-Legendre nodes for ops that mix their inputs; what they miss is put back
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfxai.graph.rectifiers import RECTIFIERS
 from tfxai.graph.replay import Call, Rule, Table, Value, ruled
-from tfxai.rules.plain import Plain
+from tfxai.rules.gradient import Plain
 
 
 def guided(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:

@@ -17,11 +17,12 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tfxai.graph.kinds import KERNELS
+from tfxai.graph import ops as optypes
+from tfxai.graph.activity import KERNELS
 from tfxai.graph.replay import Call, Table, Value, linear, ruled
-from tfxai.rules import norms, optypes
+from tfxai.rules import division as norms
 from tfxai.rules.deeplift import Rescale, inverse_norm
-from tfxai.rules.precision import rounding
+from tfxai.rules.numerics import rounding
 
 ADDITIVE = frozenset({
     "Add", "AddN", "AddV2", "BiasAdd", "BiasAddV1", "Concat", "ConcatV2", "Pack", "PadV2", "DynamicStitch",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from tfxai.graph import ops as optypes
+from tfxai.graph.activity import ALIASES
 from tfxai.graph.capture import BRANCHES, CALLS, CASES, LOOPS
-from tfxai.graph.kinds import ALIASES
-from tfxai.rules import optypes
 
 
 def supported_ops() -> dict[str, str]:

@@ -1,0 +1,174 @@
+"""The references that `tfxai.baselines` offers, but for shuffles of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfxai.baselines.fitted import Baseline, generator, is_count, numbers
+from tfxai.errors import BaselineError, received
+from tfxai.support.gaussian import blur as gaussian
+from tfxai.support.gaussian import is_width
+
+
+def zeros() -> Baseline:
+    """All zeros: black for images in [0, 1], mean grey for centred ones, the zero embedding for tokens.
+
+    Example:
+        >>> zeros()(np.ones((5, 2)))
+        array([[0., 0.]])
+    """
+    return constant(0.0)
+
+
+def constant(value: float) -> Baseline:
+    """The same value everywhere, (1, ...).
+
+    Args:
+        value: One number, in the unit of the input.
+
+    Raises:
+        BaselineError: Not one number.
+
+    Example:
+        >>> constant(0.5)(np.ones((5, 2)))
+        array([[0.5, 0.5]])
+    """
+    number = numbers(value)
+    if number.ndim:
+        raise BaselineError(f"constant(value) takes one number. {received(value)} Pass an array as baseline= itself.")
+    return lambda x: np.full((1, *x.shape[1:]), number, _float(x))
+
+
+def blur(sigma: float = 10.0) -> Baseline:
+    """Each image blurred over its spatial axes: what is left when detail is gone.
+
+    Images of integers stay integers (rounded).
+
+    Args:
+        sigma: Standard deviation in pixels.
+
+    Raises:
+        BaselineError: sigma is not above 0; or, when used, x has no spatial axis.
+
+    Example:
+        >>> image = np.zeros((1, 9, 9, 1))
+        >>> image[0, 4, 4] = 1
+        >>> float(blur(sigma=2.0)(image).max().round(2))  # 1 / (2 pi sigma^2)
+        0.04
+    """
+    if not is_width(sigma):
+        raise BaselineError(f"blur(sigma) needs a number of pixels above 0, such as 10.0. {received(sigma)}")
+
+    def blurred(x: np.ndarray) -> np.ndarray:
+        if x.ndim < 3:
+            raise BaselineError(f"blur needs shape (n, ..., channels). Received: {x.shape}. Use mean_of(data).")
+        result = gaussian(x, sigma, tuple(range(1, x.ndim - 1)))
+        return np.rint(result).astype(x.dtype) if x.dtype.kind in "iu" else result
+
+    return blurred
+
+
+def mean_of(data: Any) -> Baseline:
+    """The mean of a data set, (1, ...).
+
+    Args:
+        data: Examples on the first axis, (any, ...).
+
+    Raises:
+        BaselineError: No examples, or not numbers.
+
+    Example:
+        >>> mean_of([[1.0, 2.0], [3.0, 6.0]])(np.ones((5, 2)))
+        array([[2., 4.]])
+    """
+    mean = _data(data, "mean_of").mean(axis=0, keepdims=True, dtype=np.float64)
+    return lambda x: mean.astype(_float(x))
+
+
+def sample_of(data: Any, n: int = 10, seed: int = 0) -> Baseline:
+    """n different examples of a data set as references, (1, n, ...), the same for every explained example.
+
+    Args:
+        data: Examples on the first axis, (any, ...).
+        n: How many.
+        seed: Same seed, same examples.
+
+    Raises:
+        BaselineError: n is not between 1 and the number of examples.
+
+    Example:
+        >>> sample_of(np.arange(8.0).reshape(4, 2), n=3)(np.ones((5, 2))).shape
+        (1, 3, 2)
+    """
+    array = _data(data, "sample_of")
+    if not is_count(n) or n > len(array):
+        raise BaselineError(f"sample_of(data, n) needs n from 1 to the {len(array)} examples. {received(n)}")
+    rows = np.sort(generator(seed).choice(len(array), n, replace=False))
+    return lambda x: array[rows][None]
+
+
+def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> Baseline:
+    """n references of uniform noise in [low, high), (1, n, ...), the same for every explained example.
+
+    Args:
+        low: Least value.
+        high: Above the largest value.
+        n: How many.
+        seed: Same seed, same noise.
+
+    Raises:
+        BaselineError: low is not below high, or n is not a whole number from 1.
+
+    Example:
+        >>> uniform(-1.0, 1.0, n=4)(np.ones((5, 2))).shape
+        (1, 4, 2)
+    """
+    bounds = numbers([low, high])
+    if not is_count(n) or not np.isfinite(bounds).all() or not bounds[0] < bounds[1]:
+        raise BaselineError(f"uniform needs low < high and a whole n from 1. Received: low={low}, high={high}, n={n}.")
+    generator(seed)
+
+    def drawn(x: np.ndarray) -> np.ndarray:
+        return generator(seed).uniform(low, high, (1, n, *x.shape[1:])).astype(_float(x))
+
+    return drawn
+
+
+def background(frequencies: Sequence[float] = (0.25, 0.25, 0.25, 0.25)) -> Baseline:
+    """The expected frequencies of A, C, G, T at every position, (1, length, 4), for one-hot DNA (n, length, 4).
+
+    Args:
+        frequencies: One per letter, in the order of the one-hot code.
+
+    Raises:
+        BaselineError: Frequencies that do not sum to 1; or, when used, x is not of this shape.
+
+    Example:
+        >>> background((0.3, 0.2, 0.2, 0.3))(np.zeros((5, 2, 4), "float32"))
+        array([[[0.3, 0.2, 0.2, 0.3],
+                [0.3, 0.2, 0.2, 0.3]]], dtype=float32)
+    """
+    row = numbers(frequencies).astype(float)
+    if row.ndim != 1 or (row < 0).any() or not np.isclose(row.sum(), 1):
+        raise BaselineError(f"Frequencies are not negative and sum to 1; divide by the sum. {received(frequencies)}")
+
+    def everywhere(x: np.ndarray) -> np.ndarray:
+        if x.ndim != 3 or x.shape[2] != len(row):
+            raise BaselineError(f"background() is for (n, length, {len(row)}), letters last. Received: {x.shape}.")
+        return np.broadcast_to(row, (1, *x.shape[1:])).astype(_float(x))
+
+    return everywhere
+
+
+def _data(data: Any, name: str) -> np.ndarray:
+    array = numbers(data)
+    if array.ndim == 0 or not array.size:
+        raise BaselineError(f"{name}(data) needs one example or more, first axis. Received: shape {array.shape}.")
+    return array
+
+
+def _float(x: np.ndarray) -> Any:
+    return x.dtype if x.dtype.kind == "f" else np.float32

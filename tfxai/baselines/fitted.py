@@ -1,0 +1,100 @@
+"""Any baseline for one input as references in the shape of its examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tfxai.errors import BaselineError, received
+
+Baseline = Callable[[np.ndarray], np.ndarray]  # x (n, ...) -> (1 or n, ...), or (1 or n, references, ...)
+
+
+def fitted(baseline: Any, x: np.ndarray) -> np.ndarray:
+    """Any baseline for one input as an array of shape (1 or n, R, *x.shape[1:]): R references for all, or each.
+
+    The rank decides: that of x with a leading 1 or n; one less: one reference for all; one more: (1 or n, R, ...).
+
+    Args:
+        baseline: None (zeros), a scalar, an array, or a function of x to one of these, called once.
+        x: (n, ...), floats or integers. The result has its dtype.
+
+    Raises:
+        BaselineError: Wrong shape or dtype, NaN or Inf, no reference; for integer x, fractions or out of its range.
+
+    Example:
+        >>> x = np.zeros((3, 2), "float32")
+        >>> [fitted(b, x).shape for b in (None, x[0], x, x[:1], np.zeros((1, 5, 2)), lambda x: x / 2)]
+        [(1, 1, 2), (1, 1, 2), (3, 1, 2), (1, 1, 2), (1, 5, 2), (3, 1, 2)]
+    """
+    if callable(baseline):
+        baseline = baseline(x)
+    given = array = numbers(0 if baseline is None else baseline)
+    shape, n = x.shape[1:], len(x)
+    if array.ndim == 0:
+        array = np.full((1, 1, *shape), array)
+    elif array.ndim == x.ndim - 1:
+        array = array[None, None]
+    elif array.ndim == x.ndim:
+        array = array[:, None]
+    if array.ndim != x.ndim + 1 or array.shape[2:] != shape or array.shape[0] not in (1, n) or not array.shape[1]:
+        rest = "".join(f", {size}" for size in shape)
+        raise BaselineError(
+            f"For {n} examples of shape {shape} a baseline is a scalar, or an array of shape {shape}, "
+            f"(1 or {n}{rest}), or (1 or {n}, references{rest}). Received: shape {given.shape}. Reshape it, or use "
+            "tfxai.baselines."
+        )
+    return np.ascontiguousarray(_cast(array, x.dtype))
+
+
+def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The array in the dtype of x, if that can hold its values."""
+    if dtype.kind in "OSU":
+        raise BaselineError("The input holds text, which starts from None (the zero embedding). Received: numbers.")
+    if not np.isfinite(array).all():
+        raise BaselineError("A baseline is finite. Received: NaN or Inf. Impute them, for example by the mean.")
+    with np.errstate(invalid="ignore", over="ignore"):  # looked at below
+        result = array.astype(dtype)
+    if dtype.kind not in "biu":
+        if not np.isfinite(result).all():
+            raise BaselineError(f"A baseline fits the input's {dtype}. Received: {np.abs(array).max():.3g}. Scale it.")
+    elif not np.array_equal(array, np.round(array)):
+        raise BaselineError(
+            f"The input holds integers ({dtype}: token ids, bytes), so the baseline does too. Received: fractions. "
+            "Round it, or explain the input as floats."
+        )
+    elif not np.array_equal(array, result):
+        raise BaselineError(
+            f"The input holds {dtype}, so the baseline stays in its range. Received: {array.min():g} to "
+            f"{array.max():g}. Clip it."
+        )
+    return result
+
+
+def numbers(value: Any) -> np.ndarray:
+    """Anything that numpy reads, as an array of numbers."""
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError) as error:
+        raise BaselineError(f"A baseline is one rectangular array: {error}. {received(value)}") from error
+    if array.dtype.name == "bfloat16":
+        return array.astype(np.float32)
+    if isinstance(value, str):
+        raise BaselineError(
+            f"A baseline is an array, or made by tfxai.baselines (zeros(), blur(), mean_of(data)...). {received(value)}"
+        )
+    if array.dtype.kind not in "biuf":
+        raise BaselineError(f"A baseline holds numbers. Received: dtype {array.dtype}. Pass real ones, or None.")
+    return array
+
+
+def is_count(n: Any) -> bool:
+    return isinstance(n, (int, np.integer)) and not isinstance(n, bool) and bool(n >= 1)
+
+
+def generator(seed: Any, *more: int) -> np.random.Generator:
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise BaselineError(f"seed is a whole number from 0. {received(seed)}")
+    return np.random.default_rng([int(seed), *more] if more else int(seed))

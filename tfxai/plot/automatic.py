@@ -1,0 +1,65 @@
+"""The picture that fits an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfxai.errors import InputError, OptionError, received
+from tfxai.plot.kinds.table import KINDS, guess
+from tfxai.result.data import ExplanationData
+from tfxai.result.describe import part, unit, unsigned
+
+
+def auto(
+    e: ExplanationData,
+    index: int = 0,
+    ax: Any = None,
+    input: Any = None,
+    kind: str | None = None,
+    labels: Sequence[str] | None = None,
+    tokens: Sequence[str] | None = None,
+    **options: Any,
+) -> Any:
+    """Draws example `index`: photographs as maps, sequences as lines, token ids as words, tables as bars.
+
+    Args:
+        e: The explanation.
+        index: Which example.
+        ax: Where to draw; None makes a figure.
+        input: Which input of a model with several, or which layer of several: key or position. Needed for inputs;
+            of layers the deepest is drawn.
+        kind: "image", "volume", "series", "logo", "tokens" or "bars"; None goes by the shape: three axes are an image
+            (channels before the places are seen too), four a volume, two with both large and of alike length an image
+            without channels, other two a series; whole numbers are tokens, other vectors bars.
+        labels: Class names, to name the target.
+        tokens: The words of this example, for "tokens".
+        **options: Of the function of that kind in `tfxai.plot`. `background=None` leaves out the image.
+
+    Returns:
+        The matplotlib Axes.
+
+    Raises:
+        InputError: No such example, several inputs and none chosen.
+        OptionError: Unknown kind.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> e = ExplanationData(values=np.ones((1, 8, 8, 3)), score=np.ones(1), method="deeplift", target=np.array([1]))
+        >>> ax = auto(e, 0, ax=Figure().subplots(), labels=["cat", "dog"])
+        >>> ax.figure.axes[-1].get_ylabel()
+        'contribution to dog'
+    """
+    if kind is not None and kind not in KINDS:
+        raise OptionError(f"kind is one of {', '.join(map(repr, KINDS))}, or None. {received(kind)}")
+    if not -len(e) <= index < len(e):
+        raise InputError(f"The explanation has {len(e)} examples. Received: index {index}.")
+    values, inputs = part(e, input)
+    one, x = values[index], None if inputs is None else np.asarray(inputs[index])
+    options.setdefault("unit", unit(e, index, labels))
+    kind = kind or guess(one, x)
+    names = e.meta.get("features", {}).get("" if input is None else str(input))
+    sign = "positive" if unsigned(values) else "all"
+    return KINDS[kind].draw(one, x, ax, options, sign=sign, names=names, words=tokens)

@@ -1,0 +1,95 @@
+"""Every example of a table at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfxai.errors import InputError, OptionError, received
+from tfxai.plot.kinds import scale
+
+
+def summary(
+    values: np.ndarray,
+    inputs: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    top: int = 15,
+    ax: Any = None,
+    title: str | None = None,
+    unit: str = "contribution",
+) -> Any:
+    """Draws one row per feature and one point per example: its contribution, coloured by the feature's value.
+
+    Args:
+        values: (examples, features).
+        inputs: The table itself, of the same shape, for the colours; None draws grey points.
+        names: One per feature; None numbers them.
+        top: How many features, those with the largest mean magnitude.
+        ax: Where to draw; None makes a figure.
+        title: Above the picture.
+        unit: Under the axis.
+
+    Returns:
+        The matplotlib Axes.
+
+    Raises:
+        InputError: Shapes that do not fit each other, NaN or Inf.
+        OptionError: top below 1.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> ax = summary(np.array([[1.0, -5.0], [2.0, 5.0]]), names=["age", "dose"], ax=Figure().subplots())
+        >>> [t.get_text() for t in ax.get_yticklabels()]
+        ['dose', 'age']
+    """
+    values = scale.chosen(np.asarray(values, float), "all")
+    if values.ndim != 2:
+        raise InputError(f"A summary needs values of shape (examples, features). Received: {values.shape}.")
+    if inputs is not None and np.shape(inputs) != values.shape:
+        raise InputError(f"The inputs have the shape of the values, {values.shape}. Received: {np.shape(inputs)}.")
+    if not isinstance(top, int) or top < 1:
+        raise OptionError(f"top is a number of features from 1. {received(top)}")
+    names = [str(i) for i in range(values.shape[1])] if names is None else [str(n) for n in names]
+    if len(names) != values.shape[1]:
+        raise InputError(f"Expected one name per feature, {values.shape[1]}. Received: {len(names)} names.")
+    order = np.argsort(-np.abs(values).mean(axis=0), kind="stable")[:top]
+    ax = scale.axes(ax, (6.5, 1.0 + 0.4 * len(order)))
+    points = None
+    for row, k in enumerate(order):
+        height = row + 0.4 * _spread(values[:, k], np.abs(values[:, order]).max())
+        colour: dict[str, Any] = {"color": "0.45"}
+        if inputs is not None:
+            colour = {"c": _rank(np.asarray(inputs, float)[:, k]), "cmap": "viridis", "vmin": 0, "vmax": 1}
+        points = ax.scatter(values[:, k], height, s=12, linewidths=0, **colour)
+    ax.set_yticks(range(len(order)), [scale.plain(names[k]) for k in order])
+    ax.invert_yaxis()
+    ax.tick_params(axis="y", length=0)
+    ax.axvline(0, color="0.3", linewidth=0.8, zorder=0)
+    ax.set_xlabel(scale.plain(unit))
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    if title:
+        ax.set_title(scale.plain(title))
+    if inputs is not None:
+        bar = ax.figure.colorbar(points, ax=ax, aspect=30, pad=0.02)
+        bar.set_ticks([0, 1], labels=["low", "high"])
+        bar.set_label("value of the feature")
+    return ax
+
+
+def _spread(values: np.ndarray, widest: float) -> np.ndarray:
+    """Heights in [-1, 1]: points that would lie on each other stand above each other."""
+    cells = np.round(values / (widest or 1.0) * 50).astype(int)
+    heights = np.zeros(len(values))
+    for cell in np.unique(cells):
+        (members,) = np.nonzero(cells == cell)
+        heights[members] = [(-1) ** k * ((k + 1) // 2) for k in range(len(members))]
+    return heights / max(float(np.abs(heights).max()), 6.0)
+
+
+def _rank(column: np.ndarray) -> np.ndarray:
+    """Low to high in [0, 1], so that one outlier does not take all the colours; equal values, equal colours."""
+    known, places = np.unique(column, return_inverse=True)
+    return places / max(len(known) - 1, 1)

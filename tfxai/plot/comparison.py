@@ -1,0 +1,203 @@
+"""Methods beside each other, one row per example."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfxai.errors import InputError, OptionError, received
+from tfxai.plot.automatic import auto
+from tfxai.plot.kinds import scale
+from tfxai.plot.kinds.image import channels_last, format_of, image
+from tfxai.plot.kinds.table import guess
+from tfxai.result.data import ExplanationData
+from tfxai.result.describe import target_name, title, unsigned
+
+SCALES = ("own", "row")
+
+
+def grid(
+    images: Sequence[np.ndarray | None],
+    maps: Sequence[Sequence[np.ndarray]],
+    titles: Sequence[str],
+    rows: Sequence[str],
+    sign: str | Sequence[str] = "all",
+    outlier_perc: float = 1.0,
+    overlay: bool | Sequence[bool] = False,
+    notes: Sequence[Sequence[str]] | None = None,
+    scales: str = "own",
+) -> Any:
+    """Draws a table of maps: each row an image and its maps, on symmetric scales.
+
+    Args:
+        images: One per row, in [0, 1].
+        maps: Per row one map per column, (height, width[, channels]).
+        titles: One per column of maps.
+        rows: One per row, written under the image.
+        sign: As in `tfxai.plot.image`; or one per column.
+        outlier_perc: As in `tfxai.plot.image`.
+        overlay: Draw each map over its image; or one per column.
+        notes: A line under each map, such as its residual.
+        scales: "own" gives each map its own scale; "row" one for all signed maps of a row, and one for all others, so
+            that colours can be compared.
+
+    Returns:
+        The matplotlib Figure. It belongs to no window: show it in a notebook by naming it, write it with `savefig`.
+
+    Raises:
+        InputError, OptionError: What `tfxai.plot.image` refuses; another `scales`.
+
+    Example:
+        >>> figure = grid([np.ones((4, 4, 3))], [[np.eye(4), -np.eye(4)]], ["one", "two"], ["an image"])
+        >>> [ax.get_title() for ax in figure.axes[:3]]
+        ['', 'one', 'two']
+    """
+    from tfxai.plot.figure import Picture
+
+    if scales not in SCALES:
+        raise OptionError(f"scales is 'own' or 'row'. {received(scales)}")
+    signs = [sign] * len(titles) if isinstance(sign, str) else list(sign)
+    over = [overlay] * len(titles) if isinstance(overlay, bool) else list(overlay)
+    columns = len(titles) + 1
+    bars = list(dict.fromkeys("all" if s == "all" else "positive" for s in signs))
+    size = (2.25 * columns + 0.9 * len(bars), 2.5 * len(images) + 0.4)
+    figure = Picture(figsize=size, layout="constrained")
+    axes = figure.subplots(len(images), columns, squeeze=False)
+    for r, (picture, own) in enumerate(zip(images, maps, strict=True)):
+        _photograph(axes[r][0], picture, rows[r])
+        tops = _row_tops(own, signs, outlier_perc) if scales == "row" else [None] * len(own)
+        for c, values in enumerate(own):
+            ax = axes[r][c + 1]
+            behind = picture if over[c] else None
+            image(values, behind, ax, signs[c], outlier_perc, colorbar=False, top=tops[c])
+            if notes:
+                ax.set_xlabel(notes[r][c], fontsize=8, color="0.35")
+    for ax, above in zip(axes[0][1:], titles, strict=True):
+        ax.set_title(scale.plain(above), fontsize=11)
+    for kind in bars:
+        _bar(figure, axes, kind, scales)
+    return figure
+
+
+def compare(
+    explanations: Sequence[ExplanationData],
+    examples: Sequence[int] | None = None,
+    images: Sequence[np.ndarray] | None = None,
+    labels: Sequence[str] | None = None,
+    titles: Sequence[str] | None = None,
+    overlay: bool | Sequence[bool] = True,
+    outlier_perc: float = 1.0,
+    scales: str = "own",
+    sizes: Sequence[int] = (),
+    **options: Any,
+) -> Any:
+    """Explanations of the same examples beside each other: one row per example, one column per explanation.
+
+    Args:
+        explanations: Of the same inputs.
+        examples: Which; None the first four.
+        images: What to show of the inputs, one per input, in [0, 1]; None scales each input to its own range.
+        labels: Class names.
+        titles: One per explanation; None takes the methods.
+        overlay: As in `grid`.
+        outlier_perc: As in `tfxai.plot.image`.
+        scales: As in `grid`.
+        sizes: Columns drawn as magnitudes, for methods whose sign is not for or against (gradient, SmoothGrad).
+        **options: Of `tfxai.plot.auto`, where the examples are not images.
+
+    Returns:
+        The matplotlib Figure.
+
+    Raises:
+        InputError: Nothing to draw, or explanations of different numbers of examples.
+
+    Example:
+        >>> x = np.ones((2, 8, 8, 3))
+        >>> e = ExplanationData(values=x, inputs=x, score=np.ones(2), method="gradient")
+        >>> len(compare([e, e], examples=[0]).axes)  # image, two maps, the scale
+        4
+    """
+    if not explanations or len({len(e) for e in explanations}) != 1:
+        counts = [len(e) for e in explanations]
+        raise InputError(f"Expected explanations of the same examples. Received: explanations of {counts} examples.")
+    examples = list(range(min(4, len(explanations[0])))) if examples is None else list(examples)
+    titles = [title(e) for e in explanations] if titles is None else list(titles)
+    rows = [target_name(explanations[0], i, labels) for i in examples]
+    notes = [[_residual(e, i) for e in explanations] for i in examples]
+    if not all(isinstance(e.values, np.ndarray) and guess(e.values[0], None) == "image" for e in explanations):
+        return _any(explanations, examples, titles, labels, options)
+    shown = [ranged(explanations[0].inputs[i]) for i in examples] if images is None else [images[i] for i in examples]
+    signs = ["absolute_value" if c in sizes else "positive" if unsigned(e.values) else "all"
+             for c, e in enumerate(explanations)]  # fmt: skip
+    maps = [[_places_last(e, i) for e in explanations] for i in examples]
+    return grid(shown, maps, titles, rows, signs, outlier_perc, overlay, notes, scales)
+
+
+def _any(explanations, examples, titles, labels, options) -> Any:
+    from tfxai.plot.figure import Picture
+
+    size = (4.6 * len(explanations), 3.0 * len(examples) + 0.4)
+    figure = Picture(figsize=size, layout="constrained")
+    axes = figure.subplots(len(examples), len(explanations), squeeze=False)
+    for c, e in enumerate(explanations):
+        for r, i in enumerate(examples):
+            auto(e, i, ax=axes[r][c], labels=labels, **options)
+        axes[0][c].set_title(scale.plain(titles[c]), fontsize=11)
+    return figure
+
+
+def _photograph(ax: Any, picture: np.ndarray | None, label: str) -> None:
+    ax.set_xlabel(textwrap.fill(scale.plain(label), 28), fontsize=10)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    if picture is None:
+        ax.set_frame_on(False)
+        return
+    ax.imshow(np.squeeze(picture), cmap="gray", vmin=0, vmax=1)
+
+
+def _bar(figure: Any, axes: Any, sign: str, scales: str) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    look = scale.colours(sign, 1.0)
+    mapped = ScalarMappable(Normalize(look["vmin"], look["vmax"]), look["cmap"])
+    bar = figure.colorbar(mapped, ax=axes, shrink=0.6 if len(axes) > 1 else 0.9, pad=0.01, fraction=0.02, aspect=30)
+    ticks = {-1: "against", 0: "0", 1: "for"} if sign == "all" else {0: "0", 1: "strong"}
+    bar.set_ticks(list(ticks), labels=list(ticks.values()))
+    own = "each map on its own scale" if scales == "own" else "one scale per row"
+    bar.set_label(f"{'contribution' if sign == 'all' else 'size'}\n({own})", fontsize=9)
+
+
+def _row_tops(maps: Sequence[np.ndarray], signs: Sequence[str], outlier_perc: float) -> list[float]:
+    """The strongest colour of each map: the same for all signed ones, and the same for all others."""
+    tops = [_top(v, s, outlier_perc) for v, s in zip(maps, signs, strict=True)]
+    return [max(t for t, other in zip(tops, signs, strict=True) if (other == "all") == (s == "all")) for s in signs]
+
+
+def _top(values: np.ndarray, sign: str, outlier_perc: float) -> float:
+    values = np.asarray(values, float)
+    return scale.limit(scale.chosen(values.sum(-1) if values.ndim == 3 else values, sign), outlier_perc)
+
+
+def _residual(e: ExplanationData, i: int) -> str:
+    return "" if e.delta is None else f"residual {abs(float(e.delta[i])):.2g}"
+
+
+def _places_last(e: ExplanationData, i: int) -> np.ndarray:
+    x = np.asarray(e.inputs[i]) if isinstance(e.inputs, np.ndarray) else None
+    return channels_last(e.values[i], format_of(e.values[i], x))
+
+
+def ranged(x: Any) -> np.ndarray | None:
+    """An input as an image in [0, 1]."""
+    x = None if x is None else channels_last(x, format_of(np.asarray(x)))
+    if x is None or x.ndim not in (2, 3):
+        return None
+    if x.ndim == 3 and x.shape[-1] not in (1, 3, 4):
+        x = x.mean(axis=-1)
+    low, high = x.min(), x.max()
+    return (x - low) / (high - low) if high > low else np.zeros_like(x)

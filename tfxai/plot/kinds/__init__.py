@@ -1,0 +1,1 @@
+"""One file for each kind of picture, and the colours that they share."""

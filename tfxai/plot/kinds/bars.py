@@ -1,0 +1,82 @@
+"""Contributions of named features as bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfxai.errors import InputError, OptionError, received
+from tfxai.plot.kinds import scale
+
+
+def bars(
+    values: np.ndarray,
+    names: Sequence[str] | None = None,
+    top: int | None = 20,
+    ax: Any = None,
+    title: str | None = None,
+    unit: str = "contribution",
+    ordered: bool = True,
+) -> Any:
+    """Draws one bar per feature, red for, blue against, the largest on top.
+
+    Args:
+        values: (features,).
+        names: One per feature; None numbers them.
+        top: How many to draw; the rest is summed in one last bar, so that the bars still add up. None draws all.
+        ax: Where to draw; None makes a figure.
+        title: Above the picture.
+        unit: Under the axis.
+        ordered: Largest magnitude first; False keeps the order (for positions in a sequence).
+
+    Returns:
+        The matplotlib Axes.
+
+    Raises:
+        InputError: Not one value and one name per feature, NaN or Inf.
+        OptionError: top below 1.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> ax = bars(np.array([3.0, -1.0, 0.5]), ["a", "b", "c"], top=2, ax=Figure().subplots())
+        >>> [t.get_text() for t in ax.get_yticklabels()]
+        ['a', 'b', '1 others']
+    """
+    values = scale.chosen(np.asarray(values, float), "all")
+    if values.ndim != 1:
+        raise InputError(f"Bars need one value per feature. Received: shape {values.shape}.")
+    names = [str(i) for i in range(len(values))] if names is None else [str(n) for n in names]
+    if len(names) != len(values):
+        raise InputError(f"Expected one name per feature, {len(values)}. Received: {len(names)} names.")
+    if top is not None and top < 1:
+        raise OptionError(f"top is a number of bars from 1, or None. {received(top)}")
+    order = np.argsort(-np.abs(values), kind="stable") if ordered else np.arange(len(values))
+    kept = order if top is None or not ordered else order[:top]
+    heights, labels = list(values[kept]), [names[i] for i in kept]
+    if len(kept) < len(values):
+        heights.append(values.sum() - sum(heights))
+        labels.append(f"{len(values) - len(kept)} others")
+    ax = scale.axes(ax, (5.0, 0.6 + 0.28 * len(heights)))
+    places = np.arange(len(heights))
+    ax.barh(places, heights, color=["#b2182b" if h > 0 else "#2166ac" for h in heights])
+    ax.set_yticks(places, [scale.plain(n) for n in labels])
+    ax.invert_yaxis()
+    ax.axvline(0, color="0.3", linewidth=0.8)
+    ax.set_xlabel(scale.plain(unit))
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    if title:
+        ax.set_title(scale.plain(title))
+    return ax
+
+
+def fits(one: np.ndarray, x: np.ndarray | None) -> bool:
+    """Whatever no other picture is for."""
+    return True
+
+
+def draw(one: np.ndarray, x: np.ndarray | None, ax: Any, options: dict, *, names: Any, **facts: Any) -> Any:
+    """Every number by itself, under the name of its column where there is one."""
+    return bars(one.reshape(-1), ax=ax, **{"names": names or None, **options})

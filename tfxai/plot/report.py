@@ -1,0 +1,213 @@
+"""`tfxai.report()`: explanations as one page that can be mailed, and what a notebook shows of one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tfxai.errors import InputError
+from tfxai.plot import html
+from tfxai.plot.automatic import auto
+from tfxai.plot.comparison import ranged
+from tfxai.plot.kinds.table import guess
+from tfxai.result.data import ExplanationData
+from tfxai.result.describe import keys, target_name, title
+from tfxai.support.files import replacing
+from tfxai.support.structure import leaves
+
+SHOWN = 12  # examples per page unless told
+LAYERS = 6  # maps per explanation of several layers
+
+
+def report(
+    explanations: ExplanationData | Sequence[ExplanationData],
+    path: str | os.PathLike,
+    labels: Sequence[str] | None = None,
+    *,
+    heading: str = "Explanations",
+    examples: Sequence[int] | None = None,
+    predictions: np.ndarray | None = None,
+    tokens: Sequence[Sequence[str]] | None = None,
+) -> Path:
+    """Writes one static page: methods compared, and for each example prediction, target, residual and pictures.
+
+    The page holds its pictures, no script, and a Content-Security-Policy that forbids any; labels and names are
+    escaped. Explanations of the same inputs stand beside each other.
+
+    Args:
+        explanations: One or several, of one model or of many.
+        path: The `.html` file to write.
+        labels: Class names.
+        heading: Of the page.
+        examples: Which to show; None the first 12.
+        predictions: (n, classes) outputs of the model for the examples, to show the three largest.
+        tokens: The words of each example of a text.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: No explanation, or an example that is not there.
+        OSError: The file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> e = ExplanationData(values=np.ones((1, 3)), score=np.ones(1), method="deeplift")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     report([e], Path(folder) / "report.html").read_text().startswith("<!doctype html>")
+        True
+    """
+    explanations = [explanations] if isinstance(explanations, ExplanationData) else list(explanations)
+    if not explanations or not all(isinstance(e, ExplanationData) for e in explanations):
+        raise InputError("A report needs one or more explanations. Received: none, or something else.")
+    body = [f"<h1>{escape(heading)}</h1>", "<h2>Methods</h2>", comparison(explanations)]
+    body.append(
+        '<p class="quiet">Residual: how far the contributions are from adding up to the change of the score; a method '
+        "without one does not promise that they do. Red speaks for the target, blue against it; scales are per "
+        "picture.</p>"
+    )
+    for group in _groups(explanations):
+        body += _examples(group, labels, examples, predictions, tokens)
+    body += ["<h2>Where it comes from</h2>", provenance(explanations)]
+    path = Path(path)
+    with replacing(path) as temporary:
+        temporary.write_text(html.page(heading, "\n".join(body)), encoding="utf-8")
+    return path
+
+
+def fragment(e: ExplanationData) -> str:
+    """The summary of an explanation and the pictures of its first three examples, for a notebook."""
+    rows = [_pictures(e, i, None, None, dpi=75) for i in range(min(3, len(e)))]
+    style = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-end"
+    body = "".join(f'<div style="{style}">{row}</div>' for row in rows)
+    more = f"<p>{len(e) - 3} more examples: e.plot(i)</p>" if len(e) > 3 else ""
+    return f"<div><code>{escape(repr(e))}</code>{body}{more}</div>"
+
+
+def comparison(explanations: Sequence[ExplanationData]) -> str:
+    """A table of methods: options, where, residuals."""
+    rows = []
+    for e in explanations:
+        residual = "-" if e.delta is None or not len(e) else float(np.abs(e.delta).max())
+        options = ", ".join(f"{k}={v}" for k, v in e.options.items() if v not in (None, False))
+        rows.append([
+            e.method, options, e.layer or "input", e.meta.get("baseline", "-") if e.baseline_score is not None else "-",
+            len(e), residual,
+        ])  # fmt: skip
+    head = ["method", "options", "at", "baseline", "examples", "largest residual"]
+    return html.table(head, rows)
+
+
+def provenance(explanations: Sequence[ExplanationData]) -> str:
+    """A table of what is needed to make them again: versions, seeds, fingerprints of model and options."""
+    rows = []
+    for e in explanations:
+        versions = ", ".join(f"{k} {e.meta[k]}" for k in ("tensorflow", "keras") if k in e.meta)
+        seed = e.meta.get("seed")
+        rows.append([e.method, "-" if seed is None else str(seed), versions, e.fingerprint])
+    return html.table(["method", "seed", "versions", "fingerprint of model and options"], rows)
+
+
+def _groups(explanations: Sequence[ExplanationData]) -> list[list[ExplanationData]]:
+    """Explanations of the same inputs."""
+    groups: list[list[ExplanationData]] = []
+    for e in explanations:
+        for group in groups:
+            if _same_inputs(group[0], e):
+                group.append(e)
+                break
+        else:
+            groups.append([e])
+    return groups
+
+
+def _same_inputs(a: ExplanationData, b: ExplanationData) -> bool:
+    if len(a) != len(b) or (a.inputs is None) != (b.inputs is None):
+        return False
+    one, two = ([] if e.inputs is None else leaves(e.inputs) for e in (a, b))
+    return len(one) == len(two) and all(np.array_equal(p, q) for p, q in zip(one, two, strict=True))
+
+
+def _examples(group, labels, examples, predictions, tokens) -> list[str]:
+    n = len(group[0])
+    chosen = range(min(SHOWN, n)) if examples is None else [int(i) for i in examples]
+    for name, given in (("predictions", predictions), ("tokens", tokens)):
+        if given is not None and len(given) != n:
+            raise InputError(f"Expected {name} for {n} examples. Received: {len(given)}.")
+    if any(not 0 <= i < n for i in chosen):
+        raise InputError(f"The explanations have {n} examples, 0 to {n - 1}. Received: examples={list(chosen)}.")
+    parts = []
+    for i in chosen:
+        parts.append(f"<h2>Example {i}</h2>")
+        if predictions is not None:
+            parts.append(f"<p>Prediction: {escape(top_three(predictions[i], labels))}</p>")
+        explained = target_name(group[0], i, labels)
+        if explained and all(target_name(e, i, labels) == explained for e in group):
+            parts.append(f"<p>Explained: {escape(explained)}</p>")
+        pictures = _input(group[0], i) + "".join(
+            _pictures(e, i, labels, None if tokens is None else tokens[i]) for e in group
+        )
+        parts.append(f'<div class="row">{pictures}</div>')
+    if len(chosen) < n:
+        parts.append(f'<p class="quiet">{len(chosen)} of {n} examples; choose others with examples=.</p>')
+    return parts
+
+
+def top_three(outputs: np.ndarray, labels: Sequence[str] | None) -> str:
+    """The largest outputs in words: "cat 0.91, dog 0.05, fox 0.02"."""
+    outputs = np.asarray(outputs).reshape(-1)
+    best = np.argsort(-outputs, kind="stable")[:3]
+    return ", ".join(f"{named(i, labels)} {outputs[i]:.3g}" for i in best)
+
+
+def named(i: int, labels: Sequence[str] | None) -> str:
+    """The label of a class, or its number."""
+    return str(labels[i]) if labels is not None and i < len(labels) else f"class {i}"
+
+
+def _pictures(e: ExplanationData, i: int, labels, tokens, dpi: int = 100) -> str:
+    """The pictures of one example: one, or one per input or layer."""
+    found = []
+    for key in keys(e)[-LAYERS:]:
+        size = (3.65, 3.0) if _is_map(e, key) else (6.0, 3.2)
+        drawn = Figure(figsize=size, layout="constrained")
+        ax = drawn.subplots()
+        auto(e, i, ax=ax, input=key, labels=labels, **({} if tokens is None else {"tokens": tokens}))
+        ax.set_title(title(e).replace("\n", " ") + ("" if key is None else f", {key}"), fontsize=11, parse_math=False)
+        found.append(html.figure(html.picture(drawn, f"{e.method}, example {i}", dpi), _caption(e, i)))
+    return "".join(found)
+
+
+def _input(e: ExplanationData, i: int) -> str:
+    """The image itself, before its maps."""
+    x = e.inputs[i] if isinstance(e.inputs, np.ndarray) else None
+    picture = ranged(x) if x is not None and guess(np.asarray(x), None) == "image" else None
+    if picture is None:
+        return ""
+    drawn = Figure(figsize=(2.75, 2.95), layout="constrained")
+    ax = drawn.subplots()
+    ax.imshow(np.squeeze(picture), cmap="gray", vmin=0, vmax=1)
+    ax.set_axis_off()
+    ax.set_title("input", fontsize=11)
+    return html.figure(html.picture(drawn, f"input, example {i}", 100), "\N{NO-BREAK SPACE}")
+
+
+def _is_map(e: ExplanationData, key: Any) -> bool:
+    values = e.values if key is None else e.values[key]
+    return values.ndim == 4
+
+
+def _caption(e: ExplanationData, i: int) -> str:
+    on = e.options.get("on", "score")
+    line = f"{on} {float(e.score[i]):.4g}"
+    if e.baseline_score is not None:
+        line += f", at the baseline {float(e.baseline_score[i]):.4g}"
+    if e.delta is not None:
+        line += f", residual {float(e.delta[i]):.1e}"
+    return line

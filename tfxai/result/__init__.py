@@ -1,0 +1,1 @@
+"""What an explanation is, as data: its fields, its words, its files, its forms for other packages."""

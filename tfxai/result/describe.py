@@ -1,0 +1,66 @@
+"""What an explanation says about itself in words, and which of its parts belong together: for plots, pages, sinks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tfxai.errors import InputError
+from tfxai.result.data import ExplanationData
+
+COMPARED = re.compile(r"\d+ - (\d+|mean\(.*\))")  # what tfxai.targets calls one class against others
+LONGEST = 40  # letters of a class name beside a scale; the whole name is in titles and pages
+
+
+def title(e: ExplanationData) -> str:
+    """The method, and the rule where it has several."""
+    return f"{e.method}\n{e.options['rule']}" if "rule" in e.options else e.method
+
+
+def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None) -> str:
+    """What the numbers are, for the scale: "contribution to target 3", or the label of class 3."""
+    name = target_name(e, index, labels) or "target"
+    name = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+    return f"d {name} / d input" if e.method == "gradient" else f"contribution to {name}"
+
+
+def target_name(e: ExplanationData, index: int, labels: Sequence[str] | None = None) -> str:
+    """The label of the explained class (or classes), or "target 3", or its description; "" where there is none."""
+    target = e.target[index] if isinstance(e.target, np.ndarray) else e.target
+    if labels is not None and isinstance(target, np.integer) and 0 <= target < len(labels):
+        return str(labels[int(target)])
+    if labels is not None and isinstance(target, str) and COMPARED.fullmatch(target):
+        known = dict(enumerate(labels))
+        return re.sub(r"\d+", lambda found: str(known.get(int(found[0]), found[0])), target)
+    return "" if target is None or isinstance(target, str) and not target else f"target {target}"
+
+
+def unsigned(values: np.ndarray) -> bool:
+    """Whether a map has no direction: nothing in it is below zero, whatever the example."""
+    return bool((values >= 0).all() and (values > 0).any())
+
+
+def keys(e: ExplanationData) -> list[Any]:
+    """What `input=` can be: the inputs of a model with several, or the layers of an explanation of several; or None."""
+    if isinstance(e.values, dict):
+        return list(e.values)
+    return list(range(len(e.values))) if isinstance(e.values, list) else [None]
+
+
+def part(e: ExplanationData, input: Any) -> tuple[np.ndarray, Any]:
+    """Values and inputs (None where they do not belong together) of one input or layer."""
+    values, inputs = e.values, e.inputs
+    if not isinstance(values, (dict, list)):
+        return values, inputs if not isinstance(inputs, (dict, list)) else None
+    known = keys(e)
+    layers = e.layer is not None and known == e.layer.split(", ")  # one map each, all of the same input
+    if input is None and layers:
+        input = known[-1]
+    if input not in known:
+        raise InputError(f"The model has several inputs: say input= one of {known}. Received: {input!r}.")
+    if layers or inputs is None or not isinstance(inputs, type(values)):
+        return values[input], None if isinstance(inputs, (dict, list)) else inputs
+    return values[input], inputs[input]

@@ -1,0 +1,82 @@
+"""Division, above all by a norm, as layer, group, root-mean-square and unit normalisation do.
+
+Near a reference without variance (zeros) the norm r is tiny and 1 / r huge. The Shapley value of the product
+v * (1 / r) looks at v * (1 / r0), so it makes contributions as huge as that, which cancel. Therefore y = v / r is read
+as the product it comes from, y * r = v: its Shapley value, dv = mean(r) dy + mean(y) dr, solved for dy, is
+
+    dy = (dv - mean(y) dr) / mean(r)
+
+as exact, the same for small changes, and never far above y.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from tfxai.graph.replay import Call
+from tfxai.rules.annotations import INVERSE, NORM
+from tfxai.rules.numerics import unbroadcast
+
+FAR = 16.0
+LEAST = 1e-24  # a squared norm that is none; 1e12, its inverse root, is what keras.ops.normalize allows
+
+
+def normalises(call: Call) -> bool:
+    """Whether this op divides what is explained by a norm of it."""
+    kind, norms = call.op.type, call.norms
+    if len(call.data) != 2:
+        return False
+    return kind == "Mul" and INVERSE in norms or kind == "RealDiv" and norms == (None, NORM)
+
+
+def bounds(call: Call) -> bool:
+    """Whether this op makes an inverse norm, which may be infinite, or bounds it."""
+    if len(call.data) != 1:
+        return False
+    return call.op.type == "Rsqrt" or call.op.type in ("Maximum", "Minimum") and INVERSE in call.norms
+
+
+def normalised(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """v / r and v * s with s = 1 / r, both varying."""
+    norm = 1 if call.op.type == "RealDiv" else call.norms.index(INVERSE)
+    same = tf.sign(call.x[norm]) * tf.sign(call.x0[norm]) > 0  # else it is 0 times a norm, or a norm less a number
+    return _divided(call, upstream, norm, same)
+
+
+def division(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """a / b: the Shapley value. a gets the mean of 1/b, and b the mean of a times the change of 1/b.
+
+    As by a norm where b and its reference are so far apart that a corner, a / b0 or a0 / b, is out of all proportion.
+    """
+    ratio = call.x[1] / call.x0[1]
+    return _divided(call, upstream, 1, (ratio > FAR) | (ratio > 0) & (ratio < 1 / FAR))
+
+
+def _divided(call: Call, upstream: Sequence[tf.Tensor], by: int, solved: tf.Tensor) -> list[tf.Tensor]:
+    """Input `by` is r, or s of a product; where it is `solved` from y * r = v, and the Shapley value elsewhere."""
+    (v, s), (v0, s0) = [(pair[1 - by], pair[by]) for pair in (call.x, call.x0)]
+    y, total = call.y[0] + call.y0[0], s + s0
+    if call.op.type == "Mul":
+        parts, shapley = (2 / (1 / s + 1 / s0), y / total), (total / 2, (v + v0) / 2)
+    else:
+        parts, shapley = (2 / total, -y / total), ((1 / s + 1 / s0) / 2, -(v + v0) / (2 * s * s0))
+    chosen = [tf.where(solved, p, q) for p, q in zip(parts, shapley, strict=True)]
+    return [unbroadcast(upstream[0] * chosen[i == by], call.x[i]) for i in call.data]
+
+
+def bounded(call: Call) -> Call:
+    """The same op as if a norm of 0 were the least one: then its inverse is finite, and so is the change of it."""
+    (i,) = call.data
+    ends = []
+    for inputs in (call.x, call.x0):
+        limit = tf.maximum(inputs[i], LEAST) if call.op.type == "Rsqrt" else limited(inputs[i])
+        ends.append([limit if k == i else t for k, t in enumerate(inputs)])
+    x, x0 = ends
+    return dataclasses.replace(call, x=x, x0=x0, y=call.run(x), y0=call.run(x0))
+
+
+def limited(inverse: tf.Tensor) -> tf.Tensor:
+    return tf.minimum(inverse, LEAST**-0.5)
