@@ -24,7 +24,50 @@ TensorFlow is imported when the first name that needs it is used: `import tfxai`
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tfxai.method.table import METHODS
+
+if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is imported when it is first used
+    from tfxai import baselines as baselines
+    from tfxai import callbacks as callbacks
+    from tfxai import demo as demo
+    from tfxai import errors as errors
+    from tfxai import figures as figures
+    from tfxai import metrics as metrics
+    from tfxai import plot as plot
+    from tfxai import targets as targets
+    from tfxai.errors import CompletenessWarning as CompletenessWarning
+    from tfxai.errors import EmptyMapWarning as EmptyMapWarning
+    from tfxai.errors import SnapshotWarning as SnapshotWarning
+    from tfxai.errors import TfxaiError as TfxaiError
+    from tfxai.errors import UnsupportedOpError as UnsupportedOpError
+    from tfxai.explainer import Explainer as Explainer
+    from tfxai.explainer import explain as explain
+    from tfxai.explanation import Explanation as Explanation
+    from tfxai.explanation import load as load
+    from tfxai.keras_model import ExplainMixin as ExplainMixin
+    from tfxai.keras_model import explainable as explainable
+    from tfxai.method.cam import GradCAM as GradCAM
+    from tfxai.method.cam import GradCAMPlusPlus as GradCAMPlusPlus
+    from tfxai.method.cam import GuidedGradCAM as GuidedGradCAM
+    from tfxai.method.cam import LayerCAM as LayerCAM
+    from tfxai.method.cam import ScoreCAM as ScoreCAM
+    from tfxai.method.deeplift import DeepLIFT as DeepLIFT
+    from tfxai.method.gradient import Gradient as Gradient
+    from tfxai.method.gradient import InputXGradient as InputXGradient
+    from tfxai.method.guided import DeconvNet as DeconvNet
+    from tfxai.method.guided import GuidedBackprop as GuidedBackprop
+    from tfxai.method.lookup import methods as methods
+    from tfxai.method.noise import SmoothGrad as SmoothGrad
+    from tfxai.method.noise import SmoothGradSquared as SmoothGradSquared
+    from tfxai.method.noise import VarGrad as VarGrad
+    from tfxai.method.path import ExpectedGradients as ExpectedGradients
+    from tfxai.method.path import IntegratedGradients as IntegratedGradients
+    from tfxai.method.perturb import RISE as RISE
+    from tfxai.method.perturb import Occlusion as Occlusion
+    from tfxai.plot.report import report as report
+    from tfxai.rules.supported import supported_ops as supported_ops
 
 __version__ = "0.1.0"
 
@@ -36,44 +79,29 @@ _WHERE = {
     "Explanation": "tfxai.explanation",
     "load": "tfxai.explanation",
     "report": "tfxai.plot.report",
-    "methods": "tfxai.method.table",
+    "methods": "tfxai.method.lookup",
     "supported_ops": "tfxai.rules.supported",
-    "DeepLIFT": "tfxai.method.deeplift",
-    "Gradient": "tfxai.method.gradient",
-    "InputXGradient": "tfxai.method.gradient",
-    "GuidedBackprop": "tfxai.method.guided",
-    "DeconvNet": "tfxai.method.guided",
-    "GradCAM": "tfxai.method.cam",
-    "GradCAMPlusPlus": "tfxai.method.cam",
-    "LayerCAM": "tfxai.method.cam",
-    "ScoreCAM": "tfxai.method.cam",
-    "GuidedGradCAM": "tfxai.method.cam",
-    "IntegratedGradients": "tfxai.method.path",
-    "ExpectedGradients": "tfxai.method.path",
-    "Occlusion": "tfxai.method.perturb",
-    "RISE": "tfxai.method.perturb",
-    "SmoothGrad": "tfxai.method.noise",
-    "SmoothGradSquared": "tfxai.method.noise",
-    "VarGrad": "tfxai.method.noise",
     "TfxaiError": "tfxai.errors",
     "UnsupportedOpError": "tfxai.errors",
     "CompletenessWarning": "tfxai.errors",
     "EmptyMapWarning": "tfxai.errors",
     "SnapshotWarning": "tfxai.errors",
-}
+} | {kind: f"tfxai.method.{file}" for file, _, kind in (path.partition(".") for path in METHODS.values())}
 _MODULES = ("baselines", "callbacks", "demo", "errors", "figures", "metrics", "plot", "targets")
 
 __all__ = [*_WHERE, *_MODULES]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _WHERE:
-        value = getattr(importlib.import_module(_WHERE[name]), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return importlib.import_module(f"tfxai.{name}")
-    raise AttributeError(f"module 'tfxai' has no attribute {name!r}")
+if not TYPE_CHECKING:  # a checker that met this would believe every name
+
+    def __getattr__(name: str) -> Any:
+        if name in _WHERE:
+            value = getattr(importlib.import_module(_WHERE[name]), name)
+            globals()[name] = value
+            return value
+        if name in _MODULES:
+            return importlib.import_module(f"tfxai.{name}")
+        raise AttributeError(f"module 'tfxai' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -20,10 +20,12 @@ import numpy as np
 
 from tfxai.errors import CompletenessWarning, OptionError, received
 from tfxai.explainer import Explainer
+from tfxai.method.lookup import get
 from tfxai.method.noise import SmoothGrad
-from tfxai.method.table import get
 from tfxai.plot.comparison import compare
 from tfxai.plot.kinds import scale
+
+BELOW_ROUNDING = 1e-9  # far under what single precision can show
 
 
 def noise_levels(
@@ -235,16 +237,15 @@ def convergence(
                 e = explainer.using("integrated_gradients", steps=count, quadrature=quadrature)(
                     x, target, baseline, verbose=0
                 )
-            change = np.abs(e.score - e.baseline_score)
-            residuals.append(np.abs(np.asarray(e.delta)) / np.maximum(change, np.finfo(e.score.dtype).tiny))
-        table = np.maximum(np.array(residuals), 1e-9)
+            residuals.append(e.residual)
+        table = np.maximum(np.array(residuals), BELOW_ROUNDING)  # an axis of powers has no zero
         (line,) = ax.plot(steps, np.median(table, axis=1), marker="o", markersize=4, label=quadrature)
         ax.fill_between(steps, table.min(axis=1), table.max(axis=1), color=line.get_color(), alpha=0.12, linewidth=0)
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.set_xticks(steps, [str(s) for s in steps])
     ax.set_xlabel("steps (gradients per example)")
-    ax.set_ylabel("|residual| / |change of the score|")
+    ax.set_ylabel("|delta| / |change of the score|")
     ax.grid(alpha=0.3)
     ax.legend(frameon=False)
     return ax

@@ -75,16 +75,10 @@ def _explained(demo: Any) -> list[tuple[str, Any]]:
 
 def _plans(methods: dict[str, str], side: int) -> list[tuple[str, dict]]:
     """Every method, with options that let all of them together finish within a minute."""
-    quick = {
-        "expected_gradients": {"samples": 50},
-        "smoothgrad": {"samples": 16},
-        "smoothgrad_squared": {"samples": 8},
-        "vargrad": {"samples": 8},
-        "scorecam": {"channels": 32},
-        "rise": {"samples": 64},
-        "occlusion": {"window": 3 * side // 14},
-    }
-    plans: list[tuple[str, dict]] = [(name, quick.get(name, {})) for name in methods if name != "deeplift"]
+    from tfxai.method.lookup import class_of
+
+    plans = [(name, {**class_of(name).quick}) for name in methods if name != "deeplift"]
+    dict(plans)["occlusion"]["window"] = 3 * side // 14
     return plans + [("deeplift", {"rule": rule}) for rule in ("rescale", "reveal_cancel", "genomics")]
 
 

@@ -3,66 +3,60 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import ModelError, TargetError
-from tfxai.explainer import references
-from tfxai.explainer.collect import residual
+from tfxai.errors import ModelError
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.progress import Progress
-from tfxai.method.base import Attribution, Method
-from tfxai.model import attribution as arithmetic
+from tfxai.explainer.references import References
+from tfxai.graph.table import Program
+from tfxai.method.base import Method
+from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
-from tfxai.model.traced import Engine
-from tfxai.targets.bound import OUT_OF_RANGE, Goal
+from tfxai.model.traced import TracedModel
+from tfxai.targets.bound import BoundTarget
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Job:
+class Run:
     """What one call explains.
 
     Attributes:
         method: How.
-        engine: The prepared model.
+        model: The traced model.
         inputs: The examples.
-        goal: What of the output.
-        references: One array per explained input, or None for the zero embedding.
+        target: What of the output.
+        references: Against what.
         size: Most examples in a chunk.
-        seed: Of the draws, the same for every chunk.
+        seed: Of the random draws, the same for every chunk.
         bar: Shows the progress.
-        read: The weights, read at the first pass.
+        weights: What does not depend on the input, read at the first pass.
     """
 
     method: Method
-    engine: Engine
+    model: TracedModel
     inputs: Inputs
-    goal: Goal
-    references: Sequence[np.ndarray | None]
+    target: BoundTarget
+    references: References
     size: int = 1
     seed: int | None = None
     bar: Progress | None = None
-    read: dict = dataclasses.field(default_factory=dict)
+    weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
 
     def chunks(self) -> list[slice]:
+        """Which examples are explained together."""
         n = self.inputs.n
         return [slice(start, min(start + self.size, n)) for start in range(0, n, self.size)]
 
     def attribution(self, rows: slice) -> Attribution:
-        """The mean over the references of the method's attribution of some examples.
+        """The mean over the references of the method's attribution of some examples, as numpy.
 
         Raises:
             ModelError: Not one score per example.
-            TargetError: The target is outside of an output whose size is known only now.
         """
-        try:
-            result = self._mean(rows)
-        except tf.errors.InvalidArgumentError as error:
-            if OUT_OF_RANGE not in str(error):
-                raise
-            raise TargetError(f"{OUT_OF_RANGE}. Received: target {self.goal.label}.") from None
+        result = self._mean(rows).numpy()
         n, scores = rows.stop - rows.start, len(result.score)
         if scores != n:
             raise ModelError(
@@ -71,39 +65,40 @@ class Job:
             )
         return result
 
-    def alone(self, example: int) -> float:
+    def delta_alone(self, example: int) -> float:
         """The delta of an example that is explained without the others; infinite where it cannot be."""
         try:
-            return float(residual(self.attribution(slice(example, example + 1)))[0])
+            return float(self.attribution(slice(example, example + 1)).delta()[0])
         except (ModelError, tf.errors.InvalidArgumentError):  # only whole batches can be run
             return np.inf
 
-    def leaks(self, example: int) -> dict[str, tf.Tensor]:
+    def leaks(self, example: int) -> dict[str, float]:
         """How much every op loses of one example's change of the score; nothing for methods without a rule table."""
-        table = self.method.table()
+        table = self.method.rules()
         if table is None:
             return {}
         rows = slice(example, example + 1)
         scorer, x = self._scorer(rows)
-        reference = references.at(scorer, self.references, rows, 0)
-        return scorer.backward(table, x, reference, residuals=True).residuals
+        lost = scorer.leaks(table, x, self.references.at(0, rows, self.model, scorer.inputs))
+        return {op: float(amount) for op, amount in lost.items()}
 
     def _mean(self, rows: slice) -> Attribution:
-        found = [r.shape[1] for r in self.references if r is not None] if self.method.uses_baseline else []
-        count = max(found, default=1)
+        """The sum over the references is kept, not its terms: memory does not grow with their number."""
+        count = self.references.count if self.method.uses_baseline else 1
         scorer, x = self._scorer(rows)
         scorer = dataclasses.replace(scorer, references=count, bar=self.bar)
         rng = np.random.default_rng(self.seed)
 
         def against(k: int) -> Attribution:
-            return self.method(scorer, x, references.at(scorer, self.references, rows, k), rng)
+            return self.method(scorer, x, self.references.at(k, rows, self.model, scorer.inputs), rng)
 
         total = against(0)
         for k in range(1, count):
-            total = arithmetic.added(total, against(k))
-        return arithmetic.to_numpy(arithmetic.scaled(total, 1 / count) if count > 1 else total)
+            total = total.plus(against(k))
+        return total.divided(count) if count > 1 else total
 
     def _scorer(self, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
+        """The scorer of some examples, and their explained tensors."""
         raw = [tf.constant(a[rows]) for a in self.inputs.arrays]
-        scorer = Scorer(self.engine, raw, self.goal, self.goal.chunk(rows), self.size, self.read)
-        return scorer, self.engine.deepen(raw, self.engine.enter(raw))
+        scorer = Scorer(self.model, raw, self.target, self.target.feed(rows), self.size, self.weights)
+        return scorer, self.model.explained_at(raw, self.model.embedded_at(raw))

@@ -10,62 +10,64 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import InputError
+from tfxai.explainer.chunks import Run
 from tfxai.explainer.fingerprint import fingerprint
 from tfxai.explainer.inputs import Inputs
+from tfxai.explainer.references import References
 from tfxai.explanation import Explanation
-from tfxai.method.base import Attribution, Method
-from tfxai.model import attribution as arithmetic
-from tfxai.model.traced import Engine
-from tfxai.targets.bound import Goal
+from tfxai.method.base import Method
+from tfxai.model.attribution import Attribution
+from tfxai.model.traced import TracedModel
 
 
-def assembled(
-    method: Method, on: str, engine: Engine, inputs: Inputs, results: Sequence[Attribution], goal: Goal,
-    seed: int | None, baseline: Any, references: Sequence[np.ndarray | None],
-) -> Explanation:  # fmt: skip
+def collected(run: Run, results: Sequence[Attribution], on: str) -> Explanation:
     """The explanation of all examples, from what the method gave for each chunk."""
-    joined = Attribution(*[arithmetic.joined([r[i] for r in results]) for i in range(len(Attribution._fields))])
-    values = _present(method, engine, inputs, joined.values)
-    multipliers = joined.multipliers if getattr(method, "multipliers", False) else None
-    known: dict[str, Any] = {} if joined.steps is None else {"steps": joined.steps.tolist()}
-    words = _described(baseline)
-    if engine.layer is None and inputs.features:
-        known["features"] = inputs.features
-    versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
+    method, model, inputs = run.method, run.model, run.inputs
+    joined = Attribution.concatenated(results)
+
+    def presented(flat: Sequence[np.ndarray] | None) -> Any:
+        return None if flat is None else _presented(method, model, inputs, flat)
+
     return Explanation(
-        values=values,
+        values=presented(joined.values),
         inputs=inputs.pack(inputs.arrays),
-        target=joined.chosen if joined.chosen is not None else goal.label,
+        target=run.target.label if joined.target is None else joined.target,
         score=joined.score,
         baseline_score=joined.baseline_score,
-        delta=residual(joined) if method.complete else None,
+        delta=joined.delta() if method.complete else None,
         method=method.name,
         options={**method.options(), "on": on},
-        layer=engine.layer,
-        multipliers=None if multipliers is None else _present(method, engine, inputs, multipliers),
-        standard_error=None if joined.error is None else _present(method, engine, inputs, joined.error),
-        fingerprint=fingerprint(engine, method),
-        meta={**versions, "seed": seed, "baseline": words, **known},
-        baseline=_kept(references, inputs, words) if method.uses_baseline else None,
+        layer=model.layer,
+        multipliers=presented(joined.multipliers),
+        standard_error=presented(joined.error),
+        fingerprint=fingerprint(model, method),
+        meta=_meta(run, joined),
+        baseline=_kept(run.references, inputs) if method.uses_baseline else None,
     )
 
 
-def residual(a: Attribution) -> np.ndarray:
-    """What the values of a complete method lack of the change of the score, (n,)."""
-    total = sum(t.reshape(len(t), -1).sum(1, dtype=np.float64) for t in a.total or a.values)
-    return (a.score - a.baseline_score - total).astype(a.score.dtype)
+def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
+    """Versions, seed, the baseline in words; steps and the columns of data frames where there are any."""
+    meta = {"tensorflow": tf.__version__, "keras": keras.__version__, "seed": run.seed}
+    meta["baseline"] = run.references.words
+    if joined.steps is not None:
+        meta["steps"] = joined.steps.tolist()
+    if run.model.layer is None and run.inputs.features:
+        meta["features"] = run.inputs.features
+    return meta
 
 
-def _present(method: Method, engine: Engine, inputs: Inputs, flat: Sequence[np.ndarray]) -> Any:
-    """One array per input, of its shape: embeddings are summed over their channels."""
-    if method.per_map:
-        return flat[0] if len(flat) == 1 else dict(zip(engine.paths, flat, strict=True))
-    if engine.layer is not None and not engine.taps:
+def _presented(method: Method, model: TracedModel, inputs: Inputs, flat: Sequence[np.ndarray]) -> Any:
+    """Values as the user sees them: per layer, or one array per input, of its shape."""
+    if method.one_map_per_layer:
+        return flat[0] if len(flat) == 1 else {m.path: v for m, v in zip(model.feature_maps, flat, strict=True)}
+    if model.layer is not None and not model.feature_maps:
         return flat[0] if len(flat) == 1 else list(flat)
     parts: list[np.ndarray | None] = [None] * len(inputs.arrays)
-    for owner, values in zip(engine.owners, flat, strict=True):
+    for owner, values in zip(model.input_of, flat, strict=True):
         values = _per_feature(values, inputs.arrays[owner].shape, inputs.names[owner])
-        parts[owner] = values if parts[owner] is None else parts[owner] + values
+        before = parts[owner]
+        parts[owner] = values if before is None else before + values
     zeros = [np.zeros(a.shape, np.float32) if p is None else p for a, p in zip(inputs.arrays, parts, strict=True)]
     return inputs.pack(zeros)
 
@@ -82,20 +84,10 @@ def _per_feature(values: np.ndarray, shape: tuple, name: str) -> np.ndarray:
     )
 
 
-def _kept(references: Sequence[np.ndarray | None], inputs: Inputs, words: str) -> Any:
+def _kept(references: References, inputs: Inputs) -> Any:
     """The references, or words for them where they would make the result larger than what it explains does."""
-    arrays = [r for r in references if r is not None]
+    arrays = [r for r in references.arrays if r is not None]
     if not arrays:
         return "the zero embedding"
     small = sum(r.nbytes for r in arrays) <= sum(a.nbytes for a in inputs.arrays)
-    return inputs.pack(list(references)) if small else words
-
-
-def _described(baseline: Any) -> str:
-    if baseline is None:
-        return "zeros"
-    if callable(baseline):
-        return getattr(baseline, "__qualname__", type(baseline).__name__)
-    if isinstance(baseline, (list, tuple, dict)):
-        return f"one per input ({len(baseline)})"
-    return repr(baseline) if np.ndim(baseline) == 0 else f"array of shape {np.shape(baseline)}"
+    return inputs.pack(references.arrays) if small else references.words

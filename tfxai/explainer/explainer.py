@@ -8,20 +8,24 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfxai.errors import OptionError, TargetError, UnsupportedOpError, received
+from tfxai.errors import TargetError, UnsupportedOpError, warn
 from tfxai.explainer import references
-from tfxai.explainer.chunks import Job
-from tfxai.explainer.collect import assembled
+from tfxai.explainer.chunks import Run
+from tfxai.explainer.collect import collected
 from tfxai.explainer.inputs import Inputs, read
 from tfxai.explainer.progress import Progress
-from tfxai.explainer.trust import judge
+from tfxai.explainer.trust import doubts
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
-from tfxai.method.table import get
-from tfxai.model.function import declared_inputs, open_model
+from tfxai.method.lookup import get
+from tfxai.model.function import declared_inputs, name_of, open_model
 from tfxai.model.prepare import prepare
-from tfxai.model.traced import Engine
-from tfxai.targets.bound import resolve
+from tfxai.model.traced import TracedModel
+from tfxai.support.checks import either, whole_number
+from tfxai.targets import bound
+
+PHOTOGRAPHS = 8 * 224 * 224 * 3  # numbers in a pass: about 8 photographs of 224 pixels; more gains nothing on CPU
+MOST_ROWS = 1024  # examples in a pass, of tables
 
 
 def explain(
@@ -33,6 +37,10 @@ def explain(
     batch_size: int | None = None,
     seed: int | None = None,
     verbose: int | str = "auto",
+    *,
+    on: str = "logit",
+    layer: Any = None,
+    jit_compile: bool = False,
     **options: Any,
 ) -> Explanation:
     """Explains the predictions of any Keras model: how much each input feature contributed to each score.
@@ -52,8 +60,11 @@ def explain(
         batch_size: Examples per pass; None chooses by size. It changes memory, never the values.
         seed: For methods that draw random numbers.
         verbose: 0 silent, 1 a progress bar, "auto" a bar for what takes long.
-        **options: Of the method (its fields), and for all methods `on="logit" | "probability"`,
-            `layer=` (attribute to a layer's output: name, path, index or layer), `jit_compile=`.
+        on: Explain the "logit" (the input of a final softmax or sigmoid, wherever it is) or the "probability".
+        layer: Attribute to this layer's output instead of the input: a name, path, index or layer, or "last_conv"; for
+            class activation maps the layer that they read, None being the last convolution.
+        jit_compile: Compile with XLA.
+        **options: Of the method: its fields.
 
     Returns:
         Explanation: `values` of x's structure and shape, `score`, `baseline_score`, `delta`, provenance.
@@ -68,7 +79,8 @@ def explain(
         >>> e.values.shape, bool(abs(e.delta).max() < 1e-5)
         ((4, 3), True)
     """
-    return Explainer(model, method, **options)(x, target, baseline, batch_size, seed, verbose)
+    explainer = Explainer(model, method, on=on, layer=layer, jit_compile=jit_compile, **options)
+    return explainer(x, target, baseline, batch_size, seed, verbose)
 
 
 class Explainer:
@@ -80,10 +92,14 @@ class Explainer:
     Args:
         model: As in `explain`.
         method: As in `explain`.
-        on: Explain the "logit" (the input of a final softmax or sigmoid, wherever it is) or the "probability".
-        layer: Attribute to this layer's output instead of the input.
-        jit_compile: Compile with XLA.
+        on, layer, jit_compile: As in `explain`.
         **options: Of the method.
+
+    Attributes:
+        method: The method object.
+        model: The model.
+        on, layer, jit_compile: As given.
+        traces: How many functions TensorFlow has traced for it so far. A call with inputs of known form adds none.
 
     Raises:
         TfxaiError: A subclass that says what was expected: of the method and its options here, of the model and what
@@ -107,12 +123,15 @@ class Explainer:
         jit_compile: bool = False,
         **options: Any,
     ) -> None:
-        if on not in ("logit", "probability"):
-            raise OptionError(f"on is 'logit' or 'probability'. {received(on)}")
+        either(on, "on", "logit", "probability")
         self.method = get(method, options)
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
-        self._engines: dict[Any, Engine] = {}
+        self._traced: dict[Any, TracedModel] = {}
+
+    @property
+    def traces(self) -> int:
+        return sum(1 + len(traced.compiled.functions) for traced in self._traced.values())
 
     def __call__(
         self,
@@ -124,26 +143,20 @@ class Explainer:
         verbose: int | str = "auto",
     ) -> Explanation:
         """Explains x; the arguments are those of `explain`."""
-        if batch_size is not None and (not isinstance(batch_size, (int, np.integer)) or batch_size < 1):
-            raise OptionError(f"batch_size is a whole number from 1, or None. {received(batch_size)}")
-        inputs, engine = self.prepared(x)
-        refs = references.resolve(baseline, inputs, engine)
-        goal = resolve(target, *_outputs(engine, self.model), inputs.n)
-        size = batch_size or _batch_size(inputs)
-        if seed is None and self.method.draws:
-            seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
-        bar = Progress(-(-inputs.n // size), verbose)
-        job = Job(self.method, engine, inputs, goal, refs, size, seed, bar)
+        if batch_size is not None:
+            whole_number(batch_size, "batch_size", more=", or None")
+        run = self._run(x, target, baseline, batch_size, seed, verbose)
         results = []
-        for rows in job.chunks():
+        for rows in run.chunks():
             try:
-                results.append(job.attribution(rows))
+                results.append(run.attribution(rows))
             except UnsupportedOpError as error:
-                name = getattr(self.model, "name", type(self.model).__name__)
-                raise UnsupportedOpError(f"In the model {name!r}: {error}") from error
-            bar.step()
-        explanation = assembled(self.method, self.on, engine, inputs, results, goal, seed, baseline, refs)
-        judge(explanation, self.method, engine, job.leaks, job.alone)
+                raise UnsupportedOpError(f"In the model {name_of(self.model)!r}: {error}") from error
+            if run.bar is not None:
+                run.bar.step()
+        explanation = collected(run, results, self.on)
+        for message, category in doubts(run, explanation):
+            warn(message, category)
         return explanation
 
     def leaks(self, x: Any, target: Any = None, baseline: Any = None, example: int = 0) -> dict[str, float]:
@@ -166,11 +179,7 @@ class Explainer:
             >>> max(map(abs, leaks.values())) < 1e-6
             True
         """
-        inputs, engine = self.prepared(x)
-        refs = references.resolve(baseline, inputs, engine)
-        goal = resolve(target, *_outputs(engine, self.model), inputs.n)
-        leaks = Job(self.method, engine, inputs, goal, refs).leaks(example)
-        return {op: float(amount) for op, amount in leaks.items()}
+        return self._run(x, target, baseline).leaks(example)
 
     def using(self, method: str | Method, **options: Any) -> Explainer:
         """An Explainer of another method for the same model, which shares what is prepared: for comparing methods.
@@ -194,29 +203,41 @@ class Explainer:
         other.method = get(method, options)
         return other
 
-    def prepared(self, x: Any) -> tuple[Inputs, Engine]:
-        """Checks x and captures the model for inputs of its form, without explaining yet."""
-        declared = declared_inputs(self.model)
-        inputs = read(x, declared, _float_dtype(self.model))
-        specs = inputs.specs(declared)
-        form = tuple((tuple(s.shape), s.dtype) for s in specs)
-        key = (form, repr(inputs.pack(range(len(specs)))), self.method.maps)
-        if key not in self._engines:
-            self._engines[key] = prepare(
-                self.model, inputs.pack, specs, self.on, self.layer, self.method.maps, self.jit_compile
+    def trace(self, x: Any) -> tuple[Inputs, TracedModel]:
+        """Checks x, and captures the model for inputs of its form where that was not done yet; explains nothing."""
+        inputs = read(x, declared_inputs(self.model), _float_dtype(self.model))
+        maps = self.method.reads_feature_maps
+        key = inputs.signature, maps
+        if key not in self._traced:
+            self._traced[key] = prepare(
+                self.model, inputs.pack, inputs.specs(), self.on, self.layer, maps, self.jit_compile
             )
-        return inputs, self._engines[key]
+        return inputs, self._traced[key]
+
+    def _run(
+        self, x: Any, target: Any, baseline: Any, batch_size: int | None = None, seed: int | None = None,
+        verbose: int | str = 0,
+    ) -> Run:  # fmt: skip
+        """What a call with these arguments explains."""
+        inputs, traced = self.trace(x)
+        refs = references.resolve(baseline, inputs, traced)
+        wanted = bound.resolve(target, *_outputs(traced, self.model), inputs.n)
+        size = int(batch_size or _batch_size(inputs))
+        if seed is None and self.method.random:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
+        bar = Progress(-(-inputs.n // size), verbose)
+        return Run(self.method, traced, inputs, wanted, refs, size, seed, bar)
 
 
-def _outputs(engine: Engine, model: Any) -> tuple[list[tuple], list[list[str]]]:
+def _outputs(traced: TracedModel, model: Any) -> tuple[list[tuple], list[list[str]]]:
     """Shape without the batch axis, and the names, of every flat output."""
-    shapes = [engine.graph.values[h].shape for h in engine.heads]
+    shapes = [traced.graph.values[o].shape for o in traced.outputs]
     for shape in shapes:
         if shape.rank == 0:
             raise TargetError(
                 "The model returns one number for the whole batch; expected one or more per example, first axis batch."
             )
-    found = keras.tree.flatten_with_path(engine.graph.structure)
+    found = keras.tree.flatten_with_path(traced.graph.structure)
     paths = [".".join(map(str, path)) for path, number in found if number is not None]
     listed = list(getattr(model, "output_names", None) or [])
     names = [[p] if p else [] for p in paths]
@@ -226,12 +247,13 @@ def _outputs(engine: Engine, model: Any) -> tuple[list[tuple], list[list[str]]]:
 
 
 def _float_dtype(model: Any) -> str | None:
+    """What a Keras model casts floats to where it declares nothing; None: floats stay as they are."""
     if not isinstance(model, keras.layers.Layer):
         return None
     return "float64" if getattr(model, "compute_dtype", None) == "float64" else "float32"
 
 
 def _batch_size(inputs: Inputs) -> int:
-    """About the size of 8 photographs of 224 pixels; more gains nothing on CPU, and tables go in one piece."""
+    """As many examples as fit in a pass of the usual size."""
     elements = max(sum(a[0].size for a in inputs.arrays), 1)
-    return int(np.clip(8 * 224 * 224 * 3 // elements, 1, 1024))
+    return int(np.clip(PHOTOGRAPHS // elements, 1, MOST_ROWS))

@@ -8,16 +8,16 @@ import tensorflow as tf
 
 from tfxai.graph.capture import Graph
 from tfxai.method.base import Method
-from tfxai.model.traced import Engine
+from tfxai.model.traced import TracedModel
 
 SAMPLE = 32  # numbers per variable: enough to notice training, and cheap at every call
 
 
-def fingerprint(engine: Engine, method: Method) -> str:
+def fingerprint(model: TracedModel, method: Method) -> str:
     """A hash of the model's ops, a sample of its weights as they are now, and the method's options."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr([(op.type, op.inputs) for op in engine.graph.ops]).encode())
-    digest.update(engine.once("weights", lambda: _sample(engine.graph), []).numpy().tobytes())
+    digest.update(repr([(op.type, op.inputs) for op in model.graph.ops]).encode())
+    digest.update(model.function("sample", lambda: _sample(model.graph), list)().numpy().tobytes())
     digest.update(repr((method.name, sorted(method.options().items(), key=str))).encode())
     return digest.hexdigest()
 

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import InputError, InputTypeError, received
+
+
+class Declared(NamedTuple):
+    """What a model says of one of its inputs: name, shape with the batch first, dtype. None: not said."""
+
+    name: str
+    shape: tuple | None = None
+    dtype: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,27 +28,39 @@ class Inputs:
     Attributes:
         arrays: One array per model input, first axis n.
         names: One name per input, for messages.
-        structure: The user's x, as a template.
+        structure: As the user's x, with a leaf for every input.
         features: The columns of the inputs that came as data frames, by the path of the input ("" for a single one).
+        paths: The keys and positions that lead to each input.
+        declared: What the model says of each.
     """
 
     arrays: list[np.ndarray]
     names: list[str]
     structure: Any
-    features: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    features: dict[str, list[str]]
+    paths: list[tuple]
+    declared: list[Declared]
 
     @property
     def n(self) -> int:
+        """How many examples."""
         return len(self.arrays[0])
 
+    @property
+    def signature(self) -> tuple:
+        """What the traced model depends on: the structure, and dtype and open or fixed shape of every input."""
+        specs = tuple((tuple(s.shape), s.dtype) for s in self.specs())
+        return specs, tuple(self.paths), type(self.structure).__name__
+
     def pack(self, flat: Sequence[Any]) -> Any:
+        """Flat values in the user's structure."""
         return keras.tree.pack_sequence_as(self.structure, list(flat))
 
-    def specs(self, declared: list | None) -> list[tf.TensorSpec]:
+    def specs(self) -> list[tf.TensorSpec]:
         """One spec per input, the batch open, and other axes open where the model leaves them open."""
         specs = []
-        for k, array in enumerate(self.arrays):
-            shape = _declared(declared, k, self)[1] if declared else None
+        for array, declared in zip(self.arrays, self.declared, strict=True):
+            shape = declared.shape
             shape = shape if shape is not None and len(shape) == array.ndim else array.shape
             specs.append(tf.TensorSpec([None, *shape[1:]], tf.as_dtype(array.dtype)))
         return specs
@@ -58,49 +78,72 @@ def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str
         InputTypeError: Structure or dtype.
         InputError: Shape, rank, NaN or Inf, no examples.
     """
-    structure = _structure(x, declared, _leaf)
-    flat = keras.tree.flatten(structure)
-    if declared is not None and len(flat) != len(declared):
+    structure = _structure(x, declared)
+    leaves = [(tuple(path), leaf.value) for path, leaf in keras.tree.flatten_with_path(structure)]
+    if declared is not None and len(leaves) != len(declared):
         names = ", ".join(name for name, *_ in declared)
         raise InputTypeError(
             f"The model has {len(declared)} inputs ({names}): pass a list in this order or a dict by name. "
-            f"Received: {len(flat)} arrays."
+            f"Received: {len(leaves)} arrays."
         )
-    paths = [_path(p) for p, _ in keras.tree.flatten_with_path(structure)]
-    template = Inputs([], paths, structure)
-    arrays = []
-    for k, value in enumerate(flat):
-        name, shape, dtype = _declared(declared, k, template) if declared else (paths[k], None, None)
-        arrays.append(_array(value, name or "x", shape, dtype, float_dtype))
-    columns = keras.tree.flatten(_structure(x, declared, _columns))
-    features = {path: names.tolist() for path, names in zip(paths, columns, strict=True) if len(names)}
-    result = Inputs(arrays, [p or "x" for p in paths], structure, features)
+    arrays, features = [], {}
+    names, said = [], [_declared(declared, k, path) for k, (path, _) in enumerate(leaves)]
+    for (path, value), known in zip(leaves, said, strict=True):
+        arrays.append(_array(_numbers(value), known, float_dtype))
+        names.append(_joined(path))
+        if len(columns := getattr(value, "columns", ())):
+            features[names[-1]] = [str(c) for c in columns]
+    result = Inputs(arrays, [n or "x" for n in names], structure, features, [path for path, _ in leaves], said)
     if len({len(a) for a in arrays}) > 1:
         sizes = ", ".join(f"{p}: {len(a)}" for p, a in zip(result.names, arrays, strict=True))
         raise InputError(f"All inputs hold the same number of examples. Received: {sizes}.")
     return result
 
 
-def _structure(x: Any, declared: list | None, leaf: Callable[[Any], np.ndarray]) -> Any:
-    """x with every leaf an array; a plain list of numbers is one array, not many inputs."""
+@dataclasses.dataclass(frozen=True)
+class _Leaf:
+    """What the user gave for one input: a leaf of the structure, whatever it is itself."""
+
+    value: Any
+
+
+def _structure(x: Any, declared: list | None) -> Any:
+    """x with every input a leaf; a plain list of numbers is one array, not many inputs."""
     if isinstance(x, dict):
-        return {k: _structure(v, None, leaf) for k, v in x.items()}
-    if isinstance(x, (list, tuple)):
-        arrays = bool(x) and all(hasattr(v, "shape") for v in x)
-        several = declared is None or len(declared) > 1
-        if arrays and (declared is None or several or len(np.shape(x[0])) == len(declared[0][1])):
-            return [leaf(v) for v in x]
-        if declared is not None and several:
-            return [leaf(v) for v in x]
-    return leaf(x)
+        return {k: _structure(v, None) for k, v in x.items()}
+    if isinstance(x, (list, tuple)) and _is_several(x, declared):
+        return [_Leaf(v) for v in x]
+    return _Leaf(x)
 
 
-def _columns(value: Any) -> np.ndarray:
-    """The names of the columns of a data frame; none of anything else."""
-    return np.array([str(c) for c in getattr(value, "columns", ())], object)
+def _is_several(x: Sequence[Any], declared: list | None) -> bool:
+    """Whether a list holds one array per input, rather than one array.
+
+    Arrays do, unless the model says that it has one input, of which they are the examples; other lists do where the
+    model has several inputs.
+    """
+    arrays = bool(x) and all(hasattr(v, "shape") for v in x)
+    if declared is None:
+        return arrays
+    return len(declared) > 1 or (arrays and len(np.shape(x[0])) == len(declared[0][1]))
 
 
-def _leaf(value: Any) -> np.ndarray:
+def _declared(declared: list | None, k: int, path: tuple) -> Declared:
+    """What the model says of flat input k: by name in a dict, by position otherwise."""
+    if declared is None:
+        return Declared(_joined(path) or "x")
+    if path and isinstance(path[0], str):
+        by_name = {name: Declared(name, shape, dtype) for name, shape, dtype in declared}
+        return by_name.get(_joined(path), Declared(_joined(path)))
+    return Declared(*declared[k])
+
+
+def _joined(path: tuple) -> str:
+    return ".".join(map(str, path))
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """Anything that numpy reads as numbers or strings."""
     if isinstance(value, (tf.data.Dataset, keras.utils.PyDataset)):
         raise InputTypeError(
             f"x is arrays, not a {type(value).__name__}. Take a batch, without its labels: x = next(iter(dataset)). "
@@ -118,19 +161,9 @@ def _leaf(value: Any) -> np.ndarray:
     return array
 
 
-def _declared(declared: list, k: int, inputs: Inputs) -> tuple[str, tuple | None, str | None]:
-    """The declaration of flat input k: by name for a dict, by position otherwise."""
-    if isinstance(inputs.structure, dict):
-        by_name = {name: (name, shape, dtype) for name, shape, dtype in declared}
-        return by_name.get(inputs.names[k], (inputs.names[k], None, None))
-    return declared[k]
-
-
-def _path(path: Sequence[Any]) -> str:
-    return ".".join(str(p) for p in path)
-
-
-def _array(array, name: str, shape: tuple | None, dtype: str | None, float_dtype: str | None) -> np.ndarray:
+def _array(array: np.ndarray, declared: Declared, float_dtype: str | None) -> np.ndarray:
+    """The array in the dtype that the model takes, if it fits and its numbers are finite."""
+    name, shape, dtype = declared
     if array.ndim == 0:
         raise InputError(f"Input {name!r} has no axis of examples. {received(array)} Pass an array of rank 1 or more.")
     if shape is not None:
@@ -148,6 +181,7 @@ def _array(array, name: str, shape: tuple | None, dtype: str | None, float_dtype
 
 
 def _check_shape(array: np.ndarray, name: str, shape: tuple) -> None:
+    """Raises InputError when the array has another shape than declared."""
     expected = "(batch, " + ", ".join("any" if s is None else str(s) for s in shape[1:]) + ")"
     if array.ndim == len(shape) - 1:
         raise InputError(
@@ -161,6 +195,7 @@ def _check_shape(array: np.ndarray, name: str, shape: tuple) -> None:
 
 
 def _cast(array: np.ndarray, name: str, dtype: str | None, float_dtype: str | None) -> np.ndarray:
+    """The array in the declared dtype; floats without one in `float_dtype`."""
     kind = array.dtype.kind
     if kind in "OSU" and dtype in (None, "string"):
         return array.astype(object)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,26 +11,93 @@ import tensorflow as tf
 from tfxai.baselines.fitted import fitted
 from tfxai.errors import BaselineError, received
 from tfxai.explainer.inputs import Inputs
-from tfxai.model.scorer import Scorer
-from tfxai.model.traced import Engine
+from tfxai.model.traced import TracedModel, repeated
 
 
-def resolve(baseline: Any, inputs: Inputs, engine: Engine) -> list[np.ndarray | None]:
-    """One array (1 or n, R, ...) per input; None where a token input starts from the zero embedding."""
-    parts = _parts(baseline, inputs)
+@dataclasses.dataclass(frozen=True, eq=False)
+class References:
+    """The references of all inputs.
+
+    Attributes:
+        arrays: One (1 or n, R, ...) per input; None where a token input starts from the zero embedding.
+        words: What the user gave, for people.
+    """
+
+    arrays: list[np.ndarray | None]
+    words: str
+
+    @property
+    def count(self) -> int:
+        """How many references there are for each example: R."""
+        return max((r.shape[1] for r in self.arrays if r is not None), default=1)
+
+    def at(self, k: int, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+        """The explained tensors at reference number k.
+
+        Args:
+            k: Which; an input with a single reference has it for all k.
+            rows: The chunk's examples.
+            model: The traced model.
+            inputs: The chunk's raw inputs: where there is no reference, they stay as they are.
+
+        Returns:
+            Per explained tensor one of batch 1 (the same reference for all examples, so that it is run once) or of
+            the chunk's.
+        """
+        pairs = zip(inputs, self.arrays, strict=True)
+        raw = [x if r is None else tf.constant(self._chunk(r, k, rows)) for x, r in pairs]
+        embedded = self._embedded(raw, model)
+        if len({len(e) for e in embedded}) > 1:
+            embedded = repeated(embedded, len(inputs[0]))
+        return model.explained_at(inputs, embedded)
+
+    @staticmethod
+    def _chunk(array: np.ndarray, k: int, rows: slice) -> np.ndarray:
+        own = array[rows] if len(array) > 1 else array
+        return own[:, min(k, array.shape[1] - 1)]
+
+    def _embedded(self, raw: list[tf.Tensor], model: TracedModel) -> list[tf.Tensor]:
+        """What stands for the inputs at the reference: embeddings are looked up, or are zero."""
+        if model.embedded == tuple(model.graph.inputs):
+            return raw
+        found = model.embedded_at(repeated(raw, max(len(t) for t in raw)))
+        given = [self.arrays[i] is not None for i in model.input_of]
+        found = [e if known else tf.zeros_like(e[:1]) for e, known in zip(found, given, strict=True)]
+        single = all(len(r) == 1 for r in self.arrays if r is not None)
+        return [e[:1] for e in found] if single else found
+
+
+def resolve(baseline: Any, inputs: Inputs, model: TracedModel) -> References:
+    """The references that a baseline means for these inputs.
+
+    Raises:
+        BaselineError: It does not fit them.
+    """
     found: list[np.ndarray | None] = []
-    for part, array, number in zip(parts, inputs.arrays, engine.graph.inputs, strict=True):
-        lookup = number not in engine.entries
-        found.append(None if part is None and lookup else fitted(part, array))
+    for part, array, number in zip(_parts(baseline, inputs), inputs.arrays, model.graph.inputs, strict=True):
+        looked_up = number not in model.embedded
+        found.append(None if part is None and looked_up else fitted(part, array))
     counts = {r.shape[1] for r in found if r is not None} - {1}
     if len(counts) > 1:
         raise BaselineError(
             f"All inputs have the same number of references, or one. Received: {sorted(counts)} references."
         )
-    return found
+    return References(found, described(baseline))
+
+
+def described(baseline: Any) -> str:
+    """A baseline in words."""
+    if baseline is None:
+        return "zeros"
+    if callable(baseline):
+        return str(getattr(baseline, "__qualname__", type(baseline).__name__))
+    if isinstance(baseline, (list, tuple, dict)):
+        return f"one per input ({len(baseline)})"
+    return repr(baseline) if np.ndim(baseline) == 0 else f"array of shape {np.shape(baseline)}"
 
 
 def _parts(baseline: Any, inputs: Inputs) -> list[Any]:
+    """One baseline per input."""
     count = len(inputs.arrays)
     if callable(baseline) and count > 1:
         baseline = baseline(inputs.pack(inputs.arrays))
@@ -50,23 +117,3 @@ def _parts(baseline: Any, inputs: Inputs) -> list[Any]:
             f"The model has {count} inputs: pass a list or dict of baselines, or a scalar for all. {received(baseline)}"
         )
     return [baseline] * count
-
-
-def at(scorer: Scorer, references: Sequence, rows: slice, k: int) -> list[tf.Tensor]:
-    """The explained tensors at reference number k, of batch 1 (for all) or of the chunk's."""
-    raw, own = [], []
-    engine, n = scorer.engine, len(scorer)
-    for x, r in zip(scorer.inputs, references, strict=True):
-        part = None if r is None else r[rows if len(r) > 1 else slice(None)][:, min(k, r.shape[1] - 1)]
-        raw.append(x if part is None else tf.constant(part))
-        own.append(part is not None)
-    direct = engine.entries == tuple(engine.graph.inputs)
-    if not direct:
-        raw = [tf.repeat(t, n, axis=0) if len(t) == 1 and n > 1 else t for t in raw]
-    entries = engine.enter(raw)
-    entries = [e if own[o] else tf.zeros_like(e[:1]) for e, o in zip(entries, engine.owners, strict=True)]
-    if not direct and all(len(r) == 1 for r in references if r is not None):
-        entries = [e[:1] for e in entries]
-    if len({len(e) for e in entries}) > 1:
-        entries = [tf.repeat(e, n, axis=0) if len(e) == 1 else e for e in entries]
-    return engine.deepen(scorer.inputs, entries)

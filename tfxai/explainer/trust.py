@@ -1,77 +1,75 @@
-"""Whether an explanation can be trusted: a warning when values are not numbers, or do not add up."""
+"""Whether an explanation can be trusted: what to warn of when values are not numbers, or do not add up."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import CompletenessWarning, EmptyMapWarning, warn
+from tfxai.errors import CompletenessWarning, EmptyMapWarning
+from tfxai.explainer.chunks import Run
 from tfxai.explanation import Explanation
-from tfxai.method.base import Method
-from tfxai.model.traced import Engine
+from tfxai.model.traced import TracedModel
+
+Found = list[tuple[str, type[Warning]]]
+# The residual that rounding alone may leave in ordinary networks, by precision. README and the contract promise 1e-4;
+# a user is warned at twenty times that, where it can no longer be the depth of the network or a score near zero. Half
+# precision keeps three digits less.
+TOLERATED, TOLERATED_IN_HALF = 2e-3, 5e-2
 
 
-def judge(
-    e: Explanation,
-    method: Method,
-    engine: Engine,
-    leaks: Callable[[int], dict[str, tf.Tensor]],
-    alone: Callable[[int], float],
-) -> None:
-    """Warns of what a user should know.
-
-    Args:
-        e: The explanation.
-        method: The method that made it.
-        engine: The prepared model.
-        leaks: How much each op leaked for one example, for methods that have a rule table.
-        alone: The delta of one example that is explained without the others.
-    """
+def doubts(run: Run, e: Explanation) -> Found:
+    """What a user should know about an explanation: (message, category) of every warning."""
     for values in keras.tree.flatten(e.values):
         bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
         if len(bad):
             message = f"{e.method}: NaN or Inf in the values of {len(bad)} examples (first: example {bad[0]})."
-            warn(message, CompletenessWarning)
-            return
-    if method.per_map:
-        _empty_maps(e)
-    if e.delta is None or e.baseline_score is None:
-        return
-    change = np.abs(e.score - e.baseline_score)
-    limit = max(_rounding(engine), method.accuracy()) * np.maximum(change, max(np.abs(e.score).mean(), 1e-6))
-    worst = int(np.argmax(np.abs(e.delta) - limit))
-    if np.abs(e.delta[worst]) <= limit[worst]:
-        return
-    reason = f" {method.remedy}"
-    if len(e) > 1 and np.abs(alone(worst)) <= limit[worst]:
-        reason = " Alone it adds up: the examples of a batch change each other in this model. Pass batch_size=1."
-    elif method.table() is not None:
-        name, amount = max(leaks(worst).items(), key=lambda kv: abs(float(kv[1])), default=("", 0.0))
-        reason = f" The op that leaks most is {name}: {float(amount):.3g}."
-    warn(
-        f"{e.method}: the values of example {worst} sum to {e.delta[worst]:.3g} less than score - baseline_score "
-        f"= {e.score[worst] - e.baseline_score[worst]:.6g}.{reason}",
-        CompletenessWarning,
-    )
+            return [(message, CompletenessWarning)]
+    found = _empty_maps(e) if run.method.one_map_per_layer else []
+    return found + _incomplete(run, e)
 
 
-def _empty_maps(e: Explanation) -> None:
-    found = e.values if isinstance(e.values, dict) else {e.layer: e.values}
-    for layer, values in found.items():
+def _incomplete(run: Run, e: Explanation) -> Found:
+    """Of the example that is farthest from adding up, and why."""
+    if e.residual is None or e.delta is None or e.baseline_score is None:
+        return []
+    limit = max(_rounding(run.model), run.method.accuracy())
+    worst = int(np.argmax(e.residual))
+    if e.residual[worst] <= limit:
+        return []
+    change = e.score[worst] - e.baseline_score[worst]
+    message = f"{e.method}: the values of example {worst} sum to {e.delta[worst]:.3g} less than score - baseline_score "
+    return [(f"{message}= {change:.6g}. {_reason(run, e, worst, limit)}", CompletenessWarning)]
+
+
+def _reason(run: Run, e: Explanation, worst: int, limit: float) -> str:
+    """What to do about it: explain alone, mend the op that leaks, or the method's own remedy."""
+    size = np.abs(e.delta[worst]) / e.residual[worst]  # what the residual is relative to
+    if len(e) > 1 and np.abs(run.delta_alone(worst)) <= limit * size:
+        return "Alone it adds up: the examples of a batch change each other in this model. Pass batch_size=1."
+    if run.method.rules() is not None:
+        name, amount = max(run.leaks(worst).items(), key=lambda kv: abs(kv[1]), default=("", 0.0))
+        return f"The op that leaks most is {name}: {amount:.3g}."
+    return run.method.remedy
+
+
+def _empty_maps(e: Explanation) -> Found:
+    """Maps that are zero everywhere, by layer."""
+    maps = e.values if isinstance(e.values, dict) else {e.layer: e.values}
+    found: Found = []
+    for layer, values in maps.items():
         empty = np.flatnonzero(~values.reshape(len(values), -1).any(axis=1))
         if len(empty):
-            warn(
+            found.append((
                 f"{e.method}: the map of {len(empty)} examples (first: example {empty[0]}) at {layer!r} is zero: after "
                 "its ReLU nothing in this layer speaks for the target. Choose another layer= or target=.",
                 EmptyMapWarning,
-            )
+            ))  # fmt: skip
+    return found
 
 
-def _rounding(engine: Engine) -> float:
+def _rounding(model: TracedModel) -> float:
     """What rounding explains, in units of the change of the score."""
-    dtypes = {engine.graph.values[h].dtype for h in (*engine.heads, *engine.sources)}
-    dtypes |= {engine.graph.values[o].dtype for op in engine.graph.ops for o in op.outputs}
-    return 5e-2 if dtypes & {tf.float16, tf.bfloat16} else 2e-3
+    dtypes = {model.graph.values[v].dtype for v in (*model.outputs, *model.explained)}
+    dtypes |= {model.graph.values[o].dtype for op in model.graph.ops for o in op.outputs}
+    return TOLERATED_IN_HALF if dtypes & {tf.float16, tf.bfloat16} else TOLERATED

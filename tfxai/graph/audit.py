@@ -5,7 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from tfxai.graph.capture import Op
-from tfxai.graph.replay import Replay, Value
+from tfxai.graph.replay import Replay
+from tfxai.graph.value import Carried, Value
 
 
 class Audit:
@@ -18,12 +19,12 @@ class Audit:
     def __init__(self) -> None:
         self.totals: dict[str, tf.Tensor] = {}
 
-    def __call__(self, replay: Replay, op: Op, values: list) -> list:
+    def __call__(self, replay: Replay, op: Op, values: list[Carried]) -> list[Carried]:
         inputs = [self._probe(op, v, -1) if self._carries(v) else v for v in values]
         outputs = replay.step(op, inputs)
         return [self._probe(op, v, 1) if self._carries(v) else v for v in outputs]
 
-    def _carries(self, value) -> bool:
+    def _carries(self, value: Carried) -> bool:
         if not isinstance(value, Value) or value.reference is None:
             return False
         return value.x.dtype.is_floating or value.x.dtype.is_complex

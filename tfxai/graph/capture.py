@@ -12,12 +12,7 @@ from tensorflow.python.framework.function_def_to_graph import function_def_to_gr
 from tensorflow.python.framework.ops import get_gradient_function
 
 from tfxai.graph import execute
-
-CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
-LOOPS = {"While": ("cond", "body"), "StatelessWhile": ("cond", "body")}
-BRANCHES = {"If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch")}
-CASES = frozenset({"Case", "StatelessCase"})
-COMPOSITE = "Composite"  # several ops that rules see as one; its body runs in its place
+from tfxai.graph.ops import BRANCHES, CALLS, CASES, LOOPS, STEPS_AS_ONE
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -38,7 +33,7 @@ class Op:
         """The op's outputs on these input tensors."""
         if self.type == "Const":
             return [tf.constant(self.attrs["value"])]
-        if self.type == COMPOSITE:
+        if self.type in STEPS_AS_ONE:
             (body,) = self.bodies
             env = dict(zip(body.inputs, inputs, strict=True))
             for op in body.ops:
@@ -186,6 +181,11 @@ def needed(graph: Graph, outputs: Sequence[int], given: Sequence[int] = (), grad
             if gradients and op.backward is not None:
                 wanted.update(op.backward[1].values())
     return kept[::-1]
+
+
+def types_of(ops: Sequence[Op], most: int = 20) -> str:
+    """The types of ops that take something, in words for an error: the first so many by name."""
+    return ", ".join(sorted({op.type for op in ops if op.inputs})[:most])
 
 
 def _key(tensor: tf.Tensor) -> str:

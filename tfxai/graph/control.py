@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import tensorflow as tf
 
-from tfxai.graph.activity import Kind
-from tfxai.graph.capture import CASES, Graph, Op
-from tfxai.graph.replay import Replay, Value, at_x, lift
+from tfxai.graph.activity import Activity
+from tfxai.graph.capture import Graph, Op
+from tfxai.graph.ops import CASES, LOOPS
+from tfxai.graph.table import RuleTable
+from tfxai.graph.value import Carried, Value, at_x, lift
 
 
-def loop(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value | tf.Tensor]:
+class Bodies(Protocol):
+    """What control flow needs of the replay that meets it."""
+
+    activity: Mapping[int, Activity]
+    table: RuleTable
+
+    def body(self, graph: Graph, arguments: Sequence[Carried]) -> list[Carried]: ...
+
+
+def replayed(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
+    """The outputs of a loop or a branch whose bodies `replay` runs."""
+    return loop(replay, op, values) if op.type in LOOPS else branch(replay, op, values)
+
+
+def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     """A `While` whose variables carry every stream.
 
     Variables that the body passes through unchanged stay outside the loop: among them the variable handles,
@@ -22,7 +39,7 @@ def loop(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value 
     moving = [i for i in range(len(values)) if i not in fixed]
     start = [_promote(replay, body.inputs[i], values[i]) for i in moving]
 
-    def arguments(flat: Sequence[tf.Tensor]) -> list[Value | tf.Tensor]:
+    def arguments(flat: Sequence[tf.Tensor]) -> list[Carried]:
         full = [_inside(v) if i in fixed else v for i, v in enumerate(values)]
         for i, value in zip(moving, _pack(start, flat), strict=True):
             full[i] = value
@@ -30,9 +47,7 @@ def loop(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value 
 
     def again(*flat: tf.Tensor) -> tf.Tensor:
         # Which steps exist is x's decision, in every stream.
-        inner = Replay(replay.kinds, replay.table)
-        env = inner(cond.ops, dict(zip(cond.inputs, arguments(flat), strict=True)), cond.outputs)
-        return at_x(env[cond.outputs[0]])
+        return at_x(replay.body(cond, arguments(flat))[0])
 
     def step(*flat: tf.Tensor) -> list[tf.Tensor]:
         outputs = replay.body(body, arguments(flat))
@@ -47,9 +62,9 @@ def loop(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value 
     return outputs
 
 
-def branch(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Value | tf.Tensor]:
+def branch(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     """An `If` or `Case`. Which branch runs is x's decision, in every stream: see `baseline_score`."""
-    templates: list[Value | tf.Tensor] = []
+    templates: list[Carried] = []
 
     def run(graph: Graph) -> Callable[[], list[tf.Tensor]]:
         def inside() -> list[tf.Tensor]:
@@ -68,7 +83,7 @@ def branch(replay: Replay, op: Op, values: list[Value | tf.Tensor]) -> list[Valu
     return _pack(templates, flat if isinstance(flat, (list, tuple)) else [flat])
 
 
-def _inside(value: Value | tf.Tensor) -> Value | tf.Tensor:
+def _inside(value: Carried) -> Carried:
     """A value of the outer graph for use in a body: a custom gradient there must not see the outer tensor itself.
 
     TensorFlow cannot build the gradient of a branch whose custom gradient takes a tensor from outside.
@@ -87,12 +102,12 @@ def _passed_through(body: Graph, position: int) -> bool:
     return number == body.inputs[position]
 
 
-def _promote(replay: Replay, number: int, value: Value | tf.Tensor) -> Value | tf.Tensor:
+def _promote(replay: Bodies, number: int, value: Carried) -> Carried:
     """A value that is constant now and will depend on the input later carries every stream from the start."""
-    kind = replay.kinds[number]
-    if kind <= Kind.SHARED:
+    activity = replay.activity[number]
+    if activity <= Activity.CONTEXT:
         return at_x(value)
-    streams = replay.table.streams if kind is Kind.DATA else min(replay.table.streams, 2)
+    streams = replay.table.streams if activity is Activity.ACTIVE else min(replay.table.streams, 2)
     if not isinstance(value, Value):
         return lift(value, streams)
     if streams == 3 and value.spread is None:  # so far it depends on shapes only: no difference yet
@@ -100,11 +115,11 @@ def _promote(replay: Replay, number: int, value: Value | tf.Tensor) -> Value | t
     return value
 
 
-def _flatten(values) -> list[tf.Tensor]:
+def _flatten(values: Iterable[Carried]) -> list[tf.Tensor]:
     return [t for v in values for t in ([t for t in v if t is not None] if isinstance(v, Value) else [v])]
 
 
-def _pack(templates: Sequence[Value | tf.Tensor], flat: Sequence[tf.Tensor]) -> list[Value | tf.Tensor]:
+def _pack(templates: Sequence[Carried], flat: Sequence[tf.Tensor]) -> list[Carried]:
     tensors = iter(flat)
     return [
         Value(*[None if field is None else next(tensors) for field in t]) if isinstance(t, Value) else next(tensors)
@@ -112,7 +127,7 @@ def _pack(templates: Sequence[Value | tf.Tensor], flat: Sequence[tf.Tensor]) -> 
     ]
 
 
-def _with_numbers(values: Sequence[Value | tf.Tensor], numbers: Sequence[int]):
+def _with_numbers(values: Sequence[Carried], numbers: Sequence[int]) -> Iterator[tuple[tf.Tensor, int]]:
     for value, number in zip(values, numbers, strict=True):
         for tensor in _flatten([value]):
             yield tensor, number

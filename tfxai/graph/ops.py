@@ -1,8 +1,50 @@
-"""What an op computes, whatever the method: the op types that every table reads."""
+"""What is known of TensorFlow's ops, whatever the method: op types by the question that they answer."""
 
 from __future__ import annotations
 
-# y = A x + b with A and b independent of x, jointly in all inputs that carry data.
+import tensorflow as tf
+
+# --- How the graph is made ---------------------------------------------------------------------------------------
+
+# Calls whose body is put in their place.
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+# Loops and branches, with the attributes that name their bodies.
+LOOPS = {"While": ("cond", "body"), "StatelessWhile": ("cond", "body")}
+BRANCHES = {"If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch")}
+CASES = frozenset({"Case", "StatelessCase"})
+CONTROL = frozenset(LOOPS) | frozenset(BRANCHES) | CASES
+# Ops of ours: several ops that rules see as one; their body runs in their place.
+AFFINE_STEP = "AffineStep"  # a kernel with its bias and normalisation: inputs (x, kernel, what else the body takes)
+RECTIFIER_STEP = "RectifierStep"  # y = f(x) element by element: inputs (x, what else the body takes)
+STEPS_AS_ONE = frozenset({AFFINE_STEP, RECTIFIER_STEP})
+
+# --- What a value is to the input --------------------------------------------------------------------------------
+
+# The value passes through; what they say about gradients concerns only methods that read the gradient.
+ALIASES = frozenset({
+    "Identity", "IdentityN", "StopGradient", "PreventGradient", "Snapshot", "CheckNumerics", "Copy", "DeepCopy",
+})  # fmt: skip
+# The result depends on shapes alone.
+SHAPE_ONLY = frozenset({
+    "Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "TensorListLength",
+    "TensorListElementShape", "BroadcastGradientArgs",
+})  # fmt: skip
+# The result is floating and depends on values, but in steps only.
+DECISIONS = frozenset({"Bucketize", "StringToHashBucketFast", "OneHot"})
+# Beginnings of the names of random draws: the same for x and for the reference.
+RANDOM = (
+    "Random", "StatelessRandom", "StatelessTruncated", "StatefulRandom", "StatefulUniform",
+    "StatefulStandardNormal", "StatefulTruncatedNormal", "TruncatedNormal", "ParameterizedTruncated",
+    "Multinomial", "StatelessMultinomial", "StatelessParameterized",
+)  # fmt: skip
+# TensorFlow has gradients of these dtypes; of float8, for one, it has none.
+DIFFERENTIABLE = frozenset({
+    tf.float16, tf.bfloat16, tf.float32, tf.float64, tf.complex64, tf.complex128, tf.variant,
+})  # fmt: skip
+
+# --- What an op computes -----------------------------------------------------------------------------------------
+
+# y = A x + b with A and b independent of x, jointly in all inputs that vary.
 AFFINE = frozenset({
     # sums, scalings, casts
     "Add", "AddN", "AddV2", "BiasAdd", "BiasAddV1", "Cast", "Cumsum", "Mean", "Neg", "Sub", "Sum", "Real", "Imag",
@@ -25,16 +67,25 @@ AFFINE = frozenset({
     "TensorListPopBack", "TensorListPushBack", "TensorListReserve", "TensorListResize", "TensorListScatterV2",
     "TensorListSetItem", "TensorListStack",
 })  # fmt: skip
-
-# Affine in each input alone: two that carry data multiply.
-BILINEAR = frozenset({
-    "Mul", "MulNoNan", "MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum", "Conv2D", "Conv3D",
-    "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2", "Cross",
+# Of the affine ones: constants among their inputs are added or put beside, so a change of x does not meet them.
+ADDITIVE = frozenset({
+    "Add", "AddN", "AddV2", "BiasAdd", "BiasAddV1", "Concat", "ConcatV2", "Pack", "PadV2", "DynamicStitch",
+    "ParallelDynamicStitch", "SelectV2", "Select", "TensorListSetItem", "TensorListPushBack", "TensorListFromTensor",
 })  # fmt: skip
-QUADRATIC = frozenset({"Square", "SquaredDifference", "L2Loss"})
+# Linear, and their other float inputs are parameters rather than summands.
+STEERED = frozenset({"ScaleAndTranslate"})
+# With a constant other operand each output is its own input, scaled.
+DIAGONAL = frozenset({"Mul", "MulNoNan", "RealDiv", "Neg", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
+NORMALISATIONS = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
+
 CONVOLUTIONS = frozenset({
     "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2",
 })  # fmt: skip
+# Dense and convolution: sums of products of an input and weights.
+KERNELS = CONVOLUTIONS | {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
+# Affine in each input alone: two that vary multiply.
+BILINEAR = KERNELS | {"Mul", "MulNoNan", "Cross"}
+QUADRATIC = frozenset({"Square", "SquaredDifference", "L2Loss"})
 
 # y_i = f(x_i): piecewise linear, smooth, and steps (slope 0 almost everywhere).
 PIECEWISE = frozenset({"Relu", "Relu6", "LeakyRelu", "Abs", "ClipByValue"})
@@ -44,22 +95,26 @@ SMOOTH = frozenset({
     "Selu", "Sigmoid", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh",
 })  # fmt: skip
 STEPS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
-# Defined and tame on all reals, so that RevealCancel may ask for f far from x and from the reference.
+# Of one varying operand: defined and tame on all reals, so that f may be asked for far from x and the reference.
 EVERYWHERE = PIECEWISE | STEPS | {
     "Asinh", "Atan", "Cos", "Elu", "Erf", "Erfc", "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Tanh",
     "Square", "Maximum", "Minimum",
 }  # fmt: skip
+# Of those: never falling.
 RISING = frozenset({
     "Relu", "Relu6", "ClipByValue", "Ceil", "Floor", "Rint", "Round", "Sign", "Asinh", "Atan", "Elu", "Erf", "Selu",
     "Sigmoid", "Softplus", "Softsign", "Tanh", "Maximum", "Minimum",
 })  # fmt: skip
-ELEMENTWISE = PIECEWISE | SMOOTH | STEPS
 
 # y_i = f(a_i, b_i), broadcast.
 PAIRWISE = frozenset({
     "Atan2", "Div", "DivNoNan", "FloorDiv", "FloorMod", "Maximum", "Minimum", "Pow", "RealDiv",
     "Xdivy", "Xlog1py", "Xlogy",
 })  # fmt: skip
+DIVISIONS = frozenset({"RealDiv", "Div"})
+# Products and the like of two operands, element by element.
+BY_ELEMENT = PAIRWISE | {"Mul", "MulNoNan", "Square", "SquaredDifference"}
+SELECTS = frozenset({"Select", "SelectV2"})
 
 # One output for a window or an axis: its largest or smallest member.
 LARGEST = frozenset(
@@ -67,12 +122,46 @@ LARGEST = frozenset(
 )
 SMALLEST = frozenset({"Min", "SegmentMin", "UnsortedSegmentMin"})
 
-# Every output depends on every input of its row (the last axis) or of its example.
+# Every output depends on every input of its row (the last axis), or of its example.
 ROWS = frozenset({"LogSoftmax", "Softmax"})
 MIXING = frozenset({
     "Cholesky", "CumulativeLogsumexp", "Cumprod", "EuclideanNorm", "LRN", "MatrixDeterminant", "MatrixInverse",
     "Prod", "TopKV2",
 })  # fmt: skip
+# TensorFlow cannot differentiate their gradient again.
+ONCE_DIFFERENTIABLE = frozenset({"LRN", "MaxPoolWithArgmax"})
 
-SELECTS = frozenset({"Select", "SelectV2"})
-NORMALISATIONS = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
+# --- What is recognised in a graph -------------------------------------------------------------------------------
+
+# The last op of a classifier, behind its logits.
+SQUASHERS = frozenset({"Softmax", "Sigmoid"})
+# A rectifier in one op; and what those of several ops are made of: affine parts, and parts that are not.
+RECTIFIERS = frozenset({"Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus"})
+RECTIFIER_AFFINE = NORMALISATIONS | ALIASES | {"Mul", "AddV2", "Add", "Sub", "RealDiv", "Neg", "Cast", "BiasAdd"}
+RECTIFIER_GATES = RECTIFIERS | {
+    "Greater", "GreaterEqual", "Less", "LessEqual", "Select", "SelectV2", "Maximum", "Minimum", "ClipByValue", "Pow",
+    "Square", "Sqrt", "Sigmoid", "Tanh", "Erf", "Erfc", "Exp", "Expm1", "Log1p", "Log", "Sign", "Abs",
+}  # fmt: skip
+# Ids in float form stay ids; a scale stays one for all the values that it is spread to; two such meet in these.
+ID_CARRIERS = ALIASES | {"Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "Bucketize"}
+SCALE_SPREADERS = ID_CARRIERS | {"GatherV2", "Tile", "BroadcastTo"}
+SCALE_MERGERS = frozenset({"Add", "AddV2", "Sub", "Mul", "RealDiv"})
+# A norm stays one, up to a constant factor.
+NORM_CARRIERS = ALIASES | {
+    "BroadcastTo", "Cast", "ExpandDims", "Maximum", "Minimum", "Mul", "Neg", "Reshape", "Squeeze", "Tile",
+}  # fmt: skip
+# After these a feature map is another map, even when its size is not known while tracing.
+MAP_ENDS = CONVOLUTIONS | {
+    "MaxPool", "MaxPoolV2", "MaxPool3D", "MaxPoolWithArgmax", "AvgPool", "AvgPool3D", "Mean", "Max", "Min", "Sum",
+    "Prod", "ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic", "StridedSlice",
+}  # fmt: skip
+# Kernels into which a scale and a shift of their channels can be folded, and what can scale or shift them.
+FOLDABLE = frozenset({"Conv2D", "DepthwiseConv2dNative", "MatMul"})
+SHIFTS = frozenset({"AddV2", "Add", "BiasAdd"})
+# Between a kernel and its bias: the values are moved as they are.
+MOVES = ALIASES | {"Reshape", "Squeeze", "BatchToSpaceND"}
+
+
+def differentiable(tensor: tf.Tensor) -> bool:
+    """Whether TensorFlow has gradients of this tensor's dtype."""
+    return tensor.dtype in DIFFERENTIABLE

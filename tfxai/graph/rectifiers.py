@@ -2,7 +2,10 @@
 
 A ReLU is one op, but `PReLU`, `ReLU(threshold=...)`, GELU, SiLU and hand-made ones (`x * cast(x > 0)`,
 `where(x > 0, x, 0.1 * x)`) are several. What they have in common: paths of elementwise ops leave x and join again.
-Each becomes one op of type `Composite`, so that a rule sees its input, its output and what arrives from above.
+Each becomes one op of type `RectifierStep`, so that a rule sees its input, its output and what arrives from above.
+
+Two questions are asked of every op in turn. *Of which tensors alone is its output a function, element by element, and
+is that function affine?* (`functions_of` answers it for all values.) *Does it complete a rectifier of one of them?*
 """
 
 from __future__ import annotations
@@ -13,131 +16,148 @@ from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from tfxai.graph.activity import ALIASES, Kind
-from tfxai.graph.capture import COMPOSITE, Graph, Op, needed
+from tfxai.graph.activity import Activity
+from tfxai.graph.capture import Graph, Op, needed
+from tfxai.graph.ops import ALIASES, RECTIFIER_AFFINE, RECTIFIER_GATES, RECTIFIER_STEP, RECTIFIERS
 
-SINGLE = frozenset({"Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus"})
-AFFINE = frozenset({"Mul", "AddV2", "Add", "Sub", "RealDiv", "Neg", "Cast", "BiasAdd"})
-AFFINE |= ALIASES | {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}
-GATES = frozenset({
-    "Greater", "GreaterEqual", "Less", "LessEqual", "Select", "SelectV2", "Maximum", "Minimum", "ClipByValue", "Pow",
-    "Square", "Sqrt", "Sigmoid", "Tanh", "Erf", "Erfc", "Exp", "Expm1", "Log1p", "Log", "Sign", "Abs",
-}) | SINGLE  # fmt: skip
-ELEMENTWISE = AFFINE | GATES
-RECTIFIERS = SINGLE | {COMPOSITE}
+ELEMENTWISE = RECTIFIER_AFFINE | RECTIFIER_GATES
+RECTIFYING = RECTIFIERS | {RECTIFIER_STEP}
+Functions = dict[int, dict[int, bool]]  # value -> the tensors of which alone it is a function: is it an affine one?
 
 
-def composed(graph: Graph, kinds: Mapping[int, Kind], keep: Collection[int]) -> Graph:
-    """The same graph with every rectifier of several ops as one `Composite` op.
+def composed(graph: Graph, activity: Mapping[int, Activity], keep: Collection[int]) -> Graph:
+    """The same graph with every rectifier of several ops as one `RectifierStep`.
 
     Args:
         graph: Folded or not.
-        kinds: Of all its values.
+        activity: Of all its values.
         keep: Values that must go on existing.
     """
-    used = dataclasses.replace(graph, ops=needed(graph, list(keep)))
-    return _Composer(used, kinds, frozenset(keep)).run()
+    graph = dataclasses.replace(graph, ops=needed(graph, list(keep)))
+    finder = _Finder(graph, activity, frozenset(keep))
+    found = finder.rectifiers()  # y -> x
+    inside = {i for y, x in found.items() for i in finder.between(x, y) if i != y}
+    regions = {y: x for y, x in found.items() if y not in inside}
+    ends = {finder.alias(y) or y: y for y in regions}
+    ops = []
+    for op in graph.ops:
+        end = next((o for o in op.outputs if o in ends), None)
+        if end is None:
+            ops.append(op)
+        else:
+            ops.append(finder.as_one(regions[ends[end]], ends[end], end, op.name))
+    return dataclasses.replace(graph, ops=ops)
 
 
-def origins(graph: Graph, kinds: Mapping[int, Kind], ops: Sequence[Op]) -> dict[int, dict[int, bool]]:
+def functions_of(graph: Graph, activity: Mapping[int, Activity], ops: Sequence[Op]) -> Functions:
     """For every value, the tensors of which alone it is a function, element by element; and whether an affine one."""
-    composer = _Composer(dataclasses.replace(graph, ops=list(ops)), kinds, frozenset())
+    finder = _Finder(dataclasses.replace(graph, ops=list(ops)), activity, frozenset())
     for op in ops:
-        composer.start(op)
-    return composer.origins
+        finder.note(op)
+    return finder.functions
 
 
-class _Composer:
-    def __init__(self, graph: Graph, kinds: Mapping[int, Kind], keep: frozenset[int]) -> None:
-        self.graph, self.kinds, self.keep = graph, kinds, keep
+class _Finder:
+    """Walks the ops of one graph in order."""
+
+    def __init__(self, graph: Graph, activity: Mapping[int, Activity], keep: frozenset[int]) -> None:
+        self.graph, self.activity, self.keep = graph, activity, keep
         self.made = {o: op for op in graph.ops for o in op.outputs}
         self.uses = Counter(i for op in graph.ops for i in op.inputs)
-        self.origins: dict[int, dict[int, bool]] = {}  # of which tensors a value is a function, and whether affine
+        self.functions: Functions = {}
 
-    def run(self) -> Graph:
-        found = {}  # by the value they end at
+    def rectifiers(self) -> dict[int, int]:
+        """y -> x of every y = f(x) that some op completes; those inside of others among them."""
+        found = {}
         for op in self.graph.ops:
-            start = self.start(op)
-            if start is not None:
-                found[op.outputs[0]] = start
-        inside = {i for y, x in found.items() for i in self.between(x, y) if i != y}
-        regions = {y: x for y, x in found.items() if y not in inside}
-        ops = []
-        aliases = {y: self.alias(y) for y in regions}
-        ends = {(aliases[y] or y): y for y in regions}
-        for op in self.graph.ops:
-            y = next((ends[o] for o in op.outputs if o in ends), None)
-            if y is None:
-                ops.append(op)
-                continue
-            ops.append(self.composite(regions[y], y, aliases[y] or y, op.name))
-        return dataclasses.replace(self.graph, ops=ops)
+            common = self.note(op)
+            x = self.completed(op, common) if common else None
+            if x is not None:
+                found[op.outputs[0]] = x
+        return found
 
-    def start(self, op: Op) -> int | None:
-        """The x of which this op completes a rectifier y = f(x), if it does; notes what y is a function of."""
+    # --- Of what is a value a function?
+
+    def note(self, op: Op) -> list[int]:
+        """Notes of which tensors alone the op's outputs are functions; those that all its varying inputs share."""
         for output in op.outputs:
-            self.origins[output] = {output: True}
-        varying = [i for i in dict.fromkeys(op.inputs) if self.kinds.get(i, Kind.CONST) >= Kind.DECISION]
+            self.functions[output] = {output: True}
+        varying = self.varying(op)
         if op.type not in ELEMENTWISE or not varying or op.bodies:
-            return None
+            return []
         if op.type in ALIASES:
             for i, o in zip(op.inputs, op.outputs, strict=True):
-                self.origins[o] = {**self.origins.get(i, {i: True}), o: True}
-            return None
+                self.functions[o] = {**self.of(i), o: True}
+            return []
         y = op.outputs[0]  # of a normalisation, the others are statistics
-        sides = [self.origins.get(i, {i: True}) for i in varying]
+        sides = [self.of(i) for i in varying]
         common = [x for x in sides[0] if all(x in s for s in sides[1:]) and self.same_shape(x, y)]
-        straight = op.type in AFFINE and (len(varying) == 1 or op.type in ("AddV2", "Add", "Sub"))
-        self.origins[y] = {x: straight and all(s[x] for s in sides) for x in common} | {y: True}
-        if not common:
-            return None
-        if len(varying) == 1:
-            return self.single(op, varying[0])
-        return self.join(op, [s[common[-1]] for s in sides], common[-1])
+        straight = op.type in RECTIFIER_AFFINE and (len(varying) == 1 or op.type in ("AddV2", "Add", "Sub"))
+        self.functions[y] = {x: straight and all(s[x] for s in sides) for x in common} | {y: True}
+        return common
 
-    def single(self, op: Op, x: int) -> int | None:
-        """Clipping at zero, with a cap before or after it."""
-        below, kind = None, ""
-        if x in self.made and self.uses[x] == 1 and x not in self.keep:
-            producer = self.made[x]
-            varying = [i for i in producer.inputs if self.kinds.get(i, Kind.CONST) is Kind.DATA]
-            below = varying[0] if len(varying) == 1 else None
-            kind = "zero" if self.zero(producer) else producer.type
-        if self.zero(op):
-            return below if below is not None and kind in ("Minimum", *SINGLE) else x
-        if op.type == "Minimum" and below is not None and kind in ("zero", *SINGLE):
-            return below
-        return None
+    def of(self, value: int) -> dict[int, bool]:
+        return self.functions.get(value, {value: True})
 
-    def join(self, op: Op, affine: list[bool], x: int) -> int | None:
-        """x times a gate, a choice between functions of x, or a sum of nonlinear ones."""
-        if op.type == "Mul" and sorted(affine) == [False, True]:
-            return x
-        if op.type in ("Select", "SelectV2", "Maximum"):
-            return x
-        if op.type in ("Add", "AddV2", "Sub") and not any(affine):
-            return x
-        return None
-
-    def zero(self, op: Op) -> bool:
-        """Whether the op's lower bound is the constant 0."""
-        if op.type not in ("Maximum", "ClipByValue"):
-            return False
-        bounds = [self.made.get(i) for i in (op.inputs[1:2] if op.type == "ClipByValue" else op.inputs)]
-        while any(b is not None and b.type in ALIASES | {"Cast"} for b in bounds):
-            bounds = [self.made.get(b.inputs[0]) if b and b.type in ALIASES | {"Cast"} else b for b in bounds]
-        return any(b is not None and b.type == "Const" and not np.any(b.attrs["value"]) for b in bounds)
+    def varying(self, op: Op) -> list[int]:
+        """The inputs that depend on values of what is explained, each once."""
+        return [i for i in dict.fromkeys(op.inputs) if self.activity.get(i, Activity.CONST) >= Activity.DISCRETE]
 
     def same_shape(self, x: int, y: int) -> bool:
         shapes = [self.graph.values[i].shape for i in (x, y)]
         return shapes[0].rank is not None and shapes[0].as_list() == shapes[1].as_list()
+
+    # --- Does an op complete a rectifier?
+
+    def completed(self, op: Op, common: Sequence[int]) -> int | None:
+        """The x of which the op completes a rectifier, its varying inputs being functions of all in `common`."""
+        varying = self.varying(op)
+        if len(varying) == 1:
+            return self.clipped(op, varying[0])
+        x = common[-1]
+        affine = sorted(self.of(i)[x] for i in varying)
+        gated = op.type == "Mul" and affine == [False, True]  # x times a gate
+        chosen = op.type in ("Select", "SelectV2", "Maximum")  # between functions of x
+        summed = op.type in ("Add", "AddV2", "Sub") and not any(affine)  # of two that bend
+        return x if gated or chosen or summed else None
+
+    def clipped(self, op: Op, x: int) -> int | None:
+        """The x of clipping at zero, with a cap before or after it."""
+        below, kind = None, ""
+        if x in self.made and self.uses[x] == 1 and x not in self.keep:
+            producer = self.made[x]
+            active = [i for i in producer.inputs if self.activity.get(i, Activity.CONST) is Activity.ACTIVE]
+            below = active[0] if len(active) == 1 else None
+            kind = "zero" if self.clips_at_zero(producer) else producer.type
+        if self.clips_at_zero(op):
+            return below if below is not None and kind in ("Minimum", *RECTIFIERS) else x
+        if op.type == "Minimum" and below is not None and kind in ("zero", *RECTIFIERS):
+            return below
+        return None
+
+    def clips_at_zero(self, op: Op) -> bool:
+        """Whether the op's lower bound is the constant 0."""
+        if op.type not in ("Maximum", "ClipByValue"):
+            return False
+        bounds = op.inputs[1:2] if op.type == "ClipByValue" else op.inputs
+        return any(self.is_zero(i) for i in bounds)
+
+    def is_zero(self, value: int) -> bool:
+        """Whether this is the constant 0, cast or not."""
+        op = self.made.get(value)
+        while op is not None and op.type in ALIASES | {"Cast"}:
+            op = self.made.get(op.inputs[0])
+        return op is not None and op.type == "Const" and not np.any(op.attrs["value"])
+
+    # --- The op that stands for it
 
     def between(self, x: int, y: int) -> set[int]:
         """Values on the paths from x (left out) to y."""
         found, todo = set(), [y]
         while todo:
             number = todo.pop()
-            if number != x and number not in found and self.kinds.get(number, Kind.CONST) >= Kind.DECISION:
+            varies = self.activity.get(number, Activity.CONST) >= Activity.DISCRETE
+            if number != x and number not in found and varies:
                 found.add(number)
                 todo.extend(self.made[number].inputs if number in self.made else ())
         return found
@@ -151,10 +171,11 @@ class _Composer:
                 return op.outputs[op.inputs.index(y)]
         return None
 
-    def composite(self, x: int, y: int, output: int, name: str) -> Op:
+    def as_one(self, x: int, y: int, output: int, name: str) -> Op:
+        """One op for all between x and y, whose value is known as `output`."""
         inside = self.between(x, y)
         ops = [op for op in self.graph.ops if any(o in inside for o in op.outputs)]
         outer = dict.fromkeys(i for op in ops for i in op.inputs if i not in inside and i != x)
         inputs = [x, *outer]
         body = Graph(ops, inputs, [y], {}, self.graph.values)
-        return Op(COMPOSITE, name, tuple(inputs), (output,), {}, bodies=(body,))
+        return Op(RECTIFIER_STEP, name, tuple(inputs), (output,), {}, bodies=(body,))

@@ -14,11 +14,14 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfxai.model.scorer import Scorer
-from tfxai.rules.gradient import Plain
+from tfxai.method.base import Tensors
+from tfxai.model.scorer import Repeat, Scorer
+from tfxai.rules.gradient import OrdinaryGradient
 
 NODES = 4  # Gauss-Legendre nodes per interval
-KEPT = 16  # intervals per example that may still be cut; the best of the others are final, so memory stays bounded
+OPEN_INTERVALS = 16  # per example that may still be cut; the best of the others are final, so memory stays bounded
+# Of the scores, what single precision leaves of a sum over thousands of features: no cutting gets below it.
+ROUNDING = 1e-5
 
 
 @dataclasses.dataclass
@@ -46,9 +49,10 @@ class Path:
     steps: int = 0
 
     def add(self, intervals: Sequence[Interval]) -> None:
+        """Takes measured intervals in; of too many the most accurate become final."""
         self.open = sorted([*self.open, *intervals], key=lambda i: abs(i.missed))
         self.steps += NODES * len(intervals)
-        while len(self.open) > KEPT:
+        while len(self.open) > OPEN_INTERVALS:
             done = self.open.pop(0)
             self.final = _summed(self.final, done.slopes)
             self.missed += done.missed
@@ -61,11 +65,12 @@ class Path:
         """
         total = self.missed + sum(i.missed for i in self.open)
         spread = math.sqrt(self.squares + sum(i.missed**2 for i in self.open))
-        rounding = 1e-5 * (abs(self.score) + abs(self.baseline_score))
+        rounding = ROUNDING * (abs(self.score) + abs(self.baseline_score))
         limit = max(tolerance * abs(self.score - self.baseline_score), rounding)
         return max(abs(total), spread) > limit and bool(self.open) and self.steps + 2 * NODES <= most
 
     def integral(self) -> list[np.ndarray]:
+        """The gradient integrated over the whole path, one array per explained tensor."""
         total = self.final
         for interval in self.open:
             total = _summed(total, interval.slopes)
@@ -73,11 +78,21 @@ class Path:
 
 
 def integrated(
-    scorer: Scorer, x: list[tf.Tensor], baseline: list[tf.Tensor], score, start, tolerance: float, most: int
-) -> tuple[list[tf.Tensor], np.ndarray]:
-    """The gradient integrated over each example's path, and how many gradients it took."""
+    scorer: Scorer, x: Tensors, reference: Tensors, score: tf.Tensor, start: tf.Tensor, tolerance: float, most: int
+) -> tuple[Tensors, np.ndarray]:
+    """The gradient integrated over each example's path, one (n, ...) per tensor, and how many gradients it took (n,).
+
+    Args:
+        scorer: Of n examples.
+        x: (n, ...) per explained tensor.
+        reference: The same of batch 1 or n.
+        score: (n,) f(x).
+        start: (n,) or (1,) f(reference).
+        tolerance: Largest residual relative to the change of the score.
+        most: Gradients per example.
+    """
     n = len(x[0])
-    change = [a - b for a, b in zip(x, baseline, strict=True)]
+    change = [a - b for a, b in zip(x, reference, strict=True)]
     ends = np.broadcast_to(start.numpy(), (n,))
     paths = [Path(float(s), float(b)) for s, b in zip(score.numpy(), ends, strict=True)]
     cut = [(row, Interval(0.0, 1.0, path.baseline_score, path.score)) for row, path in enumerate(paths)]
@@ -89,48 +104,47 @@ def integrated(
         wanting = [row for row, path in enumerate(paths) if path.wants(tolerance, most)]
         cut = [(row, paths[row].open.pop()) for row in wanting]
         scorer.progress(max(path.steps for path in paths), most)
-    slopes = [tf.constant(np.stack(parts), t.dtype) for parts, t in zip(zip(*[p.integral() for p in paths]), x)]  # noqa: B905
+    integrals = zip(*[path.integral() for path in paths], strict=True)
+    slopes = [tf.constant(np.stack(parts), t.dtype) for parts, t in zip(integrals, x, strict=True)]
     return slopes, np.array([path.steps for path in paths])
 
 
-def _halved(scorer: Scorer, x, change, cut: Sequence[tuple[int, Interval]]) -> list[tuple[int, Interval]]:
+def _halved(
+    scorer: Scorer, x: Tensors, change: Tensors, cut: Sequence[tuple[int, Interval]]
+) -> list[tuple[int, Interval]]:
     """Both halves of every interval; f in the middle is a forward pass."""
     found = []
-    width = scorer.per_pass(1)
-    for k in range(0, len(cut), width):
-        part = cut[k : k + width]
-        rows, places = [row for row, _ in part], [(i.a + i.b) / 2 for _, i in part]
-        middles = scorer.take(rows).score(_points(x, change, rows, places))[0].numpy()
-        for (row, i), place, value in zip(part, places, middles, strict=True):
+    places = [(i.a + i.b) / 2 for _, i in cut]
+    for part, some, take in scorer.each([row for row, _ in cut]):
+        middles = some.score(_points(x, change, take, places[part]))[0].numpy()
+        for (row, i), place, value in zip(cut[part], places[part], middles, strict=True):
             found.append((row, Interval(i.a, place, i.start, float(value))))
             found.append((row, Interval(place, i.b, float(value), i.end)))
     return found
 
 
-def _measure(scorer: Scorer, x, change, intervals: Sequence[tuple[int, Interval]]) -> None:
+def _measure(scorer: Scorer, x: Tensors, change: Tensors, intervals: Sequence[tuple[int, Interval]]) -> None:
     """Integrates the gradient over every interval and notes what the sum misses of f's own change."""
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     jobs = [(row, i, i.a + (i.b - i.a) * (node + 1) / 2, (i.b - i.a) * weight / 2)
             for row, i in intervals for node, weight in zip(nodes, weights, strict=True)]  # fmt: skip
-    width = scorer.per_pass(1)
-    for k in range(0, len(jobs), width):
-        part = jobs[k : k + width]
-        rows = [row for row, *_ in part]
-        points = _points(x, change, rows, [place for _, _, place, _ in part])
-        slopes = [g.numpy() for g in scorer.take(rows).backward(Plain(), points).multipliers]
-        for j, (_, interval, _, weight) in enumerate(part):
+    for part, some, take in scorer.each([row for row, *_ in jobs]):
+        points = _points(x, change, take, [place for _, _, place, _ in jobs[part]])
+        slopes = [g.numpy() for g in some.backward(OrdinaryGradient(), points).values]
+        for j, (_, interval, _, weight) in enumerate(jobs[part]):
             interval.slopes = _summed(interval.slopes, [weight * g[j] for g in slopes])
     for row, interval in intervals:
-        own = [d[row if len(d) > 1 else 0].numpy() for d in change]
+        own = [d[row].numpy() for d in change]
         moved = sum(float(np.sum(g * d, dtype=np.float64)) for g, d in zip(interval.slopes, own, strict=True))
         interval.missed = interval.end - interval.start - moved
 
 
-def _points(x, change, rows: Sequence[int], places: Sequence[float]) -> list[tf.Tensor]:
+def _points(x: Tensors, change: Tensors, take: Repeat, places: Sequence[float]) -> Tensors:
+    """One point on the path of each taken example: 0 is the reference, 1 is x."""
     found = []
     for a, d in zip(x, change, strict=True):
         back = tf.reshape(tf.cast(np.array(places) - 1, a.dtype), [-1] + [1] * (a.shape.rank - 1))
-        found.append(tf.gather(a, rows) + back * tf.gather(d, rows))
+        found.append(take(a) + back * take(d))
     return found
 
 

@@ -1,65 +1,61 @@
-"""What every method is, and what it gets and gives."""
+"""What every method is."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from tfxai.graph.replay import Table
+from tfxai.graph.table import RuleTable
+from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
 
-
-class Attribution(NamedTuple):
-    """What a method returns for one chunk and one reference.
-
-    `values` (one tensor per explained tensor) is what the user sees; `total`, of the same form, is what must add
-    up to the change of the score, when that differs. `error`, of the form of `values`, is their standard error where
-    they are a mean of draws; `steps` (n,) how many gradients each example took where that varies.
-    """
-
-    values: list[tf.Tensor]
-    score: tf.Tensor
-    baseline_score: tf.Tensor | None = None
-    chosen: tf.Tensor | None = None
-    multipliers: list[tf.Tensor] | None = None
-    total: list[tf.Tensor] | None = None
-    error: list[tf.Tensor] | None = None
-    steps: tf.Tensor | None = None
+Tensors = list[tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
-class Method:
-    """The one abstract step: `method(scorer, x, baseline, rng) -> Attribution`.
+class Method(abc.ABC):
+    """The one abstract step: `method(scorer, x, reference, rng) -> Attribution`. Its fields are its options.
 
     Attributes:
         complete: Whether its values promise to sum to f(x) - f(baseline).
         uses_baseline: Whether a baseline has an effect.
-        draws: Whether it draws random numbers.
-        maps: Whether it reads feature maps: then `layer` means these, and None the last convolution's.
-        per_map: Whether it gives one map per layer, instead of one value per input feature.
+        random: Whether it draws random numbers.
+        reads_feature_maps: Whether `layer` means feature maps that it reads, and None the last convolution's.
+        one_map_per_layer: Whether it gives one map per layer, instead of one value per input feature.
         remedy: What makes the values of a complete method add up better.
+        quick: Options with which it finishes soon, for a demonstration.
+        fine: Options with which it is as exact as it can be, for measuring it.
     """
 
     name: ClassVar[str] = ""
     complete: ClassVar[bool] = False
     uses_baseline: ClassVar[bool] = False
-    draws: ClassVar[bool] = False
-    maps: ClassVar[bool] = False
-    per_map: ClassVar[bool] = False
+    random: ClassVar[bool] = False
+    reads_feature_maps: ClassVar[bool] = False
+    one_map_per_layer: ClassVar[bool] = False
     remedy: ClassVar[str] = ""
+    quick: ClassVar[dict[str, Any]] = {}
+    fine: ClassVar[dict[str, Any]] = {}
 
-    def __call__(
-        self, scorer: Scorer, x: list[tf.Tensor], baseline: list[tf.Tensor], rng: np.random.Generator
-    ) -> Attribution:
-        raise NotImplementedError
+    @abc.abstractmethod
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        """The values of the scorer's n examples.
 
-    def check(self) -> None:
+        Args:
+            scorer: f, for one chunk of examples and one target.
+            x: Explained tensors (n, ...).
+            reference: Their reference values, of batch 1 (for all) or n.
+            rng: The same numbers for every chunk and reference.
+        """
+
+    def check(self) -> None:  # noqa: B027  # not abstract: many methods have no option to check
         """Raises OptionError when an option's value cannot be used."""
 
-    def table(self) -> Table | None:
+    def rules(self) -> RuleTable | None:
         """The rule table, for methods that have one: says which op leaks when values do not add up."""
         return None
 
@@ -68,4 +64,5 @@ class Method:
         return 0.0
 
     def options(self) -> dict[str, Any]:
+        """The fields and their values."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

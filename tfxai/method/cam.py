@@ -3,57 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import OptionError, received
-from tfxai.method.base import Attribution, Method
+from tfxai.method.base import Method, Tensors
 from tfxai.method.guided import rectified
 from tfxai.method.places import FILTERS, as_places, resized, size_of
+from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
+from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.support.checks import one_of, whole_number
 
-
-@dataclasses.dataclass(frozen=True)
-class CAM(Method):
-    """Abstract: `weighted(map, slope) -> one number per place`, rectified and brought to the input's size.
-
-    `GradCAM` describes the fields.
-    """
-
-    resize: bool = True
-    upsampling: str = "bilinear"
-
-    maps: ClassVar[bool] = True
-    per_map: ClassVar[bool] = True
-
-    def check(self) -> None:
-        one_of(self.upsampling, "upsampling", FILTERS)
-        if not isinstance(self.resize, bool):
-            raise OptionError(f"resize is True or False. {received(self.resize)}")
-
-    def weighted(self, features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
-        """(n, places..., channels) twice -> (n, places...)."""
-        raise NotImplementedError
-
-    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
-        score, chosen, features, slopes = scorer.features(x)
-        values = []
-        for a, g, axis in zip(features, slopes, scorer.engine.channels, strict=True):
-            places, grads = (as_places(t, axis, scorer) for t in (a, g))
-            values.append(self.finished(tf.nn.relu(self.weighted(places, grads)), axis, scorer))
-        return Attribution(values, score, None, chosen)
-
-    def finished(self, heat: tf.Tensor, axis: int, scorer: Scorer) -> tf.Tensor:
-        """One channel, of the input's size."""
-        if self.resize:
-            heat = resized(heat, size_of(scorer, heat.shape.rank - 1), self.upsampling)
-        return tf.expand_dims(heat, axis)
+# (n, places..., channels) of features and of slopes -> one number per place, (n, places...)
+Weighting = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
-class GradCAM(CAM):
+class GradCAM(Method):
     """Feature maps summed with the mean of the gradient over each, and rectified.
 
     L = ReLU(sum_k alpha_k A^k), alpha_k = mean over places of dy/dA^k.  Selvaraju et al. 2017, arXiv:1610.02391
@@ -78,14 +48,22 @@ class GradCAM(CAM):
         ('conv', (1, 2, 2, 1))
     """
 
-    name: ClassVar[str] = "gradcam"
+    resize: bool = True
+    upsampling: str = "bilinear"
 
-    def weighted(self, features, slopes) -> tf.Tensor:
-        return tf.einsum("n...k,nk->n...", features, _over_places(tf.reduce_mean, slopes))
+    name: ClassVar[str] = "gradcam"
+    reads_feature_maps: ClassVar[bool] = True
+    one_map_per_layer: ClassVar[bool] = True
+
+    def check(self) -> None:
+        check_map(self.resize, self.upsampling)
+
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        return class_activation(scorer, x, by_mean_slope, self.resize, self.upsampling)
 
 
 @dataclasses.dataclass(frozen=True)
-class GradCAMPlusPlus(CAM):
+class GradCAMPlusPlus(Method):
     """Grad-CAM with a weight for every place, for several objects of one class.
 
     w_k = sum over places of alpha * ReLU(g), alpha = g^2 / (2 g^2 + g^3 sum over places of A^k), g = dy/dA^k of
@@ -106,19 +84,22 @@ class GradCAMPlusPlus(CAM):
         ('conv', (1, 4, 4, 1))
     """
 
-    name: ClassVar[str] = "gradcam++"
+    resize: bool = True
+    upsampling: str = "bilinear"
 
-    def weighted(self, features, slopes) -> tf.Tensor:
-        g = slopes
-        total = _over_places(tf.reduce_sum, features)
-        total = tf.reshape(total, [-1] + [1] * (g.shape.rank - 2) + [g.shape[-1]])
-        alpha = tf.math.divide_no_nan(g**2, 2 * g**2 + total * g**3)
-        weights = _over_places(tf.reduce_sum, alpha * tf.nn.relu(g))
-        return tf.einsum("n...k,nk->n...", features, weights)
+    name: ClassVar[str] = "gradcam++"
+    reads_feature_maps: ClassVar[bool] = True
+    one_map_per_layer: ClassVar[bool] = True
+
+    def check(self) -> None:
+        check_map(self.resize, self.upsampling)
+
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        return class_activation(scorer, x, by_positive_slopes, self.resize, self.upsampling)
 
 
 @dataclasses.dataclass(frozen=True)
-class LayerCAM(CAM):
+class LayerCAM(Method):
     """Every place weighted by its own positive gradient: fine enough for shallow layers.
 
     L = ReLU(sum_k ReLU(dy/dA^k) A^k).  Jiang et al. 2021, IEEE TIP 30
@@ -138,14 +119,22 @@ class LayerCAM(CAM):
         ('conv', (1, 4, 4, 1))
     """
 
-    name: ClassVar[str] = "layercam"
+    resize: bool = True
+    upsampling: str = "bilinear"
 
-    def weighted(self, features, slopes) -> tf.Tensor:
-        return tf.reduce_sum(tf.nn.relu(slopes) * features, axis=-1)
+    name: ClassVar[str] = "layercam"
+    reads_feature_maps: ClassVar[bool] = True
+    one_map_per_layer: ClassVar[bool] = True
+
+    def check(self) -> None:
+        check_map(self.resize, self.upsampling)
+
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        return class_activation(scorer, x, place_by_place, self.resize, self.upsampling)
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoreCAM(CAM):
+class ScoreCAM(Method):
     """Feature maps weighted by the score of the input that each of them lets through: no gradient.
 
     L = ReLU(sum_k w_k A^k), w = softmax over k of f(x0 + (x - x0) H_k), H_k = A^k brought to the input's size and to
@@ -167,28 +156,34 @@ class ScoreCAM(CAM):
         ('conv', (1, 4, 4, 1))
     """
 
+    resize: bool = True
+    upsampling: str = "bilinear"
     channels: int | None = None
 
     name: ClassVar[str] = "scorecam"
     uses_baseline: ClassVar[bool] = True
+    reads_feature_maps: ClassVar[bool] = True
+    one_map_per_layer: ClassVar[bool] = True
+    quick: ClassVar[dict[str, Any]] = {"channels": 32}
 
     def check(self) -> None:
-        super().check()
+        check_map(self.resize, self.upsampling)
         if self.channels is not None:
             whole_number(self.channels, "channels")
 
-    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
-        scorer, score, chosen = scorer.fixed(x)
-        _, _, features, _ = scorer.features(x)
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        scorer, score, target = scorer.with_target_of(x)
+        features = scorer.features(OrdinaryGradient(), x).maps
         values = []
-        for a, axis in zip(features, scorer.engine.channels, strict=True):
-            places = self._strongest(as_places(a, axis, scorer))
-            weights = tf.nn.softmax(self._scores(scorer, x, baseline, places), axis=-1)
+        for a, layer in zip(features, scorer.model.feature_maps, strict=True):
+            places = self._strongest(as_places(a, layer.channels, scorer))
+            weights = tf.nn.softmax(self._scores(scorer, x, reference, places), axis=-1)
             heat = tf.nn.relu(tf.einsum("n...k,nk->n...", places, tf.cast(weights, places.dtype)))
-            values.append(self.finished(heat, axis, scorer))
-        return Attribution(values, score, None, chosen)
+            values.append(finished(heat, layer.channels, scorer, self.resize, self.upsampling))
+        return Attribution(values, score, None, target)
 
     def _strongest(self, places: tf.Tensor) -> tf.Tensor:
+        """(n, places..., channels) -> only so many channels, those that vary most over each example's map."""
         if self.channels is None or self.channels >= places.shape[-1]:
             return places
         order = tf.math.top_k(_over_places(tf.math.reduce_variance, places), self.channels).indices
@@ -196,30 +191,26 @@ class ScoreCAM(CAM):
         rows = tf.gather(rows, order, batch_dims=1)
         return tf.transpose(rows, [0, *range(2, places.shape.rank), 1])
 
-    def _scores(self, scorer: Scorer, x, baseline, places: tf.Tensor) -> tf.Tensor:
+    def _scores(self, scorer: Scorer, x: Tensors, reference: Tensors, places: tf.Tensor) -> tf.Tensor:
         """(n, channels) the score of what each channel lets through, less that of the baseline."""
         n, channels = places.shape[0], places.shape[-1]
         low, high = (_over_places(f, places, True) for f in (tf.reduce_min, tf.reduce_max))
         masks = tf.math.divide_no_nan(places - low, high - low)
-        size, width = size_of(scorer, places.shape.rank - 2), scorer.per_pass(n)
-        base, _ = scorer.score(baseline)
+        size = size_of(scorer, places.shape.rank - 2)
+        base, _ = scorer.score(reference)
         found = []
-        for start in range(0, channels, width):
-            part = tf.stack([resized(masks[..., k], size, self.upsampling)
-                             for k in range(start, min(start + width, channels))], axis=1)  # fmt: skip
-            count = part.shape[1]
-            rows = tf.repeat(tf.range(n), count)
-            part = tf.reshape(part, [n * count, *part.shape[2:]])
-            points = [_let_through(tf.gather(t, rows), b, part)
-                      for t, b in zip(x, _each(baseline, rows, n), strict=True)]  # fmt: skip
-            some = scorer.take(rows)
-            found.append(tf.reshape(some.score(points)[0], [n, count]))
-            scorer.progress(start + count, channels)
+        for part, some, repeat in scorer.copies(channels):
+            which = range(part.start, part.stop)
+            shown = tf.stack([resized(masks[..., k], size, self.upsampling) for k in which], axis=1)
+            shown = tf.reshape(shown, [-1, *shown.shape[2:]])
+            points = [_let_through(repeat(t), repeat(r), shown)
+                      for t, r in zip(x, reference, strict=True)]  # fmt: skip
+            found.append(tf.reshape(some.score(points)[0], [n, len(which)]))
         return tf.concat(found, axis=1) - base[:, None]
 
 
 @dataclasses.dataclass(frozen=True)
-class GuidedGradCAM(GradCAM):
+class GuidedGradCAM(Method):
     """Guided backpropagation times Grad-CAM: fine lines, of the class in question only.
 
     Selvaraju et al. 2017, arXiv:1610.02391, section 3.1. The values have the input's shape.
@@ -242,26 +233,78 @@ class GuidedGradCAM(GradCAM):
         ((1, 4, 4, 1), True)
     """
 
+    resize: bool = True
+    upsampling: str = "bilinear"
+
     name: ClassVar[str] = "guided_gradcam"
-    per_map: ClassVar[bool] = False
+    reads_feature_maps: ClassVar[bool] = True
 
     def check(self) -> None:
-        super().check()
+        check_map(self.resize, self.upsampling)
         if not self.resize:
             raise OptionError("Guided Grad-CAM multiplies maps of the input's size: resize=False has no meaning.")
 
-    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
-        if len(scorer.engine.taps) > 1:
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        if len(scorer.model.feature_maps) > 1:
             raise OptionError("Guided Grad-CAM has one layer. Received several; explain them one by one.")
         guided = rectified(scorer, x, "guided", self.name)
-        (heat,) = super().__call__(scorer, x, baseline, rng).values
-        channels = scorer.engine.channels[0]
-        places = tf.squeeze(heat, channels)
+        (heat,) = class_activation(scorer, x, by_mean_slope, True, self.upsampling).values
+        places = tf.squeeze(heat, scorer.model.feature_maps[0].channels)
         values = [_masked(g, places) if g.shape.rank == heat.shape.rank else tf.zeros_like(g) for g in guided.values]
         return guided._replace(values=values)
 
 
-def _over_places(reduce, tensor: tf.Tensor, keepdims: bool = False) -> tf.Tensor:
+# --- What the maps of a layer are weighted with -----------------------------------------------------------------------
+
+
+def by_mean_slope(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+    """Each channel by the mean of its slopes over the places."""
+    return tf.einsum("n...k,nk->n...", features, _over_places(tf.reduce_mean, slopes))
+
+
+def by_positive_slopes(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+    """Each channel by its positive slopes, places with large features less."""
+    g = slopes
+    total = _over_places(tf.reduce_sum, features)
+    total = tf.reshape(total, [-1] + [1] * (g.shape.rank - 2) + [g.shape[-1]])
+    alpha = tf.math.divide_no_nan(g**2, 2 * g**2 + total * g**3)
+    weights = _over_places(tf.reduce_sum, alpha * tf.nn.relu(g))
+    return tf.einsum("n...k,nk->n...", features, weights)
+
+
+def place_by_place(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+    """Each number by its own slope, where that is positive."""
+    return tf.reduce_sum(tf.nn.relu(slopes) * features, axis=-1)
+
+
+# --- What all of them share -------------------------------------------------------------------------------------------
+
+
+def check_map(resize: Any, upsampling: Any) -> None:
+    """Raises OptionError when one of them cannot be used."""
+    one_of(upsampling, "upsampling", FILTERS)
+    if not isinstance(resize, bool):
+        raise OptionError(f"resize is True or False. {received(resize)}")
+
+
+def class_activation(scorer: Scorer, x: Tensors, weighting: Weighting, resize: bool, upsampling: str) -> Attribution:
+    """ReLU(the weighted sum over the channels) of each feature map, one value (n, places..., 1) per map."""
+    found = scorer.features(OrdinaryGradient(), x)
+    values = []
+    for a, g, layer in zip(found.maps, found.slopes, scorer.model.feature_maps, strict=True):
+        heat = weighting(*(as_places(t, layer.channels, scorer) for t in (a, g)))
+        values.append(finished(tf.nn.relu(heat), layer.channels, scorer, resize, upsampling))
+    return Attribution(values, found.score, None, found.target)
+
+
+def finished(heat: tf.Tensor, axis: int, scorer: Scorer, resize: bool, upsampling: str) -> tf.Tensor:
+    """(n, places...) with a channel axis, and of the input's size if that is wanted."""
+    if resize:
+        heat = resized(heat, size_of(scorer, heat.shape.rank - 1), upsampling)
+    return tf.expand_dims(heat, axis)
+
+
+def _over_places(reduce: Callable, tensor: tf.Tensor, keepdims: bool = False) -> tf.Tensor:
     """(n, places..., channels) -> (n, channels)."""
     return reduce(tensor, axis=list(range(1, tensor.shape.rank - 1)), keepdims=keepdims)
 
@@ -274,12 +317,8 @@ def _masked(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     return x * tf.expand_dims(mask, -1 if x.shape[1 : mask.shape.rank] == mask.shape[1:] else 1)
 
 
-def _let_through(x: tf.Tensor, baseline: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+def _let_through(x: tf.Tensor, reference: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """x where the mask shows it; an input that has no such places stays whole."""
     if x.shape.rank not in (mask.shape.rank, mask.shape.rank + 1):
         return x
-    return baseline + _masked(x - baseline, mask)
-
-
-def _each(baseline, rows, n: int) -> list[tf.Tensor]:
-    return [tf.gather(b, rows) if len(b) == n > 1 else b for b in baseline]
+    return reference + _masked(x - reference, mask)

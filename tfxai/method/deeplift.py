@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import OptionError, received
-from tfxai.graph.replay import Table
-from tfxai.method.base import Attribution, Method
-from tfxai.rules.deeplift import Rescale
-from tfxai.rules.reveal_cancel import RevealCancel
+from tfxai.errors import OptionError
+from tfxai.graph.table import RuleTable
+from tfxai.method.base import Method, Tensors
+from tfxai.model.attribution import Attribution
+from tfxai.model.scorer import Scorer
+from tfxai.rules.deeplift import RescaleRules
+from tfxai.rules.reveal_cancel import RevealCancelRules
+from tfxai.support.checks import either
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,30 +59,29 @@ class DeepLIFT(Method):
     uses_baseline: ClassVar[bool] = True
 
     def check(self) -> None:
-        if self.rule not in ("rescale", "reveal_cancel", "genomics"):
-            raise OptionError(f"rule is 'rescale', 'reveal_cancel' or 'genomics'. {received(self.rule)}")
-        if self.unknown_ops not in ("raise", "average"):
-            raise OptionError(f"unknown_ops is 'raise' or 'average'. {received(self.unknown_ops)}")
+        either(self.rule, "rule", "rescale", "reveal_cancel", "genomics")
+        either(self.unknown_ops, "unknown_ops", "raise", "average")
         if self.multipliers and self.hypothetical:
             raise OptionError("Ask for multipliers=True or hypothetical=True, not both: `values` holds one of them.")
 
-    def table(self) -> Table:
+    def rules(self) -> RuleTable:
         if self.rule == "rescale":
-            return Rescale(self.unknown_ops)
-        return RevealCancel(self.rule == "genomics", self.unknown_ops)
+            return RescaleRules(self.unknown_ops)
+        return RevealCancelRules(self.rule == "genomics", self.unknown_ops)
 
-    def __call__(self, scorer, x, baseline, rng) -> Attribution:
-        result = scorer.backward(self.table(), x, baseline)
-        scores = {"score": result.score, "baseline_score": result.baseline_score, "chosen": result.chosen}
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        found = scorer.backward(self.rules(), x, reference)
+        contributions, multipliers = found.values, found.multipliers or []
         if self.multipliers:
-            return Attribution(result.multipliers, **scores, multipliers=result.multipliers, total=result.contributions)
+            return found._replace(values=multipliers, total=contributions)
         if self.hypothetical:
-            values = [_hypothetical(m, b) for m, b in zip(result.multipliers, baseline, strict=True)]
-            return Attribution(values, **scores, total=result.contributions)
-        return Attribution(result.contributions, **scores)
+            values = [_hypothetical(m, r) for m, r in zip(multipliers, reference, strict=True)]
+            return found._replace(values=values, total=contributions, multipliers=None)
+        return found._replace(multipliers=None)
 
 
 def _hypothetical(multipliers: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
+    """(n, length, letters): what each letter would contribute if it stood there."""
     if multipliers.shape.rank != 3:
         raise OptionError(
             "hypothetical=True is for one-hot sequences: inputs of axes (example, position, base). "

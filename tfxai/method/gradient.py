@@ -5,9 +5,13 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from tfxai.errors import OptionError, received
-from tfxai.method.base import Attribution, Method
-from tfxai.rules.gradient import Plain
+import numpy as np
+
+from tfxai.method.base import Method, Tensors
+from tfxai.model.attribution import Attribution
+from tfxai.model.scorer import Scorer
+from tfxai.rules.gradient import OrdinaryGradient
+from tfxai.support.checks import either
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +32,8 @@ class Gradient(Method):
 
     name: ClassVar[str] = "gradient"
 
-    def __call__(self, scorer, x, baseline, rng) -> Attribution:
-        result = scorer.backward(Plain(), x)
-        return Attribution(result.multipliers, result.score, None, result.chosen)
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        return scorer.backward(OrdinaryGradient(), x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,13 +63,10 @@ class InputXGradient(Method):
     uses_baseline: ClassVar[bool] = True
 
     def check(self) -> None:
-        if self.at not in ("input", "baseline"):
-            raise OptionError(f"at is 'input' or 'baseline'. {received(self.at)}")
+        either(self.at, "at", "input", "baseline")
 
-    def __call__(self, scorer, x, baseline, rng) -> Attribution:
-        here = scorer.backward(Plain(), x)
-        point = here
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        here = there = scorer.backward(OrdinaryGradient(), x)
         if self.at == "baseline":
-            point = scorer.backward(Plain(), [b + 0 * a for a, b in zip(x, baseline, strict=True)])
-        values = [g * (a - b) for g, a, b in zip(point.multipliers, x, baseline, strict=True)]
-        return Attribution(values, here.score, None, here.chosen)
+            there = scorer.backward(OrdinaryGradient(), [r + 0 * a for a, r in zip(x, reference, strict=True)])
+        return here._replace(values=[g * (a - r) for g, a, r in zip(there.values, x, reference, strict=True)])

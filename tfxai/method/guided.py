@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
+import numpy as np
+
 from tfxai.errors import NoRectifierError
-from tfxai.graph.capture import Op, needed
-from tfxai.graph.rectifiers import RECTIFIERS
-from tfxai.method.base import Attribution, Method
+from tfxai.graph.capture import Op, needed, types_of
+from tfxai.graph.rectifiers import RECTIFYING
+from tfxai.method.base import Method, Tensors
+from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
-from tfxai.rules.rectifier import Rectified
+from tfxai.rules.rectifier import RectifierRules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +39,7 @@ class GuidedBackprop(Method):
 
     name: ClassVar[str] = "guided_backprop"
 
-    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         return rectified(scorer, x, "guided", self.name)
 
 
@@ -62,27 +65,25 @@ class DeconvNet(Method):
 
     name: ClassVar[str] = "deconvnet"
 
-    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         return rectified(scorer, x, "deconvnet", self.name)
 
 
-def rectified(scorer: Scorer, x, rule: str, name: str) -> Attribution:
+def rectified(scorer: Scorer, x: Tensors, rule: str, name: str) -> Attribution:
     """The backward pass under a rectifier rule.
 
     Raises:
         NoRectifierError: There is no rectifier, so the values would be the plain gradient under another name.
     """
-    engine, table = scorer.engine, Rectified(rule)
-    ops = needed(engine.program(table)[0], engine.heads, engine.sources)
+    model, table = scorer.model, RectifierRules(rule)
+    ops = needed(model.program(table)[0], model.outputs, model.explained)
     if not any(_rectifies(op) for op in ops):
-        kinds = ", ".join(sorted({op.type for op in ops if op.inputs})[:20])
         raise NoRectifierError(
             f"{name} changes the gradient of rectifiers (ReLU and its relatives), and the model has none between the "
-            f"explained tensors and the output. Found: {kinds}. Use method='gradient' or 'deeplift'."
+            f"explained tensors and the output. Found: {types_of(ops)}. Use method='gradient' or 'deeplift'."
         )
-    result = scorer.backward(table, x)
-    return Attribution(result.multipliers, result.score, None, result.chosen)
+    return scorer.backward(table, x)
 
 
 def _rectifies(op: Op) -> bool:
-    return op.type in RECTIFIERS or any(_rectifies(inner) for body in op.bodies for inner in body.ops)
+    return op.type in RECTIFYING or any(_rectifies(inner) for body in op.bodies for inner in body.ops)

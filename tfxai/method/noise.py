@@ -11,97 +11,16 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import OptionError, received
-from tfxai.method.base import Attribution, Method
+from tfxai.method.base import Method, Tensors
 from tfxai.method.gradient import Gradient
+from tfxai.method.lookup import get
+from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
 from tfxai.support.checks import is_number, whole_number
 
 
 @dataclasses.dataclass(frozen=True)
-class Noise(Method):
-    """Abstract: statistics of `inner`'s values over samples x + N(0, (noise * (max x - min x))^2).
-
-    All examples meet the same standard normal draws, scaled by their own range: an example's result depends
-    neither on its neighbours nor on the batch size. `SmoothGrad` describes the fields.
-    """
-
-    inner: Any = dataclasses.field(default_factory=Gradient)
-    samples: int = 50
-    noise: float = 0.15
-    antithetic: bool = True
-
-    draws: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if isinstance(self.inner, str):
-            from tfxai.method.table import get  # the table lists this method too
-
-            object.__setattr__(self, "inner", get(self.inner, {}))
-
-    @property
-    def uses_baseline(self) -> bool:  # type: ignore[override]
-        return self.inner.uses_baseline
-
-    @property
-    def maps(self) -> bool:  # type: ignore[override]
-        return self.inner.maps
-
-    @property
-    def per_map(self) -> bool:  # type: ignore[override]
-        return self.inner.per_map
-
-    def check(self) -> None:
-        whole_number(self.samples, "samples")
-        if not is_number(self.noise) or self.noise < 0:
-            raise OptionError(f"noise is a number from 0, such as 0.15. {received(self.noise)}")
-        if not isinstance(self.inner, Method):
-            raise OptionError(f"inner is a method's name or object. {received(self.inner)}")
-        self.inner.check()
-
-    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
-        scorer, score, chosen = scorer.fixed(x)
-        means, held = Moments(), []
-        for k, values in enumerate(self._samples(scorer, x, baseline, rng)):
-            held.append(values)
-            if len(held) == self.together() or k == self.samples - 1:
-                means.add(self.draw(held))
-                held = []
-        values, error = self.result(means)
-        return Attribution(values, score, None, chosen, error=error)
-
-    def together(self) -> int:
-        """How many samples make one independent draw."""
-        return 1 + self.antithetic
-
-    def draw(self, samples: Sequence[list[tf.Tensor]]) -> list[tf.Tensor]:
-        """The quantity whose mean is estimated, from the samples of one draw."""
-        return [tf.add_n(list(one)) / len(samples) for one in zip(*samples, strict=True)]
-
-    def result(self, means: Moments) -> tuple[list[tf.Tensor], list[tf.Tensor] | None]:
-        """Values, and their standard error."""
-        return means.mean, means.standard_error()
-
-    def _samples(self, scorer: Scorer, x, baseline, rng: np.random.Generator) -> Iterator[list[tf.Tensor]]:
-        """The inner method's values at one noisy copy after the other; few examples share a pass."""
-        n, inner_seed = len(x[0]), int(rng.integers(2**32))
-        spread = [self.noise * (tf.reduce_max(t, axes, True) - tf.reduce_min(t, axes, True))
-                  for t in x for axes in [list(range(1, t.shape.rank))]]  # fmt: skip
-        noises = _draws(rng, x, self.samples, self.antithetic)
-        width = scorer.per_pass(n)
-        for start in range(0, self.samples, width):
-            some = list(itertools.islice(noises, width))
-            points = [_around(t, s, e) for t, s, e in zip(x, spread, zip(*some, strict=True), strict=True)]
-            rows = np.repeat(np.arange(n), len(some))
-            inner = dataclasses.replace(scorer.take(rows) if len(some) > 1 else scorer, bar=None)
-            against = [tf.gather(b, rows) if len(b) == n > 1 else b for b in baseline]
-            found = self.inner(inner, points, against, np.random.default_rng(inner_seed)).values
-            scorer.progress(start + len(some), self.samples)
-            for k in range(len(some)):
-                yield [v[k :: len(some)] for v in found]
-
-
-@dataclasses.dataclass(frozen=True)
-class SmoothGrad(Noise):
+class SmoothGrad(Method):
     """The mean of a method's map over noisy copies of the input.
 
     M(x) = 1/n sum_k M_k(x + N(0, sigma^2)).  Smilkov et al. 2017, arXiv:1706.03825
@@ -128,11 +47,29 @@ class SmoothGrad(Noise):
         [[1.0, 1.0]]
     """
 
+    inner: Any = dataclasses.field(default_factory=Gradient)
+    samples: int = 50
+    noise: float = 0.15
+    antithetic: bool = True
+
     name: ClassVar[str] = "smoothgrad"
+    random: ClassVar[bool] = True
+    quick: ClassVar[dict[str, Any]] = {"samples": 16}
+
+    def __post_init__(self) -> None:
+        adopt(self)
+
+    def check(self) -> None:
+        check_noise(self.inner, self.samples, self.noise)
+
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        scorer, score, target = scorer.with_target_of(x)
+        means = mean_of_draws(_maps(self, scorer, x, reference, rng), self.antithetic)
+        return Attribution(means.mean, score, None, target, error=means.standard_error())
 
 
 @dataclasses.dataclass(frozen=True)
-class SmoothGradSquared(Noise):
+class SmoothGradSquared(Method):
     """The mean of the squared map over noisy copies of the input: how strong, without a sign.
 
     M(x) = 1/n sum_k M_k(x + N(0, sigma^2))^2.  Hooker et al. 2019, arXiv:1806.10758
@@ -153,14 +90,30 @@ class SmoothGradSquared(Noise):
         [[1.0, 1.0]]
     """
 
-    name: ClassVar[str] = "smoothgrad_squared"
+    inner: Any = dataclasses.field(default_factory=Gradient)
+    samples: int = 50
+    noise: float = 0.15
+    antithetic: bool = True
 
-    def draw(self, samples) -> list[tf.Tensor]:
-        return super().draw([[tf.square(v) for v in values] for values in samples])
+    name: ClassVar[str] = "smoothgrad_squared"
+    random: ClassVar[bool] = True
+    quick: ClassVar[dict[str, Any]] = {"samples": 8}
+
+    def __post_init__(self) -> None:
+        adopt(self)
+
+    def check(self) -> None:
+        check_noise(self.inner, self.samples, self.noise)
+
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        scorer, score, target = scorer.with_target_of(x)
+        squares = ([tf.square(v) for v in values] for values in _maps(self, scorer, x, reference, rng))
+        means = mean_of_draws(squares, self.antithetic)
+        return Attribution(means.mean, score, None, target, error=means.standard_error())
 
 
 @dataclasses.dataclass(frozen=True)
-class VarGrad(Noise):
+class VarGrad(Method):
     """The variance of a method's map over noisy copies of the input.
 
     M(x) = 1/n sum_k (M_k - mean M)^2.  Adebayo et al. 2018, arXiv:1810.03307
@@ -181,13 +134,71 @@ class VarGrad(Noise):
         [[0.0, 0.0]]
     """
 
+    inner: Any = dataclasses.field(default_factory=Gradient)
+    samples: int = 50
+    noise: float = 0.15
+    antithetic: bool = True
+
     name: ClassVar[str] = "vargrad"
+    random: ClassVar[bool] = True
+    quick: ClassVar[dict[str, Any]] = {"samples": 8}
 
-    def together(self) -> int:
-        return 1
+    def __post_init__(self) -> None:
+        adopt(self)
 
-    def result(self, means: Moments) -> tuple[list[tf.Tensor], None]:
-        return [s / means.count for s in means.squares], None
+    def check(self) -> None:
+        check_noise(self.inner, self.samples, self.noise)
+
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        scorer, score, target = scorer.with_target_of(x)
+        means = mean_of_draws(_maps(self, scorer, x, reference, rng), pairs=False)
+        return Attribution([s / means.count for s in means.squares], score, None, target)
+
+
+def adopt(method: Any) -> None:
+    """Makes `inner` a method object, and takes over what it needs: a baseline, feature maps, the form of its values."""
+    if isinstance(method.inner, str):
+        object.__setattr__(method, "inner", get(method.inner, {}))
+    for fact in ("uses_baseline", "reads_feature_maps", "one_map_per_layer"):
+        object.__setattr__(method, fact, getattr(method.inner, fact, False))
+
+
+def check_noise(inner: Any, samples: Any, noise: Any) -> None:
+    """Raises OptionError when one of them cannot be used."""
+    whole_number(samples, "samples")
+    if not is_number(noise) or noise < 0:
+        raise OptionError(f"noise is a number from 0, such as 0.15. {received(noise)}")
+    if not isinstance(inner, Method):
+        raise OptionError(f"inner is a method's name or object. {received(inner)}")
+    inner.check()
+
+
+def _maps(method: Any, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Iterator[Tensors]:
+    """The values (n, ...) of `method.inner` at x + N(0, (noise * (max x - min x))^2), one noisy copy after the other.
+
+    All examples meet the same standard normal draws, scaled by their own range: an example's result depends
+    neither on its neighbours nor on the batch size.
+    """
+    inner_seed = int(rng.integers(2**32))
+    spread = [method.noise * _range(t) for t in x]
+    noises = _draws(rng, x, method.samples, method.antithetic)
+    for part, some, repeat in scorer.copies(method.samples):
+        count = part.stop - part.start
+        drawn = zip(*itertools.islice(noises, count), strict=True)  # per tensor, the noises of these copies
+        points = [_around(t, s, np.stack(e)) for t, s, e in zip(x, spread, drawn, strict=True)]
+        against = [r if len(r) == 1 else repeat(r) for r in reference]
+        inner = dataclasses.replace(some, bar=None)
+        found = method.inner(inner, points, against, np.random.default_rng(inner_seed)).values
+        for k in range(count):
+            yield [v[k::count] for v in found]
+
+
+def mean_of_draws(maps: Iterator[Tensors], pairs: bool) -> Moments:
+    """Mean and spread of independent draws: of single maps, or of the means of two that had opposite noise."""
+    moments = Moments()
+    while held := list(itertools.islice(maps, 2 if pairs else 1)):
+        moments.add([tf.add_n(list(one)) / len(held) for one in zip(*held, strict=True)])
+    return moments
 
 
 class Moments:
@@ -199,6 +210,7 @@ class Moments:
         self.squares: list[tf.Tensor] = []
 
     def add(self, values: Sequence[tf.Tensor]) -> None:
+        """Takes one draw in."""
         self.count += 1
         if self.count == 1:
             self.mean, self.squares = list(values), [tf.zeros_like(v) for v in values]
@@ -215,8 +227,8 @@ class Moments:
         return [tf.sqrt(s / (self.count * (self.count - 1))) for s in self.squares]
 
 
-def _draws(rng: np.random.Generator, x, samples: int, antithetic: bool) -> Iterator[list[np.ndarray]]:
-    """Standard normal noise for one example, sample after sample."""
+def _draws(rng: np.random.Generator, x: Tensors, samples: int, antithetic: bool) -> Iterator[list[np.ndarray]]:
+    """Standard normal noise for one example, one array per tensor, sample after sample."""
     noise: list[np.ndarray] = []
     for k in range(samples):
         if antithetic and k % 2:
@@ -226,9 +238,15 @@ def _draws(rng: np.random.Generator, x, samples: int, antithetic: bool) -> Itera
             yield noise
 
 
-def _around(x: tf.Tensor, spread: tf.Tensor, noise: Sequence[np.ndarray]) -> tf.Tensor:
-    """x + spread * noise, for every example all the noises: (n * len(noise), ...)."""
-    if len(noise) == 1:
-        return x + spread * tf.cast(noise[0], x.dtype)
-    points = x[:, None] + spread[:, None] * tf.cast(np.stack(noise), x.dtype)
+def _range(x: tf.Tensor) -> tf.Tensor:
+    """(n, 1, ...) largest minus smallest number of each example."""
+    axes = list(range(1, x.shape.rank))
+    return tf.reduce_max(x, axes, keepdims=True) - tf.reduce_min(x, axes, keepdims=True)
+
+
+def _around(x: tf.Tensor, spread: tf.Tensor, noises: np.ndarray) -> tf.Tensor:
+    """x + spread * noise: for every example (n, ...) all the noises (count, ...), as (n * count, ...)."""
+    if len(noises) == 1:
+        return x + spread * tf.cast(noises[0], x.dtype)
+    points = x[:, None] + spread[:, None] * tf.cast(noises, x.dtype)
     return tf.reshape(points, [-1, *x.shape[1:]])

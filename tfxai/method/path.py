@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import OptionError, received
 from tfxai.method.adaptive import NODES, integrated
-from tfxai.method.base import Attribution, Method
+from tfxai.method.base import Method, Tensors
+from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
-from tfxai.rules.gradient import Plain
+from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.support.checks import is_number, one_of, whole_number
 
 Nodes = tuple[np.ndarray, np.ndarray]  # places on [0, 1] and their weights, which sum to 1
 
 
 def gauss_legendre(steps: int) -> Nodes:
+    """Exact for polynomials up to degree 2 steps - 1."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     return (nodes + 1) / 2, weights / 2
 
 
 def trapezoid(steps: int) -> Nodes:
+    """Equal steps from end to end, the ends with half a weight; one step is the middle."""
     if steps == 1:
         return np.array([0.5]), np.ones(1)
     weights = np.full(steps, 1.0)
@@ -79,6 +82,7 @@ class IntegratedGradients(Method):
     complete: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
     remedy: ClassVar[str] = "Raise steps (or max_steps), or ask for an accuracy with tolerance=0.01."
+    fine: ClassVar[dict[str, Any]] = {"steps": 1000, "quadrature": "middle"}  # kinks on the path
 
     def check(self) -> None:
         whole_number(self.steps, "steps")
@@ -90,16 +94,16 @@ class IntegratedGradients(Method):
     def accuracy(self) -> float:
         return 0.05 if self.tolerance is None else self.tolerance
 
-    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
-        scorer, score, chosen = scorer.fixed(x)
-        start, _ = scorer.score(baseline)
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        scorer, score, target = scorer.with_target_of(x)
+        start, _ = scorer.score(reference)
         steps = None
         if self.tolerance is None:
-            slopes = averaged(scorer, x, baseline, *QUADRATURES[self.quadrature](self.steps))
+            slopes = averaged(scorer, x, reference, *QUADRATURES[self.quadrature](self.steps))
         else:
-            slopes, taken = integrated(scorer, x, baseline, score, start, self.tolerance, self.max_steps)
+            slopes, taken = integrated(scorer, x, reference, score, start, self.tolerance, self.max_steps)
             steps = tf.constant(taken)
-        return Attribution(times(slopes, x, baseline), score, start, chosen, steps=steps)
+        return Attribution(times(slopes, x, reference), score, start, target, steps=steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,8 +132,9 @@ class ExpectedGradients(Method):
     name: ClassVar[str] = "expected_gradients"
     complete: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
-    draws: ClassVar[bool] = True
+    random: ClassVar[bool] = True
     remedy: ClassVar[str] = "Raise samples: the sum is met in expectation."
+    quick: ClassVar[dict[str, Any]] = {"samples": 50}
 
     def check(self) -> None:
         whole_number(self.samples, "samples")
@@ -137,54 +142,43 @@ class ExpectedGradients(Method):
     def accuracy(self) -> float:
         return 0.1
 
-    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
-        scorer, score, chosen = scorer.fixed(x)
-        start, _ = scorer.score(baseline)
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        scorer, score, target = scorer.with_target_of(x)
+        start, _ = scorer.score(reference)
         count = max(1, self.samples // scorer.references)
         nodes = (np.arange(count) + rng.uniform(size=count)) / count
-        slopes = averaged(scorer, x, baseline, nodes, np.full(count, 1 / count))
-        return Attribution(times(slopes, x, baseline), score, start, chosen)
+        slopes = averaged(scorer, x, reference, nodes, np.full(count, 1 / count))
+        return Attribution(times(slopes, x, reference), score, start, target)
 
 
-def averaged(scorer: Scorer, x, baseline, nodes: np.ndarray, weights: np.ndarray) -> list[tf.Tensor]:
-    """The weighted sum of the gradients at `baseline + node * (x - baseline)`.
+def averaged(scorer: Scorer, x: Tensors, reference: Tensors, nodes: np.ndarray, weights: np.ndarray) -> Tensors:
+    """The weighted sum of the gradients at `reference + node * (x - reference)`: one (n, ...) per tensor.
 
     Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same.
     """
-    n = len(x[0])
-    together = min(len(nodes), scorer.per_pass(n))
     total = [tf.zeros_like(t) for t in x]
-    change = [a - b for a, b in zip(x, baseline, strict=True)]
-    for start in range(0, len(nodes), together):
-        part = slice(start, min(start + together, len(nodes)))
-        width = part.stop - part.start
-        rows = np.repeat(np.arange(n), width)
-        some = scorer.take(rows) if width > 1 else scorer
-        places = np.tile(nodes[part], n) if width > 1 else nodes[part]
-        points = [_moved(tf.gather(a, rows), tf.gather(d, rows), places - 1) if width > 1 else _moved(a, d, places - 1)
-                  for a, d in zip(x, change, strict=True)]  # fmt: skip
-        slopes = some.backward(Plain(), points).multipliers
-        share = weights[part]
-        total = [t + _gathered(g, share, n) for t, g in zip(total, slopes, strict=True)]
-        scorer.progress(part.stop, len(nodes))
+    change = [a - r for a, r in zip(x, reference, strict=True)]
+    for part, some, repeat in scorer.copies(len(nodes)):
+        back = np.tile(nodes[part] - 1, len(scorer))
+        points = [repeat(a) + repeat(d) * _column(back, a) for a, d in zip(x, change, strict=True)]
+        slopes = some.backward(OrdinaryGradient(), points).values
+        total = [t + _weighted(g, weights[part]) for t, g in zip(total, slopes, strict=True)]
     return total
 
 
-def _moved(x: tf.Tensor, change: tf.Tensor, places) -> tf.Tensor:
-    return x + change * _column(places, x)
+def times(slopes: Tensors, x: Tensors, reference: Tensors) -> Tensors:
+    """Slopes times the change from the reference."""
+    return [g * (a - r) for g, a, r in zip(slopes, x, reference, strict=True)]
 
 
-def _gathered(slopes: tf.Tensor, weights, n: int) -> tf.Tensor:
-    """Rows of one example added up with their weights."""
+def _weighted(slopes: tf.Tensor, weights: np.ndarray) -> tf.Tensor:
+    """(n * nodes, ...) -> (n, ...): the rows of one example added up with their weights."""
     if len(weights) == 1:
         return slopes * tf.cast(weights[0], slopes.dtype)
-    apart = tf.reshape(slopes, [n, len(weights), *slopes.shape[1:]])
+    apart = tf.reshape(slopes, [-1, len(weights), *slopes.shape[1:]])
     return tf.tensordot(tf.cast(weights, slopes.dtype), apart, [[0], [1]])
 
 
-def _column(values, like: tf.Tensor) -> tf.Tensor:
+def _column(values: np.ndarray, like: tf.Tensor) -> tf.Tensor:
+    """(rows,) numbers, to be multiplied with a tensor (rows, ...)."""
     return tf.reshape(tf.cast(values, like.dtype), [-1] + [1] * (like.shape.rank - 1))
-
-
-def times(slopes, x, baseline) -> list[tf.Tensor]:
-    return [g * (a - b) for g, a, b in zip(slopes, x, baseline, strict=True)]

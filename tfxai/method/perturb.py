@@ -11,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import OptionError, received
-from tfxai.method.base import Attribution, Method
+from tfxai.method.base import Method, Tensors
+from tfxai.method.places import resized
+from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
 from tfxai.support.checks import is_number, whole_number
 
@@ -56,20 +58,23 @@ class Occlusion(Method):
         if self.fill is not None and not is_number(self.fill):
             raise OptionError(f"fill is a number, or None for the baseline. {received(self.fill)}")
 
-    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
-        scorer, score, chosen = scorer.fixed(x)
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        scorer, score, target = scorer.with_target_of(x)
         values = []
         for k, tensor in enumerate(x):
             shape = tuple(int(s) for s in tensor.shape[1:])
-            masks = [np.array(m) for m in _windows(shape, self.window, self.stride)]
+            masks = list(_windows(shape, self.window, self.stride))
             total = np.zeros(tensor.shape, np.float64)
-            blank = baseline[k] if self.fill is None else tf.fill(tensor.shape, tf.cast(self.fill, tensor.dtype))
-            for part, scores in _scores(scorer, x, baseline, k, masks, blank):
-                drop = score.numpy()[:, None] - scores.numpy()
-                total += np.tensordot(drop, np.stack(part), 1)
+            blank = reference[k] if self.fill is None else tf.fill(tensor.shape, tf.cast(self.fill, tensor.dtype))
+            for part, some, repeat in scorer.copies(len(masks)):
+                hidden = np.stack(masks[part])
+                points = [repeat(t) for t in x]
+                points[k] = _shown(points[k], repeat(blank), 1 - np.tile(hidden, [len(scorer)] + [1] * len(shape)))
+                scores = tf.reshape(some.score(points)[0], [len(scorer), len(hidden)]).numpy()
+                total += np.tensordot(score.numpy()[:, None] - scores, hidden, 1)
             spread = np.prod([s for s, m in zip(shape, masks[0].shape, strict=True) if m == 1 < s], initial=1)
             values.append(tf.constant(total / spread, tensor.dtype))
-        return Attribution(values, score, None, chosen)
+        return Attribution(values, score, None, target)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +106,8 @@ class RISE(Method):
 
     name: ClassVar[str] = "rise"
     uses_baseline: ClassVar[bool] = True
-    draws: ClassVar[bool] = True
+    random: ClassVar[bool] = True
+    quick: ClassVar[dict[str, Any]] = {"samples": 64}
 
     def check(self) -> None:
         whole_number(self.samples, "samples")
@@ -109,37 +115,30 @@ class RISE(Method):
         if not is_number(self.probability) or not 0 < self.probability < 1:
             raise OptionError(f"probability is a number between 0 and 1. {received(self.probability)}")
 
-    def __call__(self, scorer: Scorer, x, baseline, rng) -> Attribution:
-        scorer, score, chosen = scorer.fixed(x)
-        n, seen = len(x[0]), 0
-        sums = [[np.zeros(t.shape, np.float64) for t in x] for _ in range(2)]
-        width = scorer.per_pass(n)
-        while seen < self.samples:
-            count = min(width, self.samples - seen)
-            masks = [np.stack(m) for m in zip(*[self._masks(rng, x) for _ in range(count)], strict=True)]
-            rows = np.repeat(np.arange(n), count)
-            points = [
-                _shown(
-                    tf.gather(t, rows), b if len(b) == 1 else tf.gather(b, rows), np.tile(m, [n] + [1] * (m.ndim - 1))
-                )
-                for t, b, m in zip(x, baseline, masks, strict=True)
-            ]
-            scores = tf.reshape(scorer.take(rows).score(points)[0], [n, count]).numpy()
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        scorer, score, target = scorer.with_target_of(x)
+        n = len(scorer)
+        sums, squares = ([np.zeros(t.shape, np.float64) for t in x] for _ in range(2))
+        for part, some, repeat in scorer.copies(self.samples):
+            drawn = [self._masks(rng, x) for _ in range(part.start, part.stop)]
+            masks = [np.stack(m) for m in zip(*drawn, strict=True)]  # per tensor (count, ...)
+            points = [_shown(repeat(t), repeat(r), np.tile(m, [n] + [1] * (m.ndim - 1)))
+                      for t, r, m in zip(x, reference, masks, strict=True)]  # fmt: skip
+            scores = tf.reshape(some.score(points)[0], [n, len(drawn)]).numpy()
             for k, mask in enumerate(masks):
-                sums[0][k] += np.tensordot(scores, mask, 1)
-                sums[1][k] += np.tensordot(scores**2, mask**2, 1)
-            seen += count
-            scorer.progress(seen, self.samples)
+                sums[k] += np.tensordot(scores, mask, 1)
+                squares[k] += np.tensordot(scores**2, mask**2, 1)
         values, errors = [], []
-        for tensor, once, twice in zip(x, *sums, strict=True):
+        for tensor, once, twice in zip(x, sums, squares, strict=True):
             scale = self.probability * _sharing(tensor.shape[1:])
-            mean = once / seen
+            mean = once / self.samples
             values.append(tf.constant(mean / scale, tensor.dtype))
-            deviation = np.sqrt(np.maximum(twice / seen - mean**2, 0) / max(seen - 1, 1))
+            deviation = np.sqrt(np.maximum(twice / self.samples - mean**2, 0) / max(self.samples - 1, 1))
             errors.append(tf.constant(deviation / scale, tensor.dtype))
-        return Attribution(values, score, None, chosen, error=errors if seen > 1 else None)
+        return Attribution(values, score, None, target, error=errors if self.samples > 1 else None)
 
-    def _masks(self, rng: np.random.Generator, x: Sequence[tf.Tensor]) -> list[np.ndarray]:
+    def _masks(self, rng: np.random.Generator, x: Tensors) -> list[np.ndarray]:
+        """One mask per tensor, (places..., 1) or (features,)."""
         return [_mask(rng, tuple(int(s) for s in t.shape[1:]), self.grid, self.probability) for t in x]
 
 
@@ -171,25 +170,13 @@ def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[i
     return sizes
 
 
-def _scores(scorer: Scorer, x, baseline, k: int, masks: Sequence[np.ndarray], blank) -> Iterator[tuple]:
-    """Masks and the scores (n, masks) of the inputs of which tensor k is replaced there."""
-    n, width = len(x[0]), scorer.per_pass(len(x[0]))
-    for start in range(0, len(masks), width):
-        part = masks[start : start + width]
-        rows = np.repeat(np.arange(n), len(part))
-        hidden = np.tile(np.stack(part), [n] + [1] * part[0].ndim)
-        points = [tf.gather(t, rows) for t in x]
-        against = blank if len(blank) == 1 else tf.gather(blank, rows)
-        points[k] = _shown(points[k], against, 1 - hidden)
-        scorer.progress(start + len(part), len(masks))
-        yield part, tf.reshape(scorer.take(rows).score(points)[0], [n, len(part)])
-
-
-def _shown(x: tf.Tensor, baseline: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
-    return baseline + (x - baseline) * tf.cast(mask, x.dtype)
+def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
+    """x where the mask is 1, the reference where it is 0."""
+    return reference + (x - reference) * tf.cast(mask, x.dtype)
 
 
 def _sharing(shape: Sequence[int]) -> int:
+    """How many channels share the value of their place."""
     return int(shape[-1]) if len(shape) > 1 else 1
 
 
@@ -197,15 +184,10 @@ def _mask(rng: np.random.Generator, shape: tuple[int, ...], grid: int, probabili
     """A coarse random grid, stretched beyond the input's size and cut out at a random place."""
     if len(shape) == 1:
         return (rng.uniform(size=shape) < probability).astype(np.float64)
-    mask = (rng.uniform(size=[grid] * (len(shape) - 1)) < probability).astype(np.float64)
-    for axis, length in enumerate(shape[:-1]):
-        cell = -(-length // grid)
-        stretched = (grid + 1) * cell
-        at = (np.arange(stretched) + 0.5) * grid / stretched - 0.5
-        low = np.clip(np.floor(at).astype(int), 0, grid - 1)
-        high, share = np.minimum(low + 1, grid - 1), np.clip(at - low, 0, 1)
-        share = share.reshape([-1 if k == axis else 1 for k in range(mask.ndim)])
-        mask = np.take(mask, low, axis) * (1 - share) + np.take(mask, high, axis) * share
-        start = rng.integers(0, stretched - length + 1)
-        mask = np.take(mask, np.arange(start, start + length), axis)
-    return mask[..., None]
+    places = shape[:-1]
+    coarse = (rng.uniform(size=[grid] * len(places)) < probability).astype(np.float64)
+    cells = [-(-length // grid) for length in places]
+    fine = resized(tf.constant(coarse[None]), [(grid + 1) * cell for cell in cells], "bilinear").numpy()[0]
+    starts = [rng.integers(0, (grid + 1) * cell - length + 1) for cell, length in zip(cells, places, strict=True)]
+    cut = tuple(slice(start, start + length) for start, length in zip(starts, places, strict=True))
+    return fine[cut][..., None].astype(np.float64)

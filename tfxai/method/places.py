@@ -45,7 +45,8 @@ def size_of(scorer: Scorer, axes: int) -> list[int]:
 
 
 def _space(shape: tf.TensorShape, scorer: Scorer) -> list[int]:
-    first = 1 in scorer.engine.channels
+    """The sizes of the axes of places of an input."""
+    first = any(m.channels == 1 for m in scorer.model.feature_maps)
     return [int(s) for s in (shape[2:] if first else shape[1:-1])]
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from tfxai.errors import InputError, MethodError, OptionError, received
 from tfxai.explainer import explain
 from tfxai.method.base import Method
-from tfxai.method.table import METHODS, get
+from tfxai.method.lookup import class_of, get
+from tfxai.method.table import METHODS
 from tfxai.metrics.lecture import equal_pair, saturated
 from tfxai.metrics.verdict import Verdict
 
@@ -262,18 +263,16 @@ def lecture_table() -> dict[str, dict[str, Verdict]]:
         >>> [name for name in ("gradient", "deeplift", "integrated_gradients") if table[name]["sensitivity"]]
         ['deeplift', 'integrated_gradients']
     """
-    names = [name for name, kind in METHODS.items() if not kind.maps and not kind.draws]
+    kinds = {name: class_of(name) for name in METHODS}
+    kinds = {name: kind for name, kind in kinds.items() if not kind.reads_feature_maps and not kind.random}
     measures: tuple[Callable, ...] = (sensitivity, implementation_invariance)
-    return {name: {v.axiom: v for v in (m(name, **FINE.get(name, {})) for m in measures)} for name in names}
-
-
-FINE = {"integrated_gradients": {"steps": 1000, "quadrature": "middle"}}  # kinks on the path
+    return {name: {v.axiom: v for v in (m(name, **kind.fine) for m in measures)} for name, kind in kinds.items()}
 
 
 def _attributions(method: str | Method, model: Any, x: Any, baseline: Any, target: Any, options: dict):
     own = {k: v for k, v in options.items() if k not in ("on", "layer", "jit_compile", "seed")}
     made = get(method, own)
-    if made.per_map:
+    if made.one_map_per_layer:
         raise MethodError(f"The axioms speak of one value per input feature; {made.name!r} gives maps of a layer.")
     rest = {k: v for k, v in options.items() if k not in own}
     return explain(model, x, made, target=target, baseline=baseline, verbose=0, **rest)

@@ -12,8 +12,6 @@ import numpy as np
 
 from tfxai.errors import CompletenessWarning, ModelError, UnsupportedOpError
 from tfxai.explainer import Explainer
-from tfxai.graph.activity import Kind
-from tfxai.graph.capture import needed
 from tfxai.model.function import declared_inputs, open_model
 from tfxai.rules.supported import supported_ops
 
@@ -87,9 +85,8 @@ def check(model: Any, x: Any = None, rule: str = "rescale", target: Any = None, 
         alone = explainer(x, target, baseline, batch_size=1, verbose=0)
     pairs = [zip(keras.tree.flatten(e.values), keras.tree.flatten(o.values), strict=True) for o in (again, alone)]
     size = max(float(np.abs(v).max()) for v in keras.tree.flatten(e.values)) or 1.0
-    change = np.maximum(np.abs(e.score - e.baseline_score), max(float(np.abs(e.score).mean()), 1e-6))  # type: ignore
     return Check(
-        residual=float((np.abs(np.asarray(e.delta)) / change).max()),
+        residual=float(np.max(e.residual)),
         batch=max(float(np.abs(a - b).max()) for a, b in pairs[1]) / size,
         repeats=all(np.array_equal(a, b) for a, b in pairs[0]),
         unsupported=unsupported,
@@ -137,12 +134,9 @@ def _own_name(part: str, names: set[str]) -> str:
 
 def _without_rule(model: Any, x: Any) -> tuple[str, ...]:
     """Ops on the way from the input to the output that DeepLIFT has no rule for."""
-    _, engine = Explainer(model, "gradient").prepared(x)
+    _, traced = Explainer(model, "gradient").trace(x)
     known = supported_ops()
-    ops = needed(engine.graph, engine.heads, engine.sources)
-    carrying = [op for op in ops if any(engine.kinds[o] is Kind.DATA for o in op.outputs)
-                and any(engine.kinds[i] is Kind.DATA for i in op.inputs)]  # fmt: skip
-    return tuple(f"{op.name} ({op.type})" for op in carrying if op.type not in known)
+    return tuple(f"{op.name} ({op.type})" for op in traced.carrying() if op.type not in known)
 
 
 def _by_layer(leaks: dict[str, float], names: set[str]) -> dict[str, float]:

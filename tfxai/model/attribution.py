@@ -1,52 +1,90 @@
-"""Sums, means and concatenation of attributions."""
+"""What a pass gives and a method returns, for one chunk of examples and one reference."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tfxai.method.base import Attribution
+
+class Attribution(NamedTuple):
+    """Values and scores of n examples; tensors while they are computed, numpy after `numpy()`.
+
+    Attributes:
+        values: One (n, ...) per explained tensor: what the user sees.
+        score: (n,) f(x).
+        baseline_score: (n,) or (1,) f at the reference, where there is one.
+        target: (n,) the class that was explained, if it is one.
+        multipliers: As `values`: what the contributions are the product of, with x - reference.
+        total: As `values`: what must add up to the change of the score, where that is not `values`.
+        error: As `values`: their standard error, where they are a mean of draws.
+        steps: (n,) how many gradients each example took, where that varies.
+    """
+
+    values: list[Any]
+    score: Any
+    baseline_score: Any = None
+    target: Any = None
+    multipliers: list[Any] | None = None
+    total: list[Any] | None = None
+    error: list[Any] | None = None
+    steps: Any = None
+
+    def numpy(self) -> Attribution:
+        """All tensors as arrays; half precision becomes float32, and every example gets its baseline score."""
+        made = self._mapped(_array)
+        if made.baseline_score is not None and len(made.baseline_score) != len(made.score):
+            made = made._replace(baseline_score=np.repeat(made.baseline_score, len(made.score)))
+        return made
+
+    def delta(self) -> np.ndarray:
+        """(n,) what the values lack of the change of the score, summed in double precision."""
+        total = sum(t.reshape(len(t), -1).sum(1, dtype=np.float64) for t in self.total or self.values)
+        return (self.score - self.baseline_score - total).astype(self.score.dtype)
+
+    @staticmethod
+    def concatenated(parts: Sequence[Attribution]) -> Attribution:
+        """Chunks after each other."""
+        if len(parts) == 1:
+            return parts[0]
+        return Attribution(*[_concatenated(column) for column in zip(*parts, strict=True)])
+
+    def plus(self, other: Attribution) -> Attribution:
+        """The sum with that of another reference; of independent errors the root of the sum of squares."""
+        sums = Attribution(*[_sum(p, q) for p, q in zip(self, other, strict=True)])
+        if self.error is not None and other.error is not None:
+            both = zip(self.error, other.error, strict=True)
+            sums = sums._replace(error=[tf.sqrt(s * s + t * t) for s, t in both])
+        return sums._replace(target=self.target)
+
+    def divided(self, count: int) -> Attribution:
+        """The mean of a sum of so many; steps are counted, not averaged."""
+        mean = self._mapped(lambda t: t * tf.cast(1 / count, t.dtype))
+        return mean._replace(target=self.target, steps=self.steps)
+
+    def _mapped(self, function: Callable[[Any], Any]) -> Attribution:
+        """The function of every tensor."""
+        return Attribution(
+            *[None if p is None else [function(t) for t in p] if isinstance(p, list) else function(p) for p in self]
+        )
 
 
-def added(a: Attribution, b: Attribution) -> Attribution:
-    def add(field: str, p: Any, q: Any) -> Any:
-        if p is None or field == "chosen":
-            return p
-        if field == "error":  # of independent draws
-            return [tf.sqrt(s * s + t * t) for s, t in zip(p, q, strict=True)]
-        return [s + t for s, t in zip(p, q, strict=True)] if isinstance(p, list) else p + q
-
-    return Attribution(*[add(f, p, q) for f, p, q in zip(a._fields, a, b, strict=True)])
+def _array(tensor: tf.Tensor) -> np.ndarray:
+    array = tensor.numpy()
+    return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
 
 
-def scaled(a: Attribution, factor: float) -> Attribution:
-    def scale(p: Any) -> Any:
-        return None if p is None else [t * tf.cast(factor, t.dtype) for t in p] if isinstance(p, list) else p * factor
-
-    return Attribution(*[p if f in ("chosen", "steps") else scale(p) for f, p in zip(a._fields, a, strict=True)])
-
-
-def to_numpy(a: Attribution) -> Attribution:
-    def read_one(t: tf.Tensor) -> np.ndarray:
-        array = t.numpy()
-        return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
-
-    n = len(a.score)
-    converted: list[Any] = [
-        None if p is None else [read_one(t) for t in p] if isinstance(p, list) else read_one(p) for p in a
-    ]
-    result = Attribution(*converted)
-    if result.baseline_score is not None and len(result.baseline_score) != n:
-        result = result._replace(baseline_score=np.repeat(result.baseline_score, n))
-    return result
+def _concatenated(column: Sequence[Any]) -> Any:
+    if column[0] is None:
+        return None
+    if isinstance(column[0], list):
+        return [np.concatenate(parts) for parts in zip(*column, strict=True)]
+    return np.concatenate(column)
 
 
-def joined(parts: Sequence[Any]) -> Any:
-    if parts[0] is None or len(parts) == 1:
-        return parts[0]
-    if isinstance(parts[0], list):
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return np.concatenate(parts)
+def _sum(a: Any, b: Any) -> Any:
+    if a is None:
+        return None
+    return [s + t for s, t in zip(a, b, strict=True)] if isinstance(a, list) else a + b

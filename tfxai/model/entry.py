@@ -6,13 +6,9 @@ import collections
 
 import tensorflow as tf
 
-from tfxai.graph.activity import ALIASES, SHAPE_OPS, Kind, classify
+from tfxai.graph.activity import Activity, classify
 from tfxai.graph.capture import Graph
-
-CARRIERS = ALIASES | {"Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "Bucketize"}  # of ids in float form
-SPREADERS = CARRIERS | {"GatherV2", "Tile", "BroadcastTo"}  # of one scale to the values it is for
-MERGERS = frozenset({"Add", "AddV2", "Sub", "Mul", "RealDiv"})
-SQUASHERS = frozenset({"Softmax", "Sigmoid"})
+from tfxai.graph.ops import ALIASES, ID_CARRIERS, SCALE_MERGERS, SCALE_SPREADERS, SHAPE_ONLY, SQUASHERS
 
 
 def logits(graph: Graph, number: int) -> int:
@@ -45,10 +41,10 @@ def explained(graph: Graph, number: int) -> list[int]:
         return [number]
     derived, found = {number}, []
     for op in graph.ops:
-        if op.bodies or op.type in SHAPE_OPS or not any(i in derived for i in op.inputs):
+        if op.bodies or op.type in SHAPE_ONLY or not any(i in derived for i in op.inputs):
             continue
         floats = any(i in derived and graph.values[i].dtype.is_floating for i in op.inputs)
-        if floats and op.type not in CARRIERS:
+        if floats and op.type not in ID_CARRIERS:
             continue  # float ids become indices by a cast; an arg max of them is a decision
         for output in op.outputs:
             dtype = graph.values[output].dtype
@@ -60,23 +56,25 @@ def explained(graph: Graph, number: int) -> list[int]:
 
 
 def _merged(graph: Graph, found: list[int]) -> list[int]:
-    """Lookups of the same ids that meet each other and nothing else are one: values, scales and offsets of a table.
+    """The tensors looked up for one input, with the parts of one quantised table put together.
 
-    Apart they would share the credit of a quantised embedding q / s, for which (q, s) = 0 is no reference.
+    A quantised embedding looks up whole numbers q and their scale s by the same ids and makes q / s of them. Explained
+    apart, the two would share its credit, and both would have 0 as their reference, where q / s is 0 / 0. So lookups
+    that meet each other, and that nothing else reads, are one: the value that they make.
     """
-    readers = collections.Counter(i for op in graph.ops if op.type not in SHAPE_OPS for i in op.inputs)
+    readers = collections.Counter(i for op in graph.ops if op.type not in SHAPE_ONLY for i in op.inputs)
     readers.update(graph.outputs)
     came = {n: n for n in found}
     for op in graph.ops:
         parts = [came[i] for i in op.inputs if i in came and readers[i] == 1]
-        if op.type in MERGERS and len(parts) == 2:
+        if op.type in SCALE_MERGERS and len(parts) == 2:
             found = [n for n in found if n not in parts] + [op.outputs[0]]
             came[op.outputs[0]] = op.outputs[0]
-        elif op.type in SPREADERS and len(parts) == 1:
+        elif op.type in SCALE_SPREADERS and len(parts) == 1:
             came[op.outputs[0]] = parts[0]
     return found
 
 
 def _reaches_output(graph: Graph, number: int) -> bool:
-    kinds = classify(graph, {number: Kind.DATA})
-    return any(kinds[o] is Kind.DATA for o in graph.outputs)
+    activity = classify(graph, {number: Activity.ACTIVE})
+    return any(activity[o] is Activity.ACTIVE for o in graph.outputs)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from tfxai.graph.activity import ALIASES, Kind
+from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op, needed
-from tfxai.graph.rectifiers import origins
-
-CONVOLUTIONS = frozenset({
-    "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2",
-})  # fmt: skip
-LEAVING = frozenset({  # ops after which a map is another map, even when its size is not known while tracing
-    "MaxPool", "MaxPoolV2", "MaxPool3D", "MaxPoolWithArgmax", "AvgPool", "AvgPool3D", "Mean", "Max", "Min", "Sum",
-    "Prod", "ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic", "StridedSlice",
-}) | CONVOLUTIONS  # fmt: skip
+from tfxai.graph.ops import ALIASES, CONVOLUTIONS, MAP_ENDS
+from tfxai.graph.rectifiers import functions_of
 
 
-class Maps:
+class FeatureMap(NamedTuple):
+    """A value that a class activation map is made of: its number, its channel axis (1 or -1), and its layer's path."""
+
+    value: int
+    channels: int
+    path: str
+
+
+class FeatureMaps:
     """The feature maps of one graph.
 
     Attributes:
@@ -25,23 +27,24 @@ class Maps:
         channels: Value number -> its channel axis (1, or -1 for the last), for all that comes from a convolution.
     """
 
-    def __init__(self, graph: Graph, kinds: dict[int, Kind], heads: Sequence[int]) -> None:
-        self.graph, self.kinds, self.heads = graph, kinds, frozenset(heads)
-        self.ops = needed(graph, list(heads))
+    def __init__(self, graph: Graph, activity: Mapping[int, Activity], outputs: Sequence[int]) -> None:
+        self.graph, self.activity, self.outputs = graph, activity, frozenset(outputs)
+        self.ops = needed(graph, list(outputs))
         self.made = {o: op for op in self.ops for o in op.outputs}
+        self.order = {o: k for k, op in enumerate(self.ops) for o in op.outputs}
         self.channels: dict[int, int] = {}
         for op in self.ops:
             self._follow(op)
         self.convolutions = [
             op for op in self.ops
-            if op.type in CONVOLUTIONS and kinds[op.outputs[0]] is Kind.DATA and self.space(op.outputs[0])
+            if op.type in CONVOLUTIONS and activity[op.outputs[0]] is Activity.ACTIVE and self.space(op.outputs[0])
         ]  # fmt: skip
 
     def _follow(self, op: Op) -> None:
         if op.type in CONVOLUTIONS:
             self.channels[op.outputs[0]] = 1 if b"NC" in op.attrs.get("data_format", b"") else -1
             return
-        known = [self.channels[i] for i in op.inputs if i in self.channels and self.kinds.get(i) is Kind.DATA]
+        known = [self.channels[i] for i in op.inputs if i in self.channels and self.activity.get(i) is Activity.ACTIVE]
         if not known:
             return
         axis = known[0]
@@ -76,7 +79,7 @@ class Maps:
             if before is not None and op.outputs[0] not in before:
                 continue
             reached = self._reached(op)
-            if reached & self.heads:
+            if reached & self.outputs:
                 before = {o for earlier in needed(self.graph, [op.inputs[0]]) for o in earlier.outputs} | {op.inputs[0]}
                 continue
             candidates = reached if before is None else reached & before
@@ -87,11 +90,11 @@ class Maps:
 
     def each(self) -> list[int]:
         """Every convolution's map, after its own normalisation and activation."""
-        comes_from = origins(self.graph, self.kinds, self.ops)
+        comes_from = functions_of(self.graph, self.activity, self.ops)
         found = []
         for op in self.convolutions:
             own = op.outputs[0]
-            after = [v for v, start in comes_from.items() if own in start and v not in self.heads]
+            after = [v for v, start in comes_from.items() if own in start and v not in self.outputs]
             found.append(max(after, key=self._depth, default=own))
         return list(dict.fromkeys(found))
 
@@ -99,15 +102,13 @@ class Maps:
         """Values made from a convolution's output that have its extent, or have it again (dense layers flatten)."""
         size, made = self.space(op.outputs[0]), {op.outputs[0]}
         for later in self.ops:
-            if later.type not in LEAVING and not later.bodies and any(i in made for i in later.inputs):
-                made.update(o for o in later.outputs if self.kinds.get(o) is Kind.DATA)
+            if later.type not in MAP_ENDS and not later.bodies and any(i in made for i in later.inputs):
+                made.update(o for o in later.outputs if self.activity.get(o) is Activity.ACTIVE)
         return {o for o in made if _same(self.space(o), size)}
 
     def _depth(self, number: int) -> int:
         """Later is deeper; of a value and its aliases the last, behind the mark of a custom gradient."""
-        if not hasattr(self, "_order"):
-            self._order = {o: k for k, op in enumerate(self.ops) for o in op.outputs}
-        return self._order.get(number, -1)
+        return self.order.get(number, -1)
 
     def aliases(self, number: int) -> list[int]:
         """The value and what it is an alias of."""

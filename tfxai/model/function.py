@@ -45,6 +45,11 @@ def open_model(model: Any) -> Any:
     return model
 
 
+def name_of(model: Any) -> str:
+    """What an error calls the model: its own name, or that of its class."""
+    return str(getattr(model, "name", type(model).__name__))
+
+
 def _load(path: Path) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"No model file at {str(path)!r}.")

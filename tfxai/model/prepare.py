@@ -1,4 +1,4 @@
-"""Model and input form -> `Engine`: capture, explained tensors, logits, and the layer asked for."""
+"""Model and form of its input -> `TracedModel`: capture, explained tensors, logits, and the layer asked for."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.errors import LayerError, ModelError, NoGradientError, TfxaiError
-from tfxai.graph.activity import Kind
-from tfxai.graph.capture import Graph, capture
+from tfxai.graph.activity import Activity
+from tfxai.graph.capture import Graph, capture, types_of
 from tfxai.model import entry, layers
-from tfxai.model.feature_maps import Maps
-from tfxai.model.function import as_function
-from tfxai.model.traced import Engine
+from tfxai.model.feature_maps import FeatureMap, FeatureMaps
+from tfxai.model.function import as_function, name_of
+from tfxai.model.traced import Compiled, TracedModel
 
 LAST = "last_conv"
 
 
 def prepare(
     model: Any, pack: Callable, specs: Sequence[tf.TensorSpec], on: str, layer: Any, maps: bool, jit_compile: bool
-) -> Engine:
+) -> TracedModel:
     """Captures the model for one form of input.
 
     Args:
         model: As the user gave it.
-        pack: Flat inputs -> the model's structure.
-        specs: Of the flat inputs.
+        pack: Flat inputs -> the structure that the model takes.
+        specs: One per flat input, the batch open.
         on: "logit" or "probability".
         layer: A layer, `"last_conv"`, or None; for maps also `"all"` or a list of layers.
         maps: Whether the method reads feature maps at `layer`, instead of attributing to it.
@@ -41,63 +41,65 @@ def prepare(
     """
     watcher = layers.watched() if maps or layer is not None else contextlib.nullcontext()
     with watcher as calls:
-        graph = _traced(as_function(model, pack), specs, model)
+        graph = _captured(as_function(model, pack), specs, model)
     pairs = [(number, k) for k, i in enumerate(graph.inputs) for number in entry.explained(graph, i)]
-    entries, owners = tuple(n for n, _ in pairs), tuple(k for _, k in pairs)
-    heads = tuple(entry.logits(graph, o) if on == "logit" else o for o in graph.outputs)
-    engine = Engine(graph, entries, owners, entries, heads, jit_compile=jit_compile)
-    _check_path(engine, None)
+    embedded, input_of = tuple(n for n, _ in pairs), tuple(k for _, k in pairs)
+    outputs = tuple(entry.logits(graph, o) if on == "logit" else o for o in graph.outputs)
+    traced = TracedModel(graph, embedded, input_of, embedded, outputs, jit_compile=jit_compile)
+    _check_path(traced, None)
     if maps:
-        return _with_taps(engine, model, calls, layer)
-    if layer is None:
-        return engine
-    finder = Maps(graph, engine.kinds, heads) if isinstance(layer, str) and layer == LAST else None
-    sources, path = _layer(graph, calls, _resolved(model, layer)) if finder is None else _last(finder, calls)
-    engine = dataclasses.replace(engine, sources=sources, layer=path, compiled={})
-    _check_path(engine, path)
-    return engine
+        return _with_maps(traced, model, calls, layer)
+    return traced if layer is None else _at_layer(traced, model, calls, layer)
 
 
-def _with_taps(engine: Engine, model: Any, calls: Any, layer: Any) -> Engine:
-    """The engine that reads the feature maps of one or several layers."""
-    finder = Maps(engine.graph, engine.kinds, engine.heads)
-    chosen: list[tuple[int, str]] = []
+def _at_layer(traced: TracedModel, model: Any, calls: Any, layer: Any) -> TracedModel:
+    """The model whose explained tensors are the outputs of a layer."""
+    if isinstance(layer, str) and layer == LAST:
+        explained, path = _last(FeatureMaps(traced.graph, traced.activity, traced.outputs), calls)
+    else:
+        explained, path = _layer(traced.graph, calls, _resolved(model, layer))
+    traced = dataclasses.replace(traced, explained=explained, layer=path, compiled=Compiled())
+    _check_path(traced, path)
+    return traced
+
+
+def _with_maps(traced: TracedModel, model: Any, calls: Any, layer: Any) -> TracedModel:
+    """The model that gives the feature maps of one or several layers."""
+    finder = FeatureMaps(traced.graph, traced.activity, traced.outputs)
+    chosen: dict[int, str] = {}
     for one in layer if isinstance(layer, list) else [layer]:
         if one is None or isinstance(one, str) and one in (LAST, "all"):
-            numbers, path = _last(finder, calls)
+            numbers, _ = _last(finder, calls)
             found = finder.each() if one == "all" else numbers
-            chosen += [(n, _path_of(finder, calls, n)) for n in found]
+            chosen |= {n: _path_of(finder, calls, n) for n in found}
         else:
-            numbers, path = _layer(engine.graph, calls, _resolved(model, one))
-            chosen.append((numbers[0], path))
-    for number, path in chosen:
-        shape = engine.graph.values[number].shape
+            numbers, path = _layer(traced.graph, calls, _resolved(model, one))
+            chosen[numbers[0]] = path
+    for number, path in chosen.items():
+        shape = traced.graph.values[number].shape
         if shape.rank is None or shape.rank < 3:
             raise LayerError(
                 f"A class activation map needs feature maps, axes (example, place..., channel). Received: the layer "
                 f"{path!r} with output of shape {shape}. Choose a layer before pooling or flattening, or layer=None."
             )
-        _check_path(dataclasses.replace(engine, sources=(number,), compiled={}), path)
-    chosen = list(dict(chosen).items())
-    channels = tuple(finder.channels.get(n, -1) for n, _ in chosen)
-    paths = tuple(p for _, p in chosen)
-    taps = tuple(n for n, _ in chosen)
-    return dataclasses.replace(engine, taps=taps, channels=channels, paths=paths, layer=", ".join(paths), compiled={})
+        _check_path(dataclasses.replace(traced, explained=(number,), compiled=Compiled()), path)
+    maps = tuple(FeatureMap(n, finder.channels.get(n, -1), path) for n, path in chosen.items())
+    return dataclasses.replace(traced, feature_maps=maps, layer=", ".join(chosen.values()), compiled=Compiled())
 
 
-def _last(finder: Maps, calls: Any) -> tuple[tuple[int, ...], str]:
+def _last(finder: FeatureMaps, calls: Any) -> tuple[tuple[int, ...], str]:
+    """The last convolution's map and its path."""
     number = finder.last()
     if number is None:
-        kinds = ", ".join(sorted({op.type for op in finder.ops if op.inputs})[:20])
         known = ", ".join(sorted({c.path for c in layers.distinct(calls)})[:20]) or "none"
         raise LayerError(
             "The model has no convolution with a spatial map on the way to its output, so there is no last one. "
-            f"Found the ops: {kinds}. Say which layer's output to use with layer=; layers: {known}."
+            f"Found the ops: {types_of(finder.ops)}. Say which layer's output to use with layer=; layers: {known}."
         )
     return (number,), _path_of(finder, calls, number)
 
 
-def _path_of(finder: Maps, calls: Any, number: int) -> str:
+def _path_of(finder: FeatureMaps, calls: Any, number: int) -> str:
     """The innermost layer that returned this value, or else the op that made it."""
     same = {finder.graph.values[n].name for n in finder.aliases(number)}
     for call in layers.distinct(calls):
@@ -108,7 +110,8 @@ def _path_of(finder: Maps, calls: Any, number: int) -> str:
     return min(same, key=len).removesuffix(":0")
 
 
-def _traced(function: Callable, specs: Sequence[tf.TensorSpec], model: Any) -> Graph:
+def _captured(function: Callable, specs: Sequence[tf.TensorSpec], model: Any) -> Graph:
+    """The graph of the model on such inputs; an error while tracing says what was traced."""
     try:
         graph = capture(function, specs)
     except TfxaiError:
@@ -116,7 +119,7 @@ def _traced(function: Callable, specs: Sequence[tf.TensorSpec], model: Any) -> G
     except Exception as error:
         shapes = ", ".join(f"{tuple(s.shape)} {s.dtype.name}" for s in specs)
         raise ModelError(
-            f"The model {getattr(model, 'name', type(model).__name__)!r} cannot be traced on inputs of shape {shapes}: "
+            f"The model {name_of(model)!r} cannot be traced on inputs of shape {shapes}: "
             f"{type(error).__name__}: {error} Check that model(x, training=False) works inside tf.function."
         ) from error
     if not graph.outputs:
@@ -145,8 +148,9 @@ def _layer(graph: Graph, calls: Any, layer: Any) -> tuple[tuple[int, ...], str]:
     return numbers, call.path
 
 
-def _check_path(engine: Engine, path: str | None) -> None:
-    if any(engine.kinds[h] is Kind.DATA for h in engine.heads):
+def _check_path(model: TracedModel, path: str | None) -> None:
+    """Raises LayerError or NoGradientError when no output depends differentiably on what is explained."""
+    if any(model.activity[o] is Activity.ACTIVE for o in model.outputs):
         return
     if path is not None:
         raise LayerError(f"The model's output does not depend on the layer {path!r}. Choose a layer on its path.")

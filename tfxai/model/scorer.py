@@ -3,37 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import TargetError
-from tfxai.graph.activity import Kind, classify
+from tfxai.errors import ModelError, TargetError
+from tfxai.graph.activity import Activity, classify
 from tfxai.graph.audit import Audit
 from tfxai.graph.capture import capture, needed
-from tfxai.graph.replay import MergedBatch, Replay, Table, Value
-from tfxai.model.traced import Engine, repeated
-from tfxai.rules.gradient import Plain
-from tfxai.targets.bound import Goal
+from tfxai.graph.replay import Environment, MergedBatch, Replay
+from tfxai.graph.table import Program, RuleTable, annotated
+from tfxai.graph.value import Value
+from tfxai.model.attribution import Attribution
+from tfxai.model.traced import FORWARD, TracedModel, repeated
+from tfxai.targets.bound import OUT_OF_RANGE, BoundTarget, FunctionTarget
 
-FORWARD = Table()
+MOST_COPIES = 64  # examples in a pass of changed copies: a model may look at its batch size
+Tensors = Sequence[tf.Tensor]
+Repeat = Callable[[tf.Tensor], tf.Tensor]
+T = TypeVar("T")
+ZERO = tf.UnconnectedGradients.ZERO
 
 
-class Pass(NamedTuple):
-    """One backward pass over a chunk of n examples.
+class Bar(Protocol):
+    """What shows how far the work is."""
 
-    `score` (n,) and `baseline_score` (n,) or (1,) are f at x and at the reference; `multipliers` and
-    `contributions` hold one tensor per explained tensor, of its shape; `chosen` (n,) is the class that was explained,
-    if it is one; `residuals` says per op how much it leaked, summed over the chunk, if asked.
-    """
+    def within(self, fraction: float) -> None: ...
+
+
+class Features(NamedTuple):
+    """f(x) (n,), the class (n,) or None, and per feature map its value and df / d(map), both (n, places, channels)."""
 
     score: tf.Tensor
-    baseline_score: tf.Tensor | None
-    multipliers: list[tf.Tensor]
-    contributions: list[tf.Tensor] | None
-    chosen: tf.Tensor | None
-    residuals: dict[str, tf.Tensor]
+    target: tf.Tensor | None
+    maps: list[tf.Tensor]
+    slopes: list[tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -41,184 +47,275 @@ class Scorer:
     """The scores of some examples.
 
     Attributes:
-        engine: The prepared model.
+        model: The traced model.
         inputs: Raw model inputs, n examples; what is not explained is taken from them.
         target: What is explained.
-        feed: `target.chunk(rows)`.
+        feed: The target's data for these examples.
         limit: About how many examples one pass should hold.
-        read: Weights read so far in this call, shared by all its chunks.
+        weights: Read so far in this call, by the form of the graph they belong to; shared by all its chunks.
         references: How many references the method is averaged over.
         bar: The call's progress bar, for methods of many passes.
     """
 
-    engine: Engine
+    model: TracedModel
     inputs: list[tf.Tensor]
-    target: Goal
+    target: BoundTarget
     feed: list[tf.Tensor]
     limit: int = 8
-    read: dict[tuple, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
+    weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
     references: int = 1
-    bar: Any = None
+    bar: Bar | None = None
 
     def __len__(self) -> int:
         return len(self.inputs[0])
 
+    # --- Many passes
+
+    def copies(self, count: int) -> Iterator[tuple[slice, Scorer, Repeat]]:
+        """`count` changed copies of every example, as many at a time as fit in a pass.
+
+        Yields:
+            Which of the copies; the scorer of n * len(which) examples, all copies of one example after each other; and
+            what repeats a tensor (n, ...) like that. A tensor of batch 1 stays: it is the same for all.
+        """
+        n, width = len(self), self.per_pass(len(self))
+        for start in range(0, count, width):
+            part = slice(start, min(start + width, count))
+            yield part, *self._of(np.repeat(np.arange(n), part.stop - part.start))
+            self.progress(part.stop, count)
+
+    def each(self, rows: Sequence[int]) -> Iterator[tuple[slice, Scorer, Repeat]]:
+        """A changed copy of each of these examples, which may repeat, as many at a time as fit in a pass.
+
+        Yields:
+            As `copies`: which of the rows, their scorer, and what takes their part of a tensor (n, ...).
+        """
+        width = self.per_pass(1)
+        for start in range(0, len(rows), width):
+            part = slice(start, min(start + width, len(rows)))
+            yield part, *self._of(np.asarray(rows[part]))
+
     def per_pass(self, n: int) -> int:
-        """How many changed copies of n examples share a pass. (A model may look at its batch size: stay modest.)"""
-        return max(1, min(self.limit, 64) // n)
+        """How many changed copies of n examples share a pass."""
+        return max(1, min(self.limit, MOST_COPIES) // n)
+
+    def _of(self, rows: np.ndarray) -> tuple[Scorer, Repeat]:
+        n = len(self)
+        if np.array_equal(rows, np.arange(n)):
+            return self, lambda tensor: tensor
+        return self.take(rows), lambda tensor: tf.gather(tensor, rows) if len(tensor) == n else tensor
+
+    def take(self, rows: Any) -> Scorer:
+        """The same for examples `rows`, which may repeat."""
+        inputs = [tf.gather(t, rows) for t in self.inputs]
+        return dataclasses.replace(self, inputs=inputs, feed=self.target.taken(self.feed, rows))
 
     def progress(self, done: int, steps: int) -> None:
         """Tells the progress bar how far this chunk is."""
         if self.bar is not None:
             self.bar.within(done / steps)
 
-    def take(self, rows: Any) -> Scorer:
-        """The same for examples `rows`, which may repeat."""
-        inputs = [tf.gather(t, rows) for t in self.inputs]
-        return dataclasses.replace(self, inputs=inputs, feed=self.target.rows(self.feed, rows))
+    # --- One pass
 
-    def fixed(self, x: Sequence[tf.Tensor]) -> tuple[Scorer, tf.Tensor, tf.Tensor | None]:
-        """The scorer of the classes chosen at x, however x is changed later; with f(x) and the classes."""
-        score, chosen = self.score(x)
-        if chosen is None:
-            return self, score, None
-        return dataclasses.replace(self, feed=[chosen, *self.feed[1:]]), score, chosen
-
-    def score(self, x: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
+    def score(self, x: Tensors) -> tuple[tf.Tensor, tf.Tensor | None]:
         """f(x), and the class that is explained if it is one; for x of batch 1 and n classes, n scores."""
-        if len(x[0]) == 1 and self.engine.shares_batch:
+        if len(x[0]) == 1 and self.model.whole_reference:
             x = repeated(x, len(self))
 
-        def run(inputs, x, feed, *weights):
-            env = self._replayed(FORWARD, inputs, [Value(t) for t in x], weights)
+        def run(inputs: Tensors, x: Tensors, feed: Tensors, *weights: tf.Tensor) -> tuple:
+            replay = self.model.replay(FORWARD)
+            env = self._beginning(FORWARD, inputs, [Value(t) for t in x], weights)
+            self._forward(replay, env, self._ends())
             score, index = self._score(FORWARD, env, feed)
             return score.x, index
 
         return self._call(("score",), FORWARD, run, x)
 
-    def features(self, x: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None, list[tf.Tensor], list[tf.Tensor]]:
-        """f(x), the class, the engine's feature maps, and df / d(each map): backward only as far as they are."""
-        table = Plain()
+    def with_target_of(self, x: Tensors) -> tuple[Scorer, tf.Tensor, tf.Tensor | None]:
+        """The scorer of the classes that are the target at x, however x is changed later; with f(x) and the classes."""
+        score, target = self.score(x)
+        if target is None:
+            return self, score, None
+        return dataclasses.replace(self, feed=[target, *self.feed[1:]]), score, target
 
-        def run(inputs, x, feed, *weights):
+    def features(self, table: RuleTable, x: Tensors) -> Features:
+        """The feature maps at x and the gradient with respect to each, backward only as far as they are."""
+        numbers = [m.value for m in self.model.feature_maps]
+
+        def run(inputs: Tensors, x: Tensors, feed: Tensors, *weights: tf.Tensor) -> tuple:
+            replay = self.model.replay(table)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
-                env = self._replayed(table, inputs, [Value(t) for t in x], weights, tape)
+                env = self._beginning(table, inputs, [Value(t) for t in x], weights)
+                for number in sorted(numbers):  # from the first to the last: each is watched before it is read
+                    self._forward(replay, env, [number])
+                    tape.watch(env[number].x)
+                self._forward(replay, env, self._ends())
                 score, index = self._score(table, env, feed)
-            maps = [env[t].x for t in self.engine.taps]
-            slopes = tape.gradient(score.x, maps, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            return score.x, index, maps, slopes
+            maps = [env[n].x for n in numbers]
+            return score.x, index, maps, tape.gradient(score.x, maps, unconnected_gradients=ZERO)
 
-        return self._call(("features",), table, run, x)
+        return Features(*self._call(("features",), table, run, x))
 
-    def backward(self, table: Table, x: Sequence[tf.Tensor], reference=None, residuals: bool = False) -> Pass:
-        """f and its multipliers under `table`.
+    def backward(self, table: RuleTable, x: Tensors, reference: Tensors | None = None) -> Attribution:
+        """f and its backward pass under a table.
 
         Args:
             table: The rules.
-            x: Explained tensors, one per source.
+            x: Explained tensors (n, ...).
             reference: Their reference values, of batch 1 (for all) or n; None when the table needs none.
-            residuals: Whether to say how much each op leaks.
+
+        Returns:
+            Multipliers as values; with a reference, the contributions m * (x - reference), and the multipliers beside.
         """
-        if reference is not None and self.engine.shares_batch:
-            reference = repeated(reference, len(x[0]))
+
+        def attribution(reference: Tensors | None, key: tuple) -> Attribution:
+            def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple:
+                given, weights = (None, rest) if reference is None else (rest[0], rest[1:])
+                score, index, multipliers, _ = self._pass(table, inputs, x, feed, given, weights)
+                if given is None:
+                    return multipliers, score.x, None, index, None
+                moved = [m * (a - r) for m, a, r in zip(multipliers, x, given, strict=True)]
+                return moved, score.x, score.reference, index, multipliers
+
+            return Attribution(*self._call(("backward", table, *key), table, run, x, reference))
+
+        return self._against(x, reference, attribution)
+
+    def leaks(self, table: RuleTable, x: Tensors, reference: Tensors | None = None) -> dict[str, tf.Tensor]:
+        """How much each op loses of the change of the score, summed over the examples; arguments as in `backward`."""
+
+        def losses(reference: Tensors | None, key: tuple) -> dict[str, tf.Tensor]:
+            def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> dict[str, tf.Tensor]:
+                given, weights = (None, rest) if reference is None else (rest[0], rest[1:])
+                return self._pass(table, inputs, x, feed, given, weights, Audit())[3]
+
+            return self._call(("leaks", table, *key), table, run, x, reference)
+
+        return self._against(x, reference, losses)
+
+    def _against(self, x: Tensors, reference: Tensors | None, run: Callable[[Any, tuple], T]) -> T:
+        """`run(reference, key)`, with the reference in batch 1 where the model allows it: then it runs once for all.
+
+        Raises:
+            ModelError: The model cannot be run at the reference.
+        """
+        if reference is not None and all(len(r) == 1 for r in reference) and not self.model.whole_reference:
+            try:
+                return run(reference, ("single",))
+            except (MergedBatch, tf.errors.InvalidArgumentError):
+                # Somewhere the model folds its batch into another axis, where a reference of batch 1 does not fit. If
+                # that is not the reason, the same error comes again, and nothing has been learnt about the model.
+                found = self._whole(x, reference, run)
+                self.model.compiled.whole_reference = True
+                return found
+        return self._whole(x, reference, run)
+
+    def _whole(self, x: Tensors, reference: Tensors | None, run: Callable[[Any, tuple], T]) -> T:
         try:
-            return self._backward(table, x, reference, residuals)
-        except (MergedBatch, ValueError, tf.errors.InvalidArgumentError):
-            # Somewhere the model folds its batch into another axis, and a reference of batch 1 does not fit.
-            if reference is None or not _single(reference) or self.engine.shares_batch:
+            if reference is None:
+                return run(None, ())
+            return run(repeated(reference, len(x[0])), ("whole",))
+        except MergedBatch as error:
+            raise ModelError(
+                f"The model runs on x and not on the baseline, although they differ by their values alone: {error}. "
+                "Pass a baseline with one example for each of x."
+            ) from error
+
+    # --- Inside of a compiled pass
+
+    def _call(self, key: tuple, table: RuleTable, run: Callable, x: Tensors, reference: Tensors | None = None) -> Any:
+        """`run(inputs, x, feed, [reference,] *weights)`, compiled once per `key` and kind of target.
+
+        Raises:
+            TargetError: The target is outside of an output whose size is known only now.
+        """
+        model = self.model
+        if table.program not in self.weights:
+            self.weights[table.program] = model.weights(table)
+        weights = list(self.weights[table.program].values())
+        given = [] if reference is None else [list(reference)]
+
+        def specs() -> list:
+            made = [model.input_specs(), model.specs(model.explained), self.target.specs()]
+            made += [model.specs(model.explained, 1 if "single" in key else None) for _ in given]
+            return made + [tf.TensorSpec(w.shape, w.dtype) for w in weights]
+
+        compiled = model.function((*key, self.target.cache_key), run, specs)
+        try:
+            return compiled(list(self.inputs), list(x), list(self.feed), *given, *weights)
+        except tf.errors.InvalidArgumentError as error:
+            if OUT_OF_RANGE not in str(error):
                 raise
-            self.engine.merge_batches()
-            return self._backward(table, x, repeated(reference, len(x[0])), residuals)
+            raise TargetError(f"{OUT_OF_RANGE}. Received: target {self.target.label}.") from None
 
-    def _backward(self, table: Table, x, reference, residuals: bool) -> Pass:
-        single = reference is not None and _single(reference) and not self.engine.shares_batch
-        extra = []
-        if reference is not None:
-            extra = [(list(reference), self.engine.like(self.engine.sources, 1 if single else None))]
-
-        def run(inputs, x, feed, *rest):
-            reference, weights = (rest[0], rest[1:]) if extra else (None, rest)
-            return self._pass(table, residuals, inputs, x, feed, reference, weights)
-
-        return Pass(*self._call((table, bool(extra), single, residuals), table, run, x, *extra))
-
-    def _pass(self, table: Table, residuals: bool, inputs, x, feed, reference, weights) -> tuple:
+    def _pass(
+        self, table: RuleTable, inputs: Tensors, x: Tensors, feed: Tensors, reference: Tensors | None,
+        weights: Tensors, audit: Audit | None = None,
+    ) -> tuple[Value, tf.Tensor | None, list[tf.Tensor], dict[str, tf.Tensor]]:  # fmt: skip
+        """The score in every stream, the class, the multipliers, and what `audit` found."""
         watched = [tf.identity(t) for t in x]
-        audit = Audit() if residuals else None
+        replay = self.model.replay(table, audit)
         with tf.GradientTape() as tape:
             tape.watch(watched)
-            values = _values(table, watched, reference)
-            env = self._replayed(table, inputs, values, weights, audit=audit)
+            env = self._beginning(table, inputs, _values(table, watched, reference), weights)
+            self._forward(replay, env, self._ends())
             score, index = self._score(table, env, feed)
-        multipliers = tape.gradient(score.x, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        multipliers = tf.nest.map_structure(tf.convert_to_tensor, multipliers)  # a gather's gradient comes sparse
-        if reference is None:
-            return score.x, None, multipliers, None, index, {}
-        contributions = [m * (a - r) for m, a, r in zip(multipliers, x, reference, strict=True)]
-        return score.x, score.reference, multipliers, contributions, index, audit.totals if audit else {}
+        multipliers = tape.gradient(score.x, watched, unconnected_gradients=ZERO)
+        dense = [tf.convert_to_tensor(m) for m in multipliers]  # a gather's gradient comes sparse
+        return score, index, dense, audit.totals if audit else {}
 
-    def _call(self, key: tuple, table: Table, run: Callable, x, *extra) -> Any:
-        """`run(inputs, x, feed, *extra, *weights)`, compiled once per `key` and form of target."""
-        engine = self.engine
-        if table.form not in self.read:
-            self.read[table.form] = engine.weights(table)
-        weights = list(self.read[table.form].values())
-        specs = [engine.inputs(), engine.like(engine.sources, None), self.target.specs(), *[s for _, s in extra]]
-        specs += [tf.TensorSpec(w.shape, w.dtype) for w in weights]
-        compiled = engine.function((*key, self.target.form), run, specs)
-        return compiled(list(self.inputs), list(x), list(self.feed), *[a for a, _ in extra], *weights)
-
-    def _replayed(self, table: Table, inputs, values, weights, tape=None, audit=None) -> dict[int, Any]:
-        """Every value that the target needs, under the table; `tape` watches the taps as they come by."""
-        engine = self.engine
-        graph, kinds = engine.program(table)
-        fixed = dict(zip(self.read[table.form], weights, strict=True))
-        env = engine.env(inputs) | fixed | self._masks(graph, kinds, inputs, fixed)
-        env.update(zip(engine.sources, values, strict=True))
-        wanted = engine.heads if self.target.function else [engine.heads[self.target.head]]
-        gradients = not table.reads_function
-        for tap in [*sorted(engine.taps), None] if tape else [None]:
-            goals = wanted if tap is None else [tap]
-            ops = needed(graph, goals, [*engine.sources, *fixed], gradients=gradients)
-            Replay(kinds, table, audit)(ops, env, engine.heads)
-            if tap is not None:
-                tape.watch(env[tap].x)
+    def _beginning(self, table: RuleTable, inputs: Tensors, values: Sequence[Value], weights: Tensors) -> Environment:
+        """What is there before the first op behind the explained tensors: inputs, weights, masks, and these."""
+        env = self.model.environment(inputs) | dict(zip(self.weights[table.program], weights, strict=True))
+        env |= self._masks(table, env)
+        env.update(zip(self.model.explained, values, strict=True))
         return env
 
-    def _masks(self, graph, kinds, inputs, fixed) -> dict[int, tf.Tensor]:
-        """Which steps exist is said by the user's x, wherever the explained tensors have been moved to."""
-        masks = [o for op in graph.ops for o in op.outputs
-                 if kinds[o] is Kind.SHARED and any(kinds[i] > Kind.SHARED for i in op.inputs)]  # fmt: skip
-        env = self.engine.env(inputs) | fixed
-        Replay(kinds, Table())(needed(graph, masks, fixed), env)
-        return {m: env[m] for m in masks}
+    def _masks(self, table: RuleTable, env: Environment) -> Environment:
+        """Values that say which steps exist, made from the user's x.
 
-    def _score(self, table: Table, env, feed) -> tuple[Value, tf.Tensor | None]:
-        """The explained number per example, in every stream the table carries."""
-        if self.target.function:
-            return self._function_score(table, env), None
-        value = env[self.engine.heads[self.target.head]]
-        if value.x.shape.rank == 1:
-            value = Value(*[None if t is None else t[:, None] for t in value[:2]])
-        weights, index = self.target.weights(value.x, feed)
-        if value.x.shape.rank != weights.shape.rank:
+        They are needed as they are at x also where the pass runs at other points: on a path, with noise, at the
+        baseline.
+        """
+        graph, activity = self.model.program(table)
+        masks = [o for op in graph.ops for o in op.outputs if activity[o] is Activity.CONTEXT
+                 and any(activity[i] > Activity.CONTEXT for i in op.inputs)]  # fmt: skip
+        run = Replay(activity, FORWARD)(needed(graph, masks, self.weights[table.program]), dict(env))
+        return {m: run[m] for m in masks}
+
+    def _ends(self) -> list[int]:
+        """The outputs that the target reads."""
+        outputs = self.model.outputs
+        return list(outputs) if isinstance(self.target, FunctionTarget) else [outputs[self.target.output]]
+
+    def _forward(self, replay: Replay, env: Environment, ends: Sequence[int]) -> None:
+        """Adds to `env` what these values need and is not there yet."""
+        graph, _ = self.model.program(replay.table)
+        given = [*self.model.explained, *self.weights[replay.table.program]]
+        replay(needed(graph, ends, given, gradients=replay.table.program.gradients), env)
+
+    def _score(self, table: RuleTable, env: Environment, feed: Tensors) -> tuple[Value, tf.Tensor | None]:
+        """The explained number per example, in every stream that scores have (x and reference), and the class."""
+        if isinstance(self.target, FunctionTarget):
+            return self._function_score(self.target.function, table, env), None
+        value = env[self.model.outputs[self.target.output]]
+        x, x0 = (t if t is None or t.shape.rank > 1 else t[:, None] for t in value[:2])
+        weights, index = self.target.weights(x, feed)
+        if x.shape.rank != weights.shape.rank:
             weights = tf.reshape(weights, [-1, 1])
-        axes = list(range(1, value.x.shape.rank))
-        x, x0 = (None if t is None else tf.reduce_sum(weights * t, axes) for t in value[:2])
-        return Value(x, x0), index
+        axes = list(range(1, x.shape.rank))
+        return Value(*[None if t is None else tf.reduce_sum(weights * t, axes) for t in (x, x0)]), index
 
-    def _function_score(self, table: Table, env) -> Value:
+    def _function_score(self, function: Callable, table: RuleTable, env: Environment) -> Value:
         """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
-        graph, heads = self.engine.graph, self.engine.heads
-        specs = [tf.TensorSpec(graph.values[h].shape, graph.values[h].dtype) for h in heads]
-        structure, function = graph.structure, self.target.function
-        if function is None:
-            raise TypeError("the target is not a function")
-        own = capture(lambda *flat: function(tf.nest.pack_sequence_as(structure, flat)), specs)
-        kinds = classify(own, {i: self.engine.kinds[h] for i, h in zip(own.inputs, heads, strict=True)})
-        inner = dict(own.captured) | {i: env[h] for i, h in zip(own.inputs, heads, strict=True)}
-        Replay(kinds, table)(needed(own, own.outputs), inner, own.outputs)
-        score = inner[own.outputs[0]]
+        graph, outputs = self.model.graph, self.model.outputs
+        specs = [tf.TensorSpec(graph.values[o].shape, graph.values[o].dtype) for o in outputs]
+        own = capture(lambda *flat: function(tf.nest.pack_sequence_as(graph.structure, flat)), specs)
+        pairs = list(zip(own.inputs, outputs, strict=True))
+        activity = classify(own, {i: self.model.activity[o] for i, o in pairs})
+        replay = Replay(activity, table, annotated(table, own, activity))
+        found = replay(needed(own, own.outputs), dict(own.captured) | {i: env[o] for i, o in pairs})
+        score = found[own.outputs[0]]
         if len(own.outputs) != 1 or score.x.shape.rank != 1:
             raise TargetError(
                 "A target function takes the model's outputs and returns one number per example, shape (batch,). "
@@ -227,13 +324,10 @@ class Scorer:
         return score
 
 
-def _values(table: Table, watched, reference) -> list[Value]:
-    if table.streams == 1:
-        return [Value(w) for w in watched]
+def _values(table: RuleTable, x: Tensors, reference: Tensors | None) -> list[Value]:
+    """The explained tensors in every stream of the table."""
+    if reference is None or table.streams == 1:
+        return [Value(t) for t in x]
     if table.streams == 2:
-        return [Value(w, r) for w, r in zip(watched, reference, strict=True)]
-    return [Value(w, r, tf.abs(w - r)) for w, r in zip(watched, reference, strict=True)]
-
-
-def _single(reference: Sequence[tf.Tensor]) -> bool:
-    return all(r.shape[0] == 1 for r in reference)
+        return [Value(t, r) for t, r in zip(x, reference, strict=True)]
+    return [Value(t, r, tf.abs(t - r)) for t, r in zip(x, reference, strict=True)]

@@ -3,145 +3,186 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from tfxai.graph.activity import Kind, classify
-from tfxai.graph.capture import Graph, needed
+from tfxai.graph.activity import Activity, classify
+from tfxai.graph.affine import joined
+from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.fold import fold
 from tfxai.graph.rectifiers import composed
-from tfxai.graph.replay import Replay, Table
+from tfxai.graph.replay import Environment, Replay
+from tfxai.graph.table import Program, RuleTable, annotated
+from tfxai.model.feature_maps import FeatureMap
+
+FORWARD = RuleTable()
+
+
+@dataclasses.dataclass(eq=False)
+class Compiled:
+    """What one traced model has compiled so far: filled as it is needed, by several threads at once.
+
+    Attributes:
+        functions: Traced functions by what they depend on.
+        whole_reference: Whether a reference of batch 1 was seen to fail, and one of the size of x to work.
+    """
+
+    functions: dict[Any, Callable] = dataclasses.field(default_factory=dict)
+    whole_reference: bool = False
+    lock: Any = dataclasses.field(default_factory=threading.RLock)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Engine:
-    """What is prepared once per model and input form.
+class TracedModel:
+    """What is prepared once per model and form of input.
 
     Attributes:
         graph: The captured model.
-        entries: Value numbers of the tensors that stand for the inputs: themselves, or their embeddings.
-        owners: The flat input that each entry stands for.
-        sources: Value numbers of the explained tensors: the entries, or a layer's output.
-        heads: Value number of each flat output (its logit when `on="logit"`).
-        taps: Value numbers of the feature maps that a class activation map reads.
-        channels: The channel axis of each of them, 1 or -1.
-        paths: The layer of each of them.
-        layer: Path of the layer asked for, or of the taps.
-        compiled: Traced functions by what they depend on; belongs to this object alone.
+        embedded: Value numbers of the tensors that stand for the inputs: themselves, or their embeddings.
+        input_of: The flat input that each of these stands for.
+        explained: Value numbers of the explained tensors: the embedded ones, or a layer's output.
+        outputs: Value number of each flat output (its logit when `on="logit"`).
+        feature_maps: What a class activation map reads.
+        layer: Path of the layer asked for, or of the feature maps.
+        jit_compile: Whether passes are compiled with XLA.
+        compiled: Belongs to this object alone.
     """
 
     graph: Graph
-    entries: tuple[int, ...]
-    owners: tuple[int, ...]
-    sources: tuple[int, ...]
-    heads: tuple[int, ...]
-    taps: tuple[int, ...] = ()
-    channels: tuple[int, ...] = ()
-    paths: tuple[str, ...] = ()
+    embedded: tuple[int, ...]
+    input_of: tuple[int, ...]
+    explained: tuple[int, ...]
+    outputs: tuple[int, ...]
+    feature_maps: tuple[FeatureMap, ...] = ()
     layer: str | None = None
     jit_compile: bool = False
-    compiled: dict = dataclasses.field(default_factory=dict)
-    lock: Any = dataclasses.field(default_factory=threading.RLock)
+    compiled: Compiled = dataclasses.field(default_factory=Compiled)
 
-    @property
-    def kinds(self) -> dict[int, Kind]:
-        if "kinds" not in self.compiled:
-            self.compiled["kinds"] = classify(self.graph, dict.fromkeys(self.sources, Kind.DATA))
-        return self.compiled["kinds"]
+    # --- What is known of the graph
 
-    def program(self, table: Table) -> tuple[Graph, dict[int, Kind]]:
-        """The folded graph that a table replays; where gradients are read, custom ones find what they use."""
-        key = ("program", table.form)
-        if key not in self.compiled:
-            keep = {*self.sources, *self.heads, *self.taps}
-            if not table.reads_function:
-                for op in needed(self.graph, self.heads, self.sources, gradients=True):
+    @functools.cached_property
+    def activity(self) -> dict[int, Activity]:
+        """Of every value, with respect to the explained tensors."""
+        return classify(self.graph, dict.fromkeys(self.explained, Activity.ACTIVE))
+
+    @functools.cached_property
+    def _programs(self) -> dict[Program, tuple[Graph, dict[int, Activity]]]:
+        return {}
+
+    def program(self, table: RuleTable) -> tuple[Graph, dict[int, Activity]]:
+        """The form of the graph that a table replays, and the activity of its values."""
+        form = table.program
+        if form not in self._programs:
+            keep = {*self.explained, *self.outputs, *(m.value for m in self.feature_maps)}
+            if form.gradients:  # custom ones find what they use
+                for op in needed(self.graph, self.outputs, self.explained, gradients=True):
                     keep.update(op.backward[1].values() if op.backward is not None else ())
-            graph, kinds = fold(self.graph, self.kinds, keep)
-            self.compiled[key] = (composed(graph, kinds, keep) if table.composes else graph, kinds)
-        return self.compiled[key]
+            graph, activity = fold(self.graph, self.activity, keep)
+            if form.affine_as_one:
+                graph = joined(graph, activity, keep)
+            if form.rectifiers_as_one:
+                graph = composed(graph, activity, keep)
+            self._programs[form] = graph, activity
+        return self._programs[form]
 
-    def weights(self, table: Table) -> dict[int, tf.Tensor]:
+    def replay(self, table: RuleTable, around: Any = None) -> Replay:
+        """A run of the program under a table, whose rules find their annotations."""
+        graph, activity = self.program(table)
+        return Replay(activity, table, annotated(table, graph, activity), around)
+
+    def carrying(self) -> list[Op]:
+        """The captured ops through which the explained tensors reach the outputs."""
+        active = {v for v, a in self.activity.items() if a is Activity.ACTIVE}
+        ops = needed(self.graph, self.outputs, self.explained)
+        return [op for op in ops if active.intersection(op.outputs) and active.intersection(op.inputs)]
+
+    # --- What does not depend on the input
+
+    def weights(self, table: RuleTable) -> dict[int, tf.Tensor]:
         """What does not depend on the input, as it is now: read and folded once per call, not once per pass."""
-        graph, kinds = self.program(table)
+        graph, activity = self.program(table)
         made = {o: op for op in graph.ops for o in op.outputs}
-        ops = needed(graph, self.heads, self.sources, gradients=not table.reads_function)
-        inputs = [i for op in ops if any(kinds[o] > Kind.CONST for o in op.outputs) for i in op.inputs]
-        fixed = [i for i in dict.fromkeys(inputs) if kinds[i] is Kind.CONST and i in made]
+        ops = needed(graph, self.outputs, self.explained, gradients=table.program.gradients)
+        read = [i for op in ops if any(activity[o] > Activity.CONST for o in op.outputs) for i in op.inputs]
+        fixed = [i for i in dict.fromkeys(read) if activity[i] is Activity.CONST and i in made]
         numbers = [i for i in fixed if graph.values[i].dtype.is_floating and made[i].type != "Const"]
 
-        def run():
-            env = dict(self.graph.captured)
-            Replay(kinds, Table())(needed(graph, numbers), env)
+        def run() -> list[tf.Tensor]:
+            env = Replay(activity, FORWARD)(needed(graph, numbers), dict(self.graph.captured))
             return [env[n] for n in numbers]
 
-        return dict(zip(numbers, self.function(("weights", table.form), run, [])(), strict=True))
+        return dict(zip(numbers, self.function(("weights", table.program), run, list)(), strict=True))
 
-    @property
-    def shares_batch(self) -> bool:
-        """Whether a reference must be repeated to the batch size of x; once seen, remembered."""
-        if "whole batch" not in self.compiled:
-            self.compiled["whole batch"] = self._meets_x()
-        return self.compiled["whole batch"]
+    # --- From inputs to explained tensors
 
-    def merge_batches(self) -> None:
-        """Notes that the model folds its batch into another axis."""
-        self.compiled["whole batch"] = True
-
-    def _meets_x(self) -> bool:
-        """Whether something that belongs to x, of its batch size, meets the explained tensors on the way."""
-        ops = needed(self.graph, self.heads, self.sources)
-        return any(
-            self.kinds[i] is Kind.SHARED for op in ops for i in op.inputs
-            if any(self.kinds[o] >= Kind.SHAPE for o in op.outputs)
-        )  # fmt: skip
-
-    def enter(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """The entries of these raw inputs."""
-        if self.entries == tuple(self.graph.inputs):
+    def embedded_at(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """The tensors that stand for these raw inputs."""
+        if self.embedded == tuple(self.graph.inputs):
             return list(inputs)
-        return self.function("enter", self._run_to(self.entries, ()), [self.inputs(), []])(list(inputs), [])
+        run = self._run_to(self.embedded, ())
+        return self.function("embedded", run, lambda: [self.input_specs(), []])(list(inputs), [])
 
-    def deepen(self, inputs: Sequence[tf.Tensor], entries: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """The explained tensors behind these entries; other things are taken from the raw inputs."""
-        if self.sources == self.entries:
-            return list(entries)
-        specs = [self.inputs(), self.like(self.entries, None)]
-        run = self._run_to(self.sources, self.entries)
-        return self.function("deepen", run, specs)(list(inputs), repeated(entries, len(inputs[0])))
+    def explained_at(self, inputs: Sequence[tf.Tensor], embedded: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """The explained tensors behind these; other things are taken from the raw inputs."""
+        if self.explained == self.embedded:
+            return list(embedded)
+        run = self._run_to(self.explained, self.embedded)
+        traced = self.function("explained", run, lambda: [self.input_specs(), self.specs(self.embedded)])
+        return traced(list(inputs), repeated(embedded, len(inputs[0])))
 
-    def _run_to(self, goals: Sequence[int], given: Sequence[int]) -> Callable:
-        def run(inputs, values):
-            env = self.env(inputs) | dict(zip(given, values, strict=True))
-            Replay(self.kinds, Table())(needed(self.graph, goals, given), env)
-            return [env[g] for g in goals]
+    def _run_to(self, ends: Sequence[int], given: Sequence[int]) -> Callable:
+        def run(inputs: Sequence[tf.Tensor], values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+            env = self.environment(inputs) | dict(zip(given, values, strict=True))
+            env = Replay(self.activity, FORWARD)(needed(self.graph, ends, given), env)
+            return [env[e] for e in ends]
 
         return run
 
-    def env(self, inputs) -> dict[int, Any]:
+    def environment(self, inputs: Sequence[tf.Tensor]) -> Environment:
+        """What is there before any op has run."""
         return dict(self.graph.captured) | dict(zip(self.graph.inputs, inputs, strict=True))
 
-    def inputs(self) -> list[tf.TensorSpec]:
+    # --- References of batch 1
+
+    @property
+    def whole_reference(self) -> bool:
+        """Whether a reference must be repeated to the batch size of x."""
+        return self.compiled.whole_reference or self._context_is_met
+
+    @functools.cached_property
+    def _context_is_met(self) -> bool:
+        """Whether something that belongs to x, of its batch size, meets the explained tensors on the way."""
+        ops = needed(self.graph, self.outputs, self.explained)
+        return any(
+            self.activity[i] is Activity.CONTEXT for op in ops for i in op.inputs
+            if any(self.activity[o] >= Activity.SHAPE for o in op.outputs)
+        )  # fmt: skip
+
+    # --- Compiled functions
+
+    def input_specs(self) -> list[tf.TensorSpec]:
+        """Of the raw inputs."""
         return [tf.TensorSpec(self.graph.values[i].shape, self.graph.values[i].dtype) for i in self.graph.inputs]
 
-    def like(self, numbers: Sequence[int], batch: int | None) -> list[tf.TensorSpec]:
+    def specs(self, numbers: Sequence[int], batch: int | None = None) -> list[tf.TensorSpec]:
+        """Of these values, for a batch of this size."""
         traced = [self.graph.values[n] for n in numbers]
         return [tf.TensorSpec([batch, *t.shape[1:]], t.dtype) for t in traced]
 
-    def once(self, key: str, function: Callable, arguments: Sequence[tf.Tensor]) -> Any:
-        """`function(*arguments)`, traced at its first call and kept under `key`."""
-        return self.function(key, function, [tf.TensorSpec.from_tensor(a) for a in arguments])(*arguments)
-
-    def function(self, key: Any, function: Callable, specs: Sequence) -> Callable:
-        with self.lock:  # two threads may share one explainer
-            if key not in self.compiled:
+    def function(self, key: Any, function: Callable, specs: Callable[[], Sequence]) -> Callable:
+        """`function`, traced with `specs()` at its first use and kept under `key`."""
+        compiled = self.compiled
+        with compiled.lock:  # two threads may share one explainer
+            if key not in compiled.functions:
                 traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
-                self.compiled[key] = traced.get_concrete_function(*specs)
-            return self.compiled[key]
+                compiled.functions[key] = traced.get_concrete_function(*specs())
+            return compiled.functions[key]
 
 
 def repeated(reference: Sequence[tf.Tensor], n: int) -> list[tf.Tensor]:
+    """Tensors of batch 1 as often as there are examples."""
     return [tf.repeat(r, n, axis=0) if r.shape[0] == 1 else r for r in reference]

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.errors import InputError, OptionError, received
+from tfxai.errors import InputError
 from tfxai.plot.kinds.table import KINDS, guess
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import part, unit, unsigned
+from tfxai.support.checks import one_of
 
 
 def auto(
@@ -52,8 +53,8 @@ def auto(
         >>> ax.figure.axes[-1].get_ylabel()
         'contribution to dog'
     """
-    if kind is not None and kind not in KINDS:
-        raise OptionError(f"kind is one of {', '.join(map(repr, KINDS))}, or None. {received(kind)}")
+    if kind is not None:
+        one_of(kind, "kind", KINDS, ", or None")
     if not -len(e) <= index < len(e):
         raise InputError(f"The explanation has {len(e)} examples. Received: index {index}.")
     values, inputs = part(e, input)

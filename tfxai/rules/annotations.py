@@ -1,28 +1,123 @@
-"""Which values are norms, or inverses of norms: what normalisations divide by, whatever ops they are made of."""
+"""Facts about an op's surroundings that some rules want, found once for a graph before it runs.
+
+An annotation is a function (graph, activity) -> {value number: note}. A table names those that it reads, and a rule
+asks its call for them. Function bodies are annotated too, each from its own beginning: what comes in by an argument has
+no note.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import enum
+from collections.abc import Callable, Iterator, Mapping
 
-from tfxai.graph.activity import ALIASES, Kind
-from tfxai.graph.capture import Op
+from tfxai.graph.activity import Activity
+from tfxai.graph.capture import Graph, Op
+from tfxai.graph.ops import CONTROL, DIVISIONS, KERNELS, NORM_CARRIERS
 
-NORM, INVERSE = "Sqrt", "Rsqrt"
-OTHER = {NORM: INVERSE, INVERSE: NORM}
-CARRIERS = ALIASES | {
-    "BroadcastTo", "Cast", "ExpandDims", "Maximum", "Minimum", "Mul", "Neg", "Reshape", "Squeeze", "Tile",
-}  # fmt: skip
+Activities = Mapping[int, Activity]
 
 
-def norm_of(op: Op, kinds: Mapping[int, Kind], known: Mapping[int, str]) -> str | None:
-    """Whether the op makes a norm or an inverse one, up to a constant factor, `known` being those made before it."""
-    if op.type in OTHER:
-        return op.type
-    data = [i for i in op.inputs if kinds[i] is Kind.DATA]
-    among = {known.get(i) for i in data}
-    found = among.pop() if len(among) == 1 and (len(data) == 1 or op.type == "Mul") else None
-    if found is None or op.type in CARRIERS:
-        return found
-    if op.type in ("Reciprocal", "Inv") or op.type in ("RealDiv", "Div") and data[0] == op.inputs[1]:
-        return OTHER[found]
-    return found if op.type in ("Add", "AddV2") and found == NORM else None  # and a small number
+def graphs(graph: Graph) -> Iterator[Graph]:
+    """The graph and the bodies of its loops and branches, to any depth."""
+    yield graph
+    for op in graph.ops:
+        for body in op.bodies if op.type in CONTROL else ():
+            yield from graphs(body)
+
+
+# --- The kernel before ---------------------------------------------------------------------------------------------
+
+
+def kernel_before(graph: Graph, activity: Activities) -> dict[int, str]:
+    """Value -> the type of the last dense or convolution op that it comes from, itself included."""
+    notes: dict[int, str] = {}
+    for part in graphs(graph):
+        for op in part.ops:
+            if not any(activity[o] is Activity.ACTIVE for o in op.outputs) or op.type in CONTROL:
+                continue
+            before = next((notes[i] for i in op.inputs if activity[i] is Activity.ACTIVE and i in notes), None)
+            own = op.type if op.type in KERNELS else before
+            notes.update(dict.fromkeys(op.outputs, own) if own else {})
+    return notes
+
+
+# --- What is read by kernels only ------------------------------------------------------------------------------------
+
+
+def only_kernels_read(graph: Graph, activity: Activities) -> dict[int, bool]:
+    """Values that are no result, and that only dense and convolution ops read, whose weights do not vary -> True."""
+    notes: dict[int, bool] = {}
+    for part in graphs(graph):
+        widely = {i for op in part.ops if not _weighs(op, activity) for i in op.inputs} | set(part.outputs)
+        notes.update({o: True for op in part.ops for o in op.outputs if o not in widely})
+    return notes
+
+
+def _weighs(op: Op, activity: Activities) -> bool:
+    """Whether this is a dense or convolution op whose weights do not vary."""
+    found = [activity[i] for i in op.inputs]
+    return op.type in KERNELS and found.count(Activity.ACTIVE) == 1 and Activity.DISCRETE not in found
+
+
+# --- Norms -----------------------------------------------------------------------------------------------------------
+
+
+class Norm(enum.Enum):
+    """What normalisations divide by, whatever ops they are made of: a root, or its inverse; up to a constant factor."""
+
+    NORM = "Sqrt"
+    INVERSE = "Rsqrt"
+
+    @property
+    def inverted(self) -> Norm:
+        return Norm.INVERSE if self is Norm.NORM else Norm.NORM
+
+
+def norms(graph: Graph, activity: Activities) -> dict[int, Norm]:
+    """Value -> whether it is a norm or an inverse one."""
+    notes: dict[int, Norm] = {}
+    for part in graphs(graph):
+        for op in part.ops:
+            found = _norm(op, activity, notes)
+            notes.update(dict.fromkeys(op.outputs, found) if found else {})
+    return notes
+
+
+def _norm(op: Op, activity: Activities, known: Mapping[int, Norm]) -> Norm | None:
+    """What the op makes of the one kind of norm among its varying inputs, all of which must be that (in a product)."""
+    if op.type in MADE_BY:
+        return MADE_BY[op.type]
+    active = [i for i in op.inputs if activity[i] is Activity.ACTIVE]
+    among = {known.get(i) for i in active}
+    before = among.pop() if len(among) == 1 and (len(active) == 1 or op.type == "Mul") else None
+    if before is None or op.type not in KEPT_BY:
+        return None
+    return KEPT_BY[op.type](before, active[0] == op.inputs[-1])
+
+
+def _kept(norm: Norm, last: bool) -> Norm | None:
+    return norm
+
+
+def _inverted(norm: Norm, last: bool) -> Norm | None:
+    return norm.inverted
+
+
+def _divided(norm: Norm, last: bool) -> Norm | None:
+    """Of a / b only b may be the norm: a norm divided by a constant is one too, but no normalisation is written so."""
+    return norm.inverted if last else None
+
+
+def _with_a_small_number(norm: Norm, last: bool) -> Norm | None:
+    """A norm and a small number is a norm; an inverse one and a number is nothing."""
+    return norm if norm is Norm.NORM else None
+
+
+MADE_BY: dict[str, Norm] = {"Sqrt": Norm.NORM, "Rsqrt": Norm.INVERSE}
+# op type -> (norm among the inputs, whether it is the last input) -> what the output is
+KEPT_BY: dict[str, Callable[[Norm, bool], Norm | None]] = {
+    **dict.fromkeys(NORM_CARRIERS, _kept),
+    **dict.fromkeys(("Reciprocal", "Inv"), _inverted),
+    **dict.fromkeys(DIVISIONS, _divided),
+    **dict.fromkeys(("Add", "AddV2"), _with_a_small_number),
+}

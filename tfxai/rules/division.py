@@ -16,34 +16,34 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfxai.graph.replay import Call
-from tfxai.rules.annotations import INVERSE, NORM
+from tfxai.graph.table import Call
+from tfxai.rules.annotations import Norm, norms
 from tfxai.rules.numerics import unbroadcast
 
-FAR = 16.0
-LEAST = 1e-24  # a squared norm that is none; 1e12, its inverse root, is what keras.ops.normalize allows
+CORNER_RATIO = 16.0  # denominators farther apart are solved: corners at 1 / b0 beyond this overshadow what they explain
+LEAST_SQUARE = 1e-24  # a squared norm that is none; 1e12, its inverse root, is what keras.ops.normalize allows
 
 
 def normalises(call: Call) -> bool:
     """Whether this op divides what is explained by a norm of it."""
-    kind, norms = call.op.type, call.norms
-    if len(call.data) != 2:
+    found = call.input_notes(norms)
+    if len(call.active) != 2:
         return False
-    return kind == "Mul" and INVERSE in norms or kind == "RealDiv" and norms == (None, NORM)
+    return Norm.INVERSE in found if call.op.type == "Mul" else found == (None, Norm.NORM)
 
 
-def bounds(call: Call) -> bool:
+def bounds_a_norm(call: Call) -> bool:
     """Whether this op makes an inverse norm, which may be infinite, or bounds it."""
-    if len(call.data) != 1:
+    if len(call.active) != 1:
         return False
-    return call.op.type == "Rsqrt" or call.op.type in ("Maximum", "Minimum") and INVERSE in call.norms
+    return call.op.type == "Rsqrt" or Norm.INVERSE in call.input_notes(norms)
 
 
 def normalised(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """v / r and v * s with s = 1 / r, both varying."""
-    norm = 1 if call.op.type == "RealDiv" else call.norms.index(INVERSE)
-    same = tf.sign(call.x[norm]) * tf.sign(call.x0[norm]) > 0  # else it is 0 times a norm, or a norm less a number
-    return _divided(call, upstream, norm, same)
+    """Division by a norm, y = v / r or v * s with s = 1 / r: solved from the product y * r = v."""
+    by = 1 if call.op.type == "RealDiv" else call.input_notes(norms).index(Norm.INVERSE)
+    same = tf.sign(call.x[by]) * tf.sign(call.x0[by]) > 0  # else it is 0 times a norm, or a norm less a number
+    return _divided(call, upstream, by, same)
 
 
 def division(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -52,7 +52,7 @@ def division(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     As by a norm where b and its reference are so far apart that a corner, a / b0 or a0 / b, is out of all proportion.
     """
     ratio = call.x[1] / call.x0[1]
-    return _divided(call, upstream, 1, (ratio > FAR) | (ratio > 0) & (ratio < 1 / FAR))
+    return _divided(call, upstream, 1, (ratio > CORNER_RATIO) | (ratio > 0) & (ratio < 1 / CORNER_RATIO))
 
 
 def _divided(call: Call, upstream: Sequence[tf.Tensor], by: int, solved: tf.Tensor) -> list[tf.Tensor]:
@@ -64,19 +64,19 @@ def _divided(call: Call, upstream: Sequence[tf.Tensor], by: int, solved: tf.Tens
     else:
         parts, shapley = (2 / total, -y / total), ((1 / s + 1 / s0) / 2, -(v + v0) / (2 * s * s0))
     chosen = [tf.where(solved, p, q) for p, q in zip(parts, shapley, strict=True)]
-    return [unbroadcast(upstream[0] * chosen[i == by], call.x[i]) for i in call.data]
+    return [unbroadcast(upstream[0] * chosen[i == by], call.x[i]) for i in call.active]
 
 
 def bounded(call: Call) -> Call:
     """The same op as if a norm of 0 were the least one: then its inverse is finite, and so is the change of it."""
-    (i,) = call.data
+    (i,) = call.active
     ends = []
     for inputs in (call.x, call.x0):
-        limit = tf.maximum(inputs[i], LEAST) if call.op.type == "Rsqrt" else limited(inputs[i])
+        limit = tf.maximum(inputs[i], LEAST_SQUARE) if call.op.type == "Rsqrt" else limited(inputs[i])
         ends.append([limit if k == i else t for k, t in enumerate(inputs)])
     x, x0 = ends
     return dataclasses.replace(call, x=x, x0=x0, y=call.run(x), y0=call.run(x0))
 
 
 def limited(inverse: tf.Tensor) -> tf.Tensor:
-    return tf.minimum(inverse, LEAST**-0.5)
+    return tf.minimum(inverse, LEAST_SQUARE**-0.5)

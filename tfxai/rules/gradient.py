@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import tensorflow as tf
 
-from tfxai.graph.replay import Call, Table, Value, at_x, linear
+from tfxai.graph.table import Call, Program, RuleTable, linear
+from tfxai.graph.value import Carried, Value, at_x
 
 
 @dataclasses.dataclass(frozen=True)
-class Plain(Table):
+class OrdinaryGradient(RuleTable):
     """The gradient as the model's author wrote it: stopped and custom gradients are honoured."""
 
-    streams = 1
-    reads_function = False
+    program = Program(gradients=True)
 
-    def apply(self, call: Call, values: list) -> list[Value]:
+    def apply(self, call: Call, values: list[Carried]) -> list[Value]:
         outputs = _as_written(call) if call.op.backward is not None else linear(call)
         return [Value(t) for t in outputs]
 
@@ -26,7 +27,7 @@ def _as_written(call: Call) -> list[tf.Tensor]:
     graph, scope = call.op.backward  # type: ignore[misc]  # the caller has seen that there is one
 
     @tf.custom_gradient
-    def marked(*inputs: tf.Tensor):
+    def marked(*inputs: tf.Tensor) -> Any:
         def backward(*upstream: tf.Tensor) -> list[tf.Tensor]:
             env = {n: at_x(call.env[outer]) for n, outer in scope.items()}
             env.update(zip(graph.inputs, upstream, strict=True))

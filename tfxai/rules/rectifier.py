@@ -7,16 +7,17 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfxai.graph.rectifiers import RECTIFIERS
-from tfxai.graph.replay import Call, Rule, Table, Value, ruled
-from tfxai.rules.gradient import Plain
+from tfxai.graph.rectifiers import RECTIFYING
+from tfxai.graph.table import Call, Program, Rule, RuleTable, ruled
+from tfxai.graph.value import Carried, Value
+from tfxai.rules.gradient import OrdinaryGradient
 
 
 def guided(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Only what is positive on both sides: 1[x > 0] f'(x) max(0, R)."""
-    (data,) = call.data
+    (active,) = call.active
     slope = call.vjp(call.x, [tf.nn.relu(upstream[0])])[0]
-    return [tf.where(call.x[data] > 0, slope, tf.zeros_like(slope))]
+    return [tf.where(call.x[active] > 0, slope, tf.zeros_like(slope))]
 
 
 def deconvnet(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -28,15 +29,13 @@ RULES: dict[str, Rule] = {"guided": guided, "deconvnet": deconvnet}
 
 
 @dataclasses.dataclass(frozen=True)
-class Rectified(Table):
+class RectifierRules(RuleTable):
     """The ordinary gradient, but for rectifiers of every make."""
 
     rule: str = "guided"
-    streams = 1
-    reads_function = False
-    composes = True
+    program = Program(gradients=True, rectifiers_as_one=True)
 
-    def apply(self, call: Call, values: list) -> list[Value]:
-        if call.op.type in RECTIFIERS and len(call.data) == 1:
+    def apply(self, call: Call, values: list[Carried]) -> list[Value]:
+        if call.op.type in RECTIFYING and len(call.active) == 1:
             return [Value(t) for t in ruled(call, RULES[self.rule])]
-        return Plain().apply(call, values)
+        return OrdinaryGradient().apply(call, values)

@@ -14,39 +14,40 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
-from tfxai.graph import ops as optypes
-from tfxai.graph.activity import KERNELS
-from tfxai.graph.replay import Call, Table, Value, linear, ruled
-from tfxai.rules import division as norms
-from tfxai.rules.deeplift import Rescale, inverse_norm
+from tfxai.graph import ops
+from tfxai.graph.capture import Op
+from tfxai.graph.table import Call, Rule, RuleTable, linear, ruled
+from tfxai.graph.value import Carried, Value
+from tfxai.rules.annotations import kernel_before, norms, only_kernels_read
+from tfxai.rules.deeplift import RescaleRules, gradient, inverse_norm, refuse_rounded_products
+from tfxai.rules.division import bounded, limited
 from tfxai.rules.numerics import rounding
 
-ADDITIVE = frozenset({
-    "Add", "AddN", "AddV2", "BiasAdd", "BiasAddV1", "Concat", "ConcatV2", "Pack", "PadV2", "DynamicStitch",
-    "ParallelDynamicStitch", "SelectV2", "Select", "TensorListSetItem", "TensorListPushBack", "TensorListFromTensor",
-})  # fmt: skip
-DIAGONAL = frozenset({"Mul", "MulNoNan", "RealDiv", "Neg"}) | optypes.NORMALISATIONS
-STEERED = frozenset({"ScaleAndTranslate"})  # linear; its other float inputs are parameters, not summands
-ONCE_ONLY = frozenset({"LRN", "MaxPoolWithArgmax"})  # TensorFlow has no second derivative of these
+Spreads = list[tf.Tensor | None]  # one per output; None where it is no float
+# A part below so many rounding errors of the spread is what rounding left of 0: the error of a sum grows as the square
+# root of its length, and a kernel adds up a thousand products.
+ROUNDED = 32
 
 
-def corners(call: Call, values: list) -> list[Value]:
+def corners(call: Call, values: list[Carried]) -> list[Value]:
     """y = f(x): the Shapley values of the two parts, f at the four corners x0, x0 + p, x0 + n, x.
 
     dy+ = ((f(x0 + p) - f(x0)) + (f(x) - f(x0 + n))) / 2, and m+ = dy+ / p; where p vanishes, the mean slope at its
     two base points, which are then x0 and x.
     """
-    (i,) = call.data
+    (i,) = call.active
     x0, y0 = call.x0[i], call.y0[0]
+    narrow = call.note(only_kernels_read)
 
     def at(tensor: tf.Tensor) -> list[tf.Tensor]:
         return [tensor if k == i else t for k, t in enumerate(call.x)]
 
     @tf.custom_gradient
-    def both(x: tf.Tensor, spread: tf.Tensor):
+    def both(x: tf.Tensor, spread: tf.Tensor) -> Any:
         y = call.run(at(x))[0]
         ends = [(x + x0 + sign * spread) / 2 for sign in (1, -1)]
         spread_y = tf.subtract(*(call.run(at(end))[0] for end in ends))
@@ -55,7 +56,7 @@ def corners(call: Call, values: list) -> list[Value]:
             dx, dy = x - x0, y - y0
             halves = [tf.fill(tf.shape(t), tf.cast(0.5, t.dtype)) for t in (y, y0)]
             slope = call.vjp(at(x), halves[:1])[0] + call.vjp(at(x0), halves[1:])[0]
-            least = 32 * rounding(x.dtype) * spread
+            least = ROUNDED * rounding(x.dtype) * spread
             m_up = tf.where(dx + spread <= least, slope, (spread_y + dy) / (spread + dx))
             m_down = tf.where(spread - dx <= least, slope, (spread_y - dy) / (spread - dx))
             if across is None:
@@ -64,40 +65,33 @@ def corners(call: Call, values: list) -> list[Value]:
             a, b = (up + across) * m_up, (up - across) * m_down
             return [(a + b) / 2, (a - b) / 2]
 
-        return (y, backward) if call.to_kernels else ((y, spread_y), backward)
+        return (y, backward) if narrow else ((y, spread_y), backward)
 
     outputs = both(values[i].x, values[i].spread)
-    if call.to_kernels:
+    if narrow:
         return [Value(outputs, y0)]
     y, spread_y = outputs
-    if call.op.type not in optypes.RISING:
+    if call.op.type not in ops.RISING:
         spread_y = tf.maximum(spread_y, tf.abs(y - y0))
     return [Value(y, y0, spread_y)]
 
 
-def kernel(call: Call) -> list[tf.Tensor]:
-    """Dense and convolution: the contributions w * dx are split by their sign, whatever parts dx has."""
-    (data,) = call.data
-    inputs = [tf.abs(t) if t.dtype.is_floating else t for t in call.x]  # a transposed one has a size among them
-    inputs[data] = tf.abs(call.x[data] - call.x0[data])
-    return call.run(inputs)
+def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> Spreads:
+    """What the multipliers of the op's rule make of the spread.
 
-
-def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Callable) -> list[tf.Tensor | None]:
-    """Any other op: what the multipliers of the rescale table make of the spread.
-
-    The forward step is the transpose of the rule, found by differentiating it: a rule is linear in `upstream`.
+    A rule hands upstream u back as M u, one number for each input, and is linear in u. The contribution of the spread
+    s to the outputs is therefore M^T s, the transpose, which is found by differentiating: d <M u, s> / du = M^T s.
     """
     floating = [i for i, y in enumerate(call.y) if y.dtype.is_floating]
 
     def back(upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        full = [None] * len(call.y)
+        full: list = [None] * len(call.y)
         for i, u in zip(floating, upstream, strict=True):
             full[i] = u
         return rule(call, full)
 
     @tf.custom_gradient
-    def forward(*spreads: tf.Tensor):
+    def forward(*spreads: tf.Tensor) -> Any:
         with tf.GradientTape() as tape:
             probe = [tf.zeros_like(call.y[i]) for i in floating]
             tape.watch(probe)
@@ -109,19 +103,66 @@ def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Callable) -> lis
     return [made.get(i) for i in range(len(call.y))]
 
 
-def alone(call: Call, spreads: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+# --- What the spread of an op's outputs is ----------------------------------------------------------------------------
+
+
+def once_differentiable(call: Call, spreads: list, rule: Rule) -> Spreads:
+    """Where TensorFlow has no second derivative: as large as the change, all of which is one part then."""
+    return [tf.abs(call.y[0] - call.y0[0]), *[None] * (len(call.y) - 1)]
+
+
+def by_rule(call: Call, spreads: list, rule: Rule) -> Spreads:
+    """What the multipliers of the op's rule make of it."""
+    return _at_least(call, transported(call, spreads, rule))
+
+
+def kernel(call: Call, spreads: list, rule: Rule) -> Spreads:
+    """Dense and convolution: the contributions w * dx are split by their sign, whatever parts dx has."""
+    (active,) = call.active
+    inputs = [tf.abs(t) if t.dtype.is_floating else t for t in call.x]  # a transposed one has a size among them
+    inputs[active] = tf.abs(call.x[active] - call.x0[active])
+    return list(call.run(inputs))
+
+
+def scaled(call: Call, spreads: list, rule: Rule) -> Spreads:
+    """Each output is its own input times a constant; where that is negative the parts change places."""
+    return [tf.abs(s) if s.dtype.is_floating else s for s in alone(call, spreads, rule)]
+
+
+def summed(call: Call, spreads: list, rule: Rule) -> Spreads:
+    """A difference of two that vary: what is subtracted brings its negative part as a positive one."""
+    return [sum(spreads, tf.zeros_like(call.y[0]))]
+
+
+def alone(call: Call, spreads: list, rule: Rule) -> Spreads:
     """The op on the spreads: constants that are added have none."""
-    steered = call.op.type in STEERED
+    steered = call.op.type in ops.STEERED
     inputs = [tf.zeros_like(t) if t.dtype.is_floating and not steered else t for t in call.x]
-    if call.op.type in DIAGONAL - {"Neg"}:
-        inputs[1 - call.data[0]] = call.x[1 - call.data[0]]
-    for i, spread in zip(call.data, spreads, strict=True):
+    if call.op.type in ops.DIAGONAL - {"Neg"}:
+        inputs[1 - call.active[0]] = call.x[1 - call.active[0]]
+    for i, spread in zip(call.active, spreads, strict=True):
         inputs[i] = spread
-    return linear(dataclasses.replace(call, x=inputs))
+    return list(linear(dataclasses.replace(call, x=inputs)))
+
+
+# The first row whose condition (call, rule) holds says how the spread is made.
+SPREADS: tuple[tuple[Callable[[Call, Rule], bool], Callable[[Call, list, Rule], Spreads]], ...] = (
+    (lambda call, rule: call.op.type in ops.ONCE_DIFFERENTIABLE, once_differentiable),
+    (lambda call, rule: rule is not gradient, by_rule),
+    (lambda call, rule: len(call.active) == 1 and call.op.type in ops.KERNELS, kernel),
+    (lambda call, rule: len(call.active) == 1 and call.op.type in ops.DIAGONAL and _same_shape(call), scaled),
+    (lambda call, rule: call.op.type == "Sub", summed),
+    (lambda call, rule: call.op.type in ops.ADDITIVE | ops.STEERED or not _has_constants(call), alone),
+    (lambda call, rule: True, by_rule),  # linear with parameters among its inputs: its gradient is what it does
+)
+
+
+def _has_constants(call: Call) -> bool:
+    return any(t.dtype.is_floating for i, t in enumerate(call.x) if i not in call.active)
 
 
 @dataclasses.dataclass(frozen=True)
-class RevealCancel(Table):
+class RevealCancelRules(RuleTable):
     """The table of DeepLIFT with the RevealCancel rule.
 
     `genomics` keeps it for nonlinearities after dense layers and rescales those after convolutions.
@@ -130,48 +171,38 @@ class RevealCancel(Table):
     genomics: bool = False
     unknown_ops: str = "raise"
     streams = 3
+    annotations = (norms, kernel_before, only_kernels_read)
 
-    def apply(self, call: Call, values: list) -> list[Value]:
-        kind = call.op.type
-        rule = Rescale(self.unknown_ops).rule(call)
-        one = len(call.data) == 1 and not call.decided and _same_shape(call)
-        after_convolution = self.genomics and call.origin in optypes.CONVOLUTIONS
-        rescaled = rule is None or rule is inverse_norm or after_convolution
-        if one and kind in optypes.EVERYWHERE and not rescaled:
+    def apply(self, call: Call, values: list[Carried]) -> list[Value]:
+        rule = RescaleRules(self.unknown_ops).rule(call)
+        if self.reveals(call, rule):
             return corners(call, values)
-        y = linear(call) if rule is None else ruled(call, rule)
-        call, y0 = dataclasses.replace(call, y=y), call.y0
-        if call.to_kernels:
+        y = linear(call) if rule is gradient else ruled(call, rule)
+        if call.note(only_kernels_read):  # which split by the sign of w * dx, whatever the parts of dx are
             return [Value(a, b) for a, b in zip(y, call.y0, strict=True)]
+        y0, call = call.y0, dataclasses.replace(call, y=y)
         if rule is inverse_norm:
-            call = dataclasses.replace(norms.bounded(call), y=[norms.limited(y[0])])
-        spreads = self.spreads(call, [values[i].spread for i in call.data], rule)
-        return [Value(*both) for both in zip(y, y0, spreads, strict=True)]
+            call = dataclasses.replace(bounded(call), y=[limited(y[0])])
+        spreads = [values[i].spread for i in call.active]
+        made = next(make for applies, make in SPREADS if applies(call, rule))(call, spreads, rule)
+        return [Value(*both) for both in zip(y, y0, made, strict=True)]
 
-    def spreads(self, call: Call, spreads: list[tf.Tensor], rule: Callable | None) -> list[tf.Tensor | None]:
-        kind = call.op.type
-        if kind in ONCE_ONLY:
-            return [tf.abs(call.y[0] - call.y0[0]), *[None] * (len(call.y) - 1)]
-        if rule is not None:
-            return _at_least(call, transported(call, spreads, rule))
-        if len(call.data) == 1 and kind in KERNELS:
-            return kernel(call)
-        if len(call.data) == 1 and kind in DIAGONAL and _same_shape(call):
-            return [tf.abs(s) if s.dtype.is_floating else s for s in alone(call, spreads)]
-        if kind == "Sub":
-            zero = tf.zeros_like(call.y[0])
-            return [sum(spreads, zero)]
-        constants = [i for i, t in enumerate(call.x) if i not in call.data and t.dtype.is_floating]
-        if constants and kind not in ADDITIVE | STEERED:
-            return _at_least(call, transported(call, spreads, lambda c, u: c.vjp(c.x, u)))
-        return alone(call, spreads)
+    def reveals(self, call: Call, rule: Rule) -> bool:
+        """Whether the op is a nonlinearity whose parts are asked for one by one."""
+        after_convolution = self.genomics and call.note(kernel_before) in ops.CONVOLUTIONS
+        one = len(call.active) == 1 and not call.discrete and _same_shape(call)
+        rescaled = rule in (gradient, inverse_norm) or after_convolution
+        return one and call.op.type in ops.EVERYWHERE and not rescaled
+
+    def refuse(self, op: Op, outputs: Sequence[tf.Tensor]) -> None:
+        refuse_rounded_products(op, outputs)
 
 
-def _at_least(call: Call, spreads: list[tf.Tensor | None]) -> list[tf.Tensor | None]:
+def _at_least(call: Call, spreads: Spreads) -> Spreads:
     """A spread below |dy| would make a positive part negative, or a negative one positive."""
     changes = zip(spreads, call.y, call.y0, strict=True)
     return [None if s is None else tf.maximum(s, tf.abs(y - y0)) for s, y, y0 in changes]
 
 
 def _same_shape(call: Call) -> bool:
-    return call.x0[call.data[0]].shape.as_list() == call.y0[0].shape.as_list()
+    return call.x0[call.active[0]].shape.as_list() == call.y0[0].shape.as_list()

@@ -1,10 +1,10 @@
-"""Which ops DeepLIFT has rules for."""
+"""Which ops DeepLIFT has rules for, read from its tables."""
 
 from __future__ import annotations
 
-from tfxai.graph import ops as optypes
-from tfxai.graph.activity import ALIASES
-from tfxai.graph.capture import BRANCHES, CALLS, CASES, LOOPS
+from tfxai.graph.ops import ALIASES, CALLS, CONTROL
+from tfxai.graph.table import Rule
+from tfxai.rules.deeplift import FIRST, RULES
 
 
 def supported_ops() -> dict[str, str]:
@@ -15,20 +15,16 @@ def supported_ops() -> dict[str, str]:
 
     Example:
         >>> import tfxai
-        >>> tfxai.supported_ops()["Relu6"]
-        'rescale'
+        >>> tfxai.supported_ops()["Softplus"]
+        'Rescale: dy / dx, and the mean of the slopes at both ends where rounding would spoil the quotient.'
     """
-    groups = (
-        (ALIASES, "passed through"),
-        (optypes.AFFINE | optypes.NORMALISATIONS, "linear"),
-        (optypes.BILINEAR, "linear; with two varying operands Shapley"),
-        (optypes.QUADRATIC, "exact mean gradient"),
-        (optypes.ELEMENTWISE, "rescale"),
-        (optypes.PAIRWISE, "rescale; with two varying operands Shapley"),
-        (optypes.LARGEST | optypes.SMALLEST, "gain to x's winner, loss to the reference's"),
-        (optypes.ROWS, "averaged Jacobian, complete by row"),
-        (optypes.MIXING, "averaged Jacobian, complete by example"),
-        (optypes.SELECTS, "linear; with a condition that changes completed by element"),
-        (frozenset(LOOPS) | frozenset(BRANCHES) | CASES | CALLS, "replayed inside"),
-    )
-    return dict(sorted((op, rule) for ops, rule in groups for op in ops))
+    found = dict.fromkeys(ALIASES, "Passed through.") | dict.fromkeys(CONTROL | CALLS, "Replayed inside.")
+    for types, _, rule in FIRST:
+        found.update(dict.fromkeys(types, _described(rule)))
+    found.update({op: _described(rule) for op, rule in RULES.items()})
+    return dict(sorted(found.items()))
+
+
+def _described(rule: Rule) -> str:
+    """The first line of the rule's docstring."""
+    return (rule.__doc__ or "").strip().splitlines()[0]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -12,65 +13,102 @@ import tensorflow as tf
 from tfxai.errors import TargetError, received, suggest
 from tfxai.targets.factories import Adjusted, Output, Target, class_index
 
+OUT_OF_RANGE = "the target index is outside the output"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Goal:
-    """A target that fits the model and n examples.
+class BoundTarget(abc.ABC):
+    """One number per example, as a weighted sum of one output of the model.
 
     Attributes:
-        head: Position of the flat output.
-        form: What the compiled backward pass depends on.
-        arrays: What it is fed; first axis n where it differs by example.
-        function: The user's function of the outputs, or None.
-        label: For people.
+        output: Position of the flat output.
+        data: What the compiled pass is fed; the first axis n where it differs by example, else 1.
+        label: What an explanation says was explained, where that is not a class index.
     """
 
-    head: int
-    form: tuple
-    arrays: tuple[np.ndarray, ...]
-    function: Callable | None = None
+    output: int
+    data: tuple[np.ndarray, ...] = ()
     label: str = ""
 
-    def chunk(self, rows: Any) -> list[tf.Tensor]:
-        whole = self.form[0] == "place"
-        return [tf.constant(a if whole or a.ndim == 0 or len(a) == 1 else a[rows]) for a in self.arrays]
+    by_example: ClassVar[bool] = True  # whether the first axis of data is that of the examples
 
-    def rows(self, feed: Sequence[tf.Tensor], rows: Any) -> list[tf.Tensor]:
+    @abc.abstractmethod
+    def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Of output y (n, *shape) at x the weights (n or 1, *shape), and the class of each example if there is one."""
+
+    @property
+    def cache_key(self) -> tuple:
+        """What the compiled pass depends on."""
+        return type(self).__name__, self.output, *(a.ndim for a in self.data)
+
+    def feed(self, rows: slice) -> list[tf.Tensor]:
+        """The data of some examples."""
+        return [tf.constant(a[rows] if self._differs(a.shape) else a) for a in self.data]
+
+    def taken(self, feed: Sequence[tf.Tensor], rows: Any) -> list[tf.Tensor]:
         """The feed of some of a chunk's examples, which may repeat."""
-        whole = self.form[0] == "place"
-        return [t if whole or t.shape.rank == 0 or len(t) == 1 else tf.gather(t, rows) for t in feed]
+        return [tf.gather(t, rows) if self._differs(t.shape) else t for t in feed]
+
+    def specs(self) -> list[tf.TensorSpec]:
+        """Of the feed, for tracing."""
+        return [tf.TensorSpec([None, *a.shape[1:]] if a.ndim else [], tf.as_dtype(a.dtype)) for a in self.data]
+
+    def _differs(self, shape: Sequence[int]) -> bool:
+        return self.by_example and len(shape) > 0 and shape[0] != 1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class IndexTarget(BoundTarget):
+    """One class of each example. Data: indices (n,), -1 for the arg max; 1.0 to subtract the mean of all, else 0."""
 
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """The weights (n or 1, *shape) of output y at x, and the index per example if there is one."""
-        if self.form[0] == "weights":
-            return tf.cast(feed[0], y.dtype), None
-        if self.form[0] == "place":
-            return _spike(y, feed[0]), None
         index, centre = feed
         classes = tf.shape(y)[-1]
         index = tf.where(index < 0, tf.argmax(y, axis=-1, output_type=tf.int32), index)
         shift = tf.cast(centre, y.dtype) / tf.cast(classes, y.dtype)
         return tf.one_hot(index, classes, dtype=y.dtype) - shift, index
 
-    def specs(self) -> list[tf.TensorSpec]:
-        return [tf.TensorSpec([None, *a.shape[1:]] if a.ndim else [], tf.as_dtype(a.dtype)) for a in self.arrays]
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PlaceTarget(BoundTarget):
+    """One number of an output of higher rank, the same for all examples. Data: its place, one index per axis."""
+
+    by_example: ClassVar[bool] = False
+
+    def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """1 at the place; the length of an axis may be known only now (time steps)."""
+        (place,), lengths = feed, tf.shape(y)[1:]
+        with tf.control_dependencies([tf.debugging.assert_less(place, lengths, message=OUT_OF_RANGE)]):
+            weights = tf.ones([1] * y.shape.rank, y.dtype)
+        for axis in range(1, y.shape.rank):
+            hot = tf.one_hot(place[axis - 1], lengths[axis - 1], dtype=y.dtype)
+            weights = weights * tf.reshape(hot, [-1 if k == axis else 1 for k in range(y.shape.rank)])
+        return weights, None
 
 
-OUT_OF_RANGE = "the target index is outside the output"
+@dataclasses.dataclass(frozen=True, eq=False)
+class WeightsTarget(BoundTarget):
+    """A weighted sum. Data: the weights (n or 1, *shape)."""
+
+    def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
+        return tf.cast(feed[0], y.dtype), None
 
 
-def _spike(y: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    """Weights (1, *shape) that are 1 at one place; the length of an axis may be known only now (time steps)."""
-    lengths = tf.shape(y)[1:]
-    with tf.control_dependencies([tf.debugging.assert_less(place, lengths, message=OUT_OF_RANGE)]):
-        weights = tf.ones([1] * y.shape.rank, y.dtype)
-    for axis in range(1, y.shape.rank):
-        hot = tf.one_hot(place[axis - 1], lengths[axis - 1], dtype=y.dtype)
-        weights = weights * tf.reshape(hot, [-1 if k == axis else 1 for k in range(y.shape.rank)])
-    return weights
+@dataclasses.dataclass(frozen=True, eq=False)
+class FunctionTarget(BoundTarget):
+    """A function of all outputs of the model, whose ops follow the rules of the method too: it has no weights."""
+
+    function: Callable = dataclasses.field(kw_only=True)
+
+    @property
+    def cache_key(self) -> tuple:
+        return "FunctionTarget", self.function
+
+    def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
+        raise TypeError("a target that is a function is replayed, not weighed")
 
 
-def resolve(target: Any, shapes: Sequence[tuple], names: Sequence[Sequence[str]], n: int) -> Goal:
+def resolve(target: Any, shapes: Sequence[tuple], names: Sequence[Sequence[str]], n: int) -> BoundTarget:
     """Checks a target against the model's outputs.
 
     Args:
@@ -78,29 +116,29 @@ def resolve(target: Any, shapes: Sequence[tuple], names: Sequence[Sequence[str]]
         shapes: Shape of each flat output without the batch axis.
         names: The names each flat output answers to.
         n: Number of examples.
+
+    Raises:
+        TargetError: It does not fit, or does not say which output is meant.
     """
-    head = 0
+    output = 0
     if isinstance(target, Output):
-        head, target = _head(target.name, names), target.inner
+        output, target = _position(target.name, names), target.inner
     elif len(shapes) > 1 and not callable(target):
         listed = [n[0] if n else str(i) for i, n in enumerate(names)]
         raise TargetError(
             f"The model has {len(shapes)} outputs ({', '.join(map(str, listed))}): say which with "
             f"target=tfxai.targets.output({listed[0]!r}, i). " + received(target)
         )
-    shape = tuple(shapes[head])
+    shape = tuple(shapes[output])
     if callable(target) and not isinstance(target, Target):
-        return Goal(head, ("function", target), (), target, getattr(target, "__name__", "function"))
+        return FunctionTarget(output, label=getattr(target, "__name__", "function"), function=target)
     if isinstance(target, Target):
-        weights = _weights(target, shape, n)
-        return Goal(head, ("weights", head, weights.ndim), (weights,), None, target.label)
+        return WeightsTarget(output, (_weights(target, shape, n),), target.label)
     if isinstance(target, tuple):
-        place = np.array(_place(target, shape), np.int32)
-        return Goal(head, ("place", head), (place,), None, str(target))
-    centre = isinstance(target, Adjusted)
-    index = class_index(target.index if centre else target, shape, n)
-    label = "adjusted" if centre else ""
-    return Goal(head, ("index", head), (index, np.array(float(centre), np.float32)), None, label)
+        return PlaceTarget(output, (np.array(_place(target, shape), np.int32),), str(target))
+    centred = isinstance(target, Adjusted)
+    index = class_index(target.index if centred else target, shape, n)
+    return IndexTarget(output, (index, np.array(float(centred), np.float32)), "adjusted" if centred else "")
 
 
 def _weights(target: Target, shape: tuple, n: int) -> np.ndarray:
@@ -108,7 +146,7 @@ def _weights(target: Target, shape: tuple, n: int) -> np.ndarray:
     return weights if shape else weights.reshape(-1)
 
 
-def _head(name: str | int, names: Sequence[Sequence[str]]) -> int:
+def _position(name: str | int, names: Sequence[Sequence[str]]) -> int:
     for position, known in enumerate(names):
         if name in known or (isinstance(name, (int, np.integer)) and name == position):
             return position

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfxai.errors import InputError, OptionError, received
 from tfxai.plot.kinds import scale
+from tfxai.support.checks import either, one_of
 
 STYLES = ("blended", "masked", "heat_map")
 LARGE = 16  # places from which two axes of alike length are a picture without channels, not steps and channels
@@ -62,8 +63,7 @@ def image(
         >>> len(ax.images)  # the background, and the map over it
         2
     """
-    if style not in STYLES:
-        raise OptionError(f"style is one of {', '.join(map(repr, STYLES))}. {received(style)}")
+    one_of(style, "style", STYLES)
     values = summed(channels_last(values, data_format), channel)
     drawn = scale.chosen(values, sign)
     top = scale.limit(drawn, outlier_perc) if top is None else top
@@ -106,8 +106,7 @@ def format_of(one: np.ndarray, x: np.ndarray | None = None) -> str:
 
 def channels_last(array: Any, data_format: str) -> np.ndarray:
     """Channels at the end."""
-    if data_format not in ("channels_last", "channels_first"):
-        raise OptionError(f"data_format is 'channels_last' or 'channels_first'. {received(data_format)}")
+    either(data_format, "data_format", "channels_last", "channels_first")
     array = np.asarray(array, float)
     return np.moveaxis(array, 0, -1) if data_format == "channels_first" and array.ndim == 3 else array
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError, OptionError, received
+from tfxai.support.checks import one_of
 
 SIGNS = ("all", "positive", "negative", "absolute_value")
 
 
 def chosen(values: np.ndarray, sign: str) -> np.ndarray:
     """The part of the values that is drawn."""
-    if sign not in SIGNS:
-        raise OptionError(f"sign is one of {', '.join(map(repr, SIGNS))}. {received(sign)}")
+    one_of(sign, "sign", SIGNS)
     if not values.size:
         raise InputError(f"There is nothing to draw. Received: shape {values.shape}. Pass at least one value.")
     if not np.isfinite(values).all():

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.errors import InputError, OptionError, received
+from tfxai.errors import InputError
 from tfxai.plot.kinds import scale
+from tfxai.support.checks import one_of
 
 
 def series(
@@ -55,8 +56,7 @@ def series(
         >>> [t.get_text() for t in ax.get_yticklabels()]
         ['lead II']
     """
-    if style not in DRAW:
-        raise OptionError(f"style is one of {', '.join(map(repr, DRAW))}. {received(style)}")
+    one_of(style, "style", DRAW)
     values = np.asarray(values, float)
     if values.ndim not in (1, 2):
         raise InputError(f"A series has shape (steps,) or (steps, channels). Received: {values.shape}.")
