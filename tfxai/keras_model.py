@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from tfxai.errors import ModelTypeError, received
-from tfxai.explainer import explain
+from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
 
@@ -29,9 +29,24 @@ class ExplainMixin:
         (1, 3)
     """
 
-    def explain(self, x: Any, method: str | Method = "deeplift", *args: Any, **kwargs: Any) -> Explanation:
+    def explain(
+        self,
+        x: Any,
+        method: str | Method = "deeplift",
+        target: Any = None,
+        baseline: Any = None,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        verbose: int | str = "auto",
+        *,
+        on: str = "logit",
+        layer: Any = None,
+        jit_compile: bool = False,
+        **options: Any,
+    ) -> Explanation:
         """`tfxai.explain(self, x, ...)`."""
-        return explain(self, x, method, *args, **kwargs)
+        explainer = Explainer(self, method, on=on, layer=layer, jit_compile=jit_compile, **options)
+        return explainer(x, target, baseline, batch_size, seed, verbose)
 
 
 @keras.saving.register_keras_serializable(package="tfxai")

@@ -20,6 +20,7 @@ from tfxai.plot.film_strip import film_strip
 from tfxai.plot.render import photograph, render
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import keys, target_name
+from tfxai.result.storage import save
 from tfxai.support.extras import extra
 from tfxai.support.files import replacing, safe_name
 
@@ -77,7 +78,7 @@ class directory:
                     _write(inputs, self.path / shown[-1])
                 targets.append(" ".join(_words(e, i, key, self.labels)))
         if self.arrays:
-            e.save(folder / "explanation.npz")
+            save(e, folder / "explanation.npz")
         entry = {"folder": name, "step": step, "pictures": pictures, "inputs": shown, "targets": targets}
         entry |= {"method": e.method, "layer": e.layer, "scores": [float(s) for s in e.score], **numbers}
         entries = sorted([*entries, entry], key=lambda one: (one.get("unit", ""), one["step"]))

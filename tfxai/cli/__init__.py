@@ -31,14 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=line, description=room.__doc__)
         command.set_defaults(run=room.run)
         room.options(command)
-    chosen = parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
     try:
         _import_quietly()
-        return chosen.run(chosen)
+        return args.run(args)
     except KeyboardInterrupt:
         return 130
     except Exception as error:
-        if chosen.debug:
+        if args.debug:
             raise
         kind = "" if isinstance(error, (TfxaiError, OSError)) else f"{type(error).__name__}: "
         hint = "" if not kind else " (tfxai --debug shows where)"

@@ -6,7 +6,7 @@ import argparse
 
 from tfxai.cli import shared
 
-SHOWN = 12  # layers
+LAYERS_SHOWN = 12  # layers
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -17,15 +17,15 @@ def options(parser: argparse.ArgumentParser) -> None:
     shared.add_preprocess(parser)
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Prints what was measured; 1 when something is not as it should be."""
     from tfxai.metrics.selfcheck import TOLERANCE, check
 
-    model = shared.opened(chosen.model)
-    x = shared.inputs(chosen, model)[0] if chosen.inputs else None
-    found = check(model, x, chosen.rule)
-    source = "the given examples" if chosen.inputs else "4 random examples"
-    print(f"{chosen.model}: {model.name if hasattr(model, 'name') else 'model'}, {source}\n")
+    model = shared.opened(args.model)
+    x = shared.inputs(args, model)[0] if args.inputs else None
+    found = check(model, x, args.rule)
+    source = "the given examples" if args.inputs else "4 random examples"
+    print(f"{args.model}: {model.name if hasattr(model, 'name') else 'model'}, {source}\n")
     _line("adds up", found.residual <= TOLERANCE, f"largest residual {found.residual:.1e} of the score's change")
     _line("batch", found.batch <= TOLERANCE, f"in a batch and alone differ by {found.batch:.1e}")
     _line("repeats", found.repeats, "same call, same bits" if found.repeats else "the same call gave other numbers")
@@ -34,10 +34,10 @@ def run(chosen: argparse.Namespace) -> int:
     for text in found.warnings:
         print(f"  warning: {text}")
     print("\n  what each layer leaks of the change of the first example's score:")
-    for layer, amount in list(found.layers.items())[:SHOWN]:
+    for layer, amount in list(found.layers.items())[:LAYERS_SHOWN]:
         print(f"    {amount:+.1e}  {layer}")
-    if len(found.layers) > SHOWN:
-        print(f"    less in {len(found.layers) - SHOWN} more")
+    if len(found.layers) > LAYERS_SHOWN:
+        print(f"    less in {len(found.layers) - LAYERS_SHOWN} more")
     print(f"\n{'All well.' if found else 'Not as it should be: see above.'}")
     return 0 if found else 1
 

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from tfxai.errors import MissingExtraError
+from tfxai.errors import CompletenessWarning, MissingExtraError
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -17,10 +17,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", default="tfxai-demo", help="folder for the picture (default: tfxai-demo)")
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Explains, prints a table, writes one picture."""
-    network = _network(chosen.network)
-    folder = Path(chosen.output)
+    network = _network(args.network)
+    folder = Path(args.output)
     folder.mkdir(parents=True, exist_ok=True)
     runs = _explained(network)
     figure = _picture(network, runs)
@@ -31,44 +31,45 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _network(name: str) -> Any:
-    import tfxai
+    from tfxai.demo import digits, imagenet
 
     if name != "digits":
         try:
-            demo = tfxai.demo.imagenet()
+            demo = imagenet()
             print("EfficientNet-Lite0, trained on ImageNet, and photographs it has never seen.\n")
             return demo
         except MissingExtraError as error:
             if name == "imagenet":
                 raise
             print(f"{error}\nHere is the digit network that ships with tfxai instead.\n")
-    demo = tfxai.demo.digits()
+    demo = digits()
     chosen = [3, 5, 14, 16]
     return demo._replace(examples=demo.examples[chosen], names=[demo.names[i] for i in chosen])
 
 
 def _explained(demo: Any) -> list[tuple[str, Any]]:
-    """(title, explanation) of every method and DeepLIFT rule, with predictions, residuals and times printed."""
+    """(title, explanation) of every method and DeepLIFT rule, with predictions, deltas and times printed."""
     import numpy as np
 
-    import tfxai
+    from tfxai.explainer import Explainer
+    from tfxai.method.lookup import methods
 
     probabilities = np.asarray(demo.model(demo.examples, training=False))
     for name, p in zip(demo.names, probabilities, strict=True):
         best = p.argsort()[::-1][:3]
         print(f"  {name:12s} " + ", ".join(f"{demo.labels[i]} {p[i]:.2f}" for i in best))
-    print(f"\n  {'method':34s} {'residual':>9s} {'seconds':>8s}   (residual: score change the map does not add up to)")
+    print(f"\n  {'method':34s} {'delta':>9s} {'seconds':>8s}   (delta: what the map lacks of the change of the score)")
     runs = []
-    explainer = tfxai.Explainer(demo.model)
-    for name, options in _plans(tfxai.methods(), demo.examples.shape[1]):
+    explainer = Explainer(demo.model)
+    for name, options in _plans(methods(), demo.examples.shape[1]):
         start = time.perf_counter()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", tfxai.CompletenessWarning)  # few steps; the residual is in the table
+            warnings.simplefilter("ignore", CompletenessWarning)  # few steps; the delta is in the table
             e = explainer.using(name, **options)(demo.examples, seed=0, verbose=0)
         seconds = time.perf_counter() - start
         title = " ".join([name, *(str(v) if k == "rule" else f"{k}={v}" for k, v in options.items())])
-        residual = "-" if e.delta is None else f"{np.abs(e.delta).max():.1e}"
-        print(f"  {title:34s} {residual:>9s} {seconds:8.1f}", flush=True)
+        delta = "-" if e.delta is None else f"{np.abs(e.delta).max():.1e}"
+        print(f"  {title:34s} {delta:>9s} {seconds:8.1f}", flush=True)
         runs.append((f"{name}\n{options.get('rule', '')}".strip(), e))
     return runs
 
@@ -83,7 +84,7 @@ def _plans(methods: dict[str, str], side: int) -> list[tuple[str, dict]]:
 
 
 SIZES = ("gradient", "guided_backprop", "smoothgrad", "guided_gradcam")  # their sign is not for or against
-SHOWN = (
+PICTURED = (
     "gradient", "guided_backprop", "smoothgrad", "integrated_gradients", "gradcam", "guided_gradcam", "occlusion",
     "deeplift\nreveal_cancel",
 )  # fmt: skip
@@ -97,7 +98,7 @@ def _picture(demo: Any, runs: list[tuple[str, Any]]) -> Any:
     from tfxai.plot import grid
 
     n = len(demo.examples)
-    runs = [run for title in SHOWN for run in runs if run[0] == title]
+    runs = [run for title in PICTURED for run in runs if run[0] == title]
     sigma = demo.examples.shape[1] / 150  # a pixel's own value is noise to the eye; sums stay
     drawn = [dataclasses.replace(e, values=np.abs(e.values)) if title in SIZES else e for title, e in runs]
     maps = [[e.smooth(sigma).values[i] for e in drawn] for i in range(n)]

@@ -39,28 +39,28 @@ def options(parser: argparse.ArgumentParser) -> None:
     shared.add_preprocess(parser)
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Explains, prints a line per example, writes the files."""
-    outputs = [Path(o) for o in chosen.output or ["explanation.png"]]
-    methods = chosen.method or ["deeplift"]
+    outputs = [Path(o) for o in args.output or ["explanation.png"]]
+    methods = args.method or ["deeplift"]
     _check(outputs, len(methods))
-    import tfxai
     from tfxai.cli.readers import read_labels
+    from tfxai.explainer import Explainer
 
-    labels = read_labels(chosen.labels) if chosen.labels else None
-    given = dict(_option(text) for text in chosen.set)
-    target, baseline = _target(chosen.target, labels), _baseline(chosen.baseline)
-    model = shared.opened(chosen.model)
-    x, raw, names = shared.inputs(chosen, model)
-    explainer = tfxai.Explainer(model, methods[0], layer=chosen.layer, **given)
+    labels = read_labels(args.labels) if args.labels else None
+    given = dict(_option(text) for text in args.set)
+    target, baseline = _target(args.target, labels), _baseline(args.baseline)
+    model = shared.opened(args.model)
+    x, raw, names = shared.inputs(args, model)
+    explainer = Explainer(model, methods[0], layer=args.layer, **given)
     found = []
     for method in methods:
-        e = explainer.using(method, **given)(x, target, baseline, chosen.batch_size, chosen.seed)
+        e = explainer.using(method, **given)(x, target, baseline, args.batch_size, args.seed)
         if names and e.layer is None:
-            e.meta["features"] = {"": names}
+            e = dataclasses.replace(e, meta={**e.meta, "features": {"": names}})
         found.append(e)
         _print(e, labels)
-    drawn = [_shown(e if chosen.smooth is None else e.smooth(chosen.smooth), raw) for e in found]
+    drawn = [_shown(e if args.smooth is None else e.smooth(args.smooth), raw) for e in found]
     predictions = _predictions(model, x)
     for path in outputs:
         _write(path, found[0], drawn, labels, predictions)
@@ -134,7 +134,7 @@ def _print(e: Any, labels: list[str] | None) -> None:
 
     for i in range(min(len(e), MOST)):
         line = f"  {e.method}: example {i}, {target_name(e, i, labels) or 'output'}: {e.options['on']} {e.score[i]:.4g}"
-        print(line + ("" if e.delta is None else f", residual {e.delta[i]:.1e}"))
+        print(line + ("" if e.delta is None else f", delta {e.delta[i]:.1e}"))
 
 
 def _shown(e: Any, raw: Any) -> Any:
@@ -156,7 +156,8 @@ def _predictions(model: Any, x: Any) -> Any:
 
 
 def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any) -> None:
-    from tfxai import plot, report
+    from tfxai import plot
+    from tfxai.plot.report import report
     from tfxai.support.files import replacing
 
     kind = path.suffix.lower()

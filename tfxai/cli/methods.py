@@ -9,10 +9,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     """What the command takes: nothing."""
 
 
-def run(chosen: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     """Prints the table."""
-    import tfxai
+    from tfxai.method.lookup import methods
 
-    for name, line in tfxai.methods().items():
+    for name, line in methods().items():
         print(f"{name:20s} {line}")
     return 0

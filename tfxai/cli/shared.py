@@ -27,15 +27,15 @@ def opened(path: str) -> Any:
     return open_model(path)
 
 
-def inputs(chosen: argparse.Namespace, model: Any) -> tuple[Any, Any, list[str] | None]:
+def inputs(args: argparse.Namespace, model: Any) -> tuple[Any, Any, list[str] | None]:
     """x as the model takes it, x as it was read, and the names of the columns of a table."""
     from tfxai.cli.readers import read_inputs
     from tfxai.model.function import declared_inputs
 
     declared = declared_inputs(model)
     shape = declared[0][1] if declared else None
-    raw, names = read_inputs(chosen.inputs, shape)
-    return preprocessed(raw, chosen.preprocess), raw, names
+    raw, names = read_inputs(args.inputs, shape)
+    return preprocessed(raw, args.preprocess), raw, names
 
 
 def preprocessed(x: Any, how: str) -> Any:

@@ -160,7 +160,7 @@ class Explainer:
         return explanation
 
     def leaks(self, x: Any, target: Any = None, baseline: Any = None, example: int = 0) -> dict[str, float]:
-        """How much every op loses of the change of one example's score: the parts of its residual.
+        """How much every op loses of the change of one example's score: the parts of its delta.
 
         Args:
             x: As in `explain`.

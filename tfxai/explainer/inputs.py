@@ -81,13 +81,15 @@ def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str
     structure = _structure(x, declared)
     leaves = [(tuple(path), leaf.value) for path, leaf in keras.tree.flatten_with_path(structure)]
     if declared is not None and len(leaves) != len(declared):
-        names = ", ".join(name for name, *_ in declared)
+        listed = ", ".join(name for name, *_ in declared)
         raise InputTypeError(
-            f"The model has {len(declared)} inputs ({names}): pass a list in this order or a dict by name. "
+            f"The model has {len(declared)} inputs ({listed}): pass a list in this order or a dict by name. "
             f"Received: {len(leaves)} arrays."
         )
-    arrays, features = [], {}
-    names, said = [], [_declared(declared, k, path) for k, (path, _) in enumerate(leaves)]
+    arrays: list[np.ndarray] = []
+    names: list[str] = []
+    features: dict[str, list[str]] = {}
+    said = [_declared(declared, k, path) for k, (path, _) in enumerate(leaves)]
     for (path, value), known in zip(leaves, said, strict=True):
         arrays.append(_array(_numbers(value), known, float_dtype))
         names.append(_joined(path))

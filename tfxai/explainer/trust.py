@@ -31,21 +31,25 @@ def doubts(run: Run, e: Explanation) -> Found:
 
 def _incomplete(run: Run, e: Explanation) -> Found:
     """Of the example that is farthest from adding up, and why."""
-    if e.residual is None or e.delta is None or e.baseline_score is None:
+    residual = e.residual
+    if residual is None or e.delta is None or e.baseline_score is None:
         return []
     limit = max(_rounding(run.model), run.method.accuracy())
-    worst = int(np.argmax(e.residual))
-    if e.residual[worst] <= limit:
+    worst = int(np.argmax(residual))
+    if residual[worst] <= limit:
         return []
-    change = e.score[worst] - e.baseline_score[worst]
-    message = f"{e.method}: the values of example {worst} sum to {e.delta[worst]:.3g} less than score - baseline_score "
-    return [(f"{message}= {change:.6g}. {_reason(run, e, worst, limit)}", CompletenessWarning)]
+    delta, change = e.delta[worst], e.score[worst] - e.baseline_score[worst]
+    reason = _reason(run, len(e), worst, limit * float(abs(delta) / residual[worst]))
+    message = (
+        f"{e.method}: the values of example {worst} sum to {delta:.3g} less than score - baseline_score = "
+        f"{change:.6g}. {reason}"
+    )
+    return [(message, CompletenessWarning)]
 
 
-def _reason(run: Run, e: Explanation, worst: int, limit: float) -> str:
-    """What to do about it: explain alone, mend the op that leaks, or the method's own remedy."""
-    size = np.abs(e.delta[worst]) / e.residual[worst]  # what the residual is relative to
-    if len(e) > 1 and np.abs(run.delta_alone(worst)) <= limit * size:
+def _reason(run: Run, examples: int, worst: int, allowed: float) -> str:
+    """What to do about it: explain alone (where delta is `allowed`), mend the op that leaks, or the method's remedy."""
+    if examples > 1 and np.abs(run.delta_alone(worst)) <= allowed:
         return "Alone it adds up: the examples of a batch change each other in this model. Pass batch_size=1."
     if run.method.rules() is not None:
         name, amount = max(run.leaks(worst).items(), key=lambda kv: abs(kv[1]), default=("", 0.0))

@@ -1,4 +1,4 @@
-"""Which op leaks: every op's own residual in a DeepLIFT backward pass."""
+"""Which op leaks: every op's own delta in a DeepLIFT backward pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfxai.graph.value import Carried, Value
 class Audit:
     """Wraps the step of a replay; after the backward pass `totals` has one number per op.
 
-    An op's residual is what arrives at its outputs, sum(upstream * (y - y0)), minus what it hands on to its
+    An op's delta is what arrives at its outputs, sum(upstream * (y - y0)), minus what it hands on to its
     inputs, sum(multiplier * (x - x0)), over all examples of the chunk. A loop counts as one op.
     """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, Union
 
 import tensorflow as tf
 
@@ -26,7 +26,7 @@ class Value(NamedTuple):
         return (self.x - self.reference - self.spread) / 2
 
 
-Carried = Value | tf.Tensor  # a plain tensor is the same at x and at the reference: it does not depend on the input
+Carried: TypeAlias = Union[Value, tf.Tensor]  # noqa: UP007  # a plain tensor is the same at x and at the reference: it does not depend on the input
 
 
 def lift(tensor: tf.Tensor, streams: int) -> Value:

@@ -56,7 +56,7 @@ class IntegratedGradients(Method):
     Args:
         steps: Gradients per example and reference.
         tolerance: Instead of equal steps, cut the path finer where the function bends, for each example until its
-            residual |f(x) - f(x0) - sum A|, and the root mean square of those of its pieces, are below
+            delta |f(x) - f(x0) - sum A|, and the root mean square of those of its pieces, are below
             `tolerance * |f(x) - f(x0)|`. What was computed for other pieces is kept. `meta["steps"]` has the
             number of gradients that each example took. `steps` and `quadrature` then have no effect.
         max_steps: Where `tolerance` gives up, with a warning.

@@ -86,7 +86,7 @@ def check(model: Any, x: Any = None, rule: str = "rescale", target: Any = None, 
     pairs = [zip(keras.tree.flatten(e.values), keras.tree.flatten(o.values), strict=True) for o in (again, alone)]
     size = max(float(np.abs(v).max()) for v in keras.tree.flatten(e.values)) or 1.0
     return Check(
-        residual=float(np.max(e.residual)),
+        residual=float(np.max(np.asarray(e.residual))),
         batch=max(float(np.abs(a - b).max()) for a, b in pairs[1]) / size,
         repeats=all(np.array_equal(a, b) for a, b in pairs[0]),
         unsupported=unsupported,

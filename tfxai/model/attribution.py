@@ -66,9 +66,11 @@ class Attribution(NamedTuple):
 
     def _mapped(self, function: Callable[[Any], Any]) -> Attribution:
         """The function of every tensor."""
-        return Attribution(
-            *[None if p is None else [function(t) for t in p] if isinstance(p, list) else function(p) for p in self]
-        )
+
+        def one(part: Any) -> Any:
+            return [function(t) for t in part] if isinstance(part, list) else None if part is None else function(part)
+
+        return Attribution(*map(one, self))
 
 
 def _array(tensor: tf.Tensor) -> np.ndarray:

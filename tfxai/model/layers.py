@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -34,7 +35,7 @@ def watched() -> Iterator[list[LayerCall]]:
     stack: list[Any] = []
     before = sys.getprofile()
 
-    def watch(frame, event: str, returned: Any) -> None:
+    def watch(frame: FrameType, event: str, returned: Any) -> None:
         if frame.f_code.co_name != "__call__" or event not in ("call", "return"):
             return
         owner = frame.f_locals.get("self")

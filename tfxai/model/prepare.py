@@ -17,7 +17,7 @@ from tfxai.model.feature_maps import FeatureMap, FeatureMaps
 from tfxai.model.function import as_function, name_of
 from tfxai.model.traced import Compiled, TracedModel
 
-LAST = "last_conv"
+LAST_CONVOLUTION = "last_conv"
 
 
 def prepare(
@@ -54,7 +54,7 @@ def prepare(
 
 def _at_layer(traced: TracedModel, model: Any, calls: Any, layer: Any) -> TracedModel:
     """The model whose explained tensors are the outputs of a layer."""
-    if isinstance(layer, str) and layer == LAST:
+    if isinstance(layer, str) and layer == LAST_CONVOLUTION:
         explained, path = _last(FeatureMaps(traced.graph, traced.activity, traced.outputs), calls)
     else:
         explained, path = _layer(traced.graph, calls, _resolved(model, layer))
@@ -68,7 +68,7 @@ def _with_maps(traced: TracedModel, model: Any, calls: Any, layer: Any) -> Trace
     finder = FeatureMaps(traced.graph, traced.activity, traced.outputs)
     chosen: dict[int, str] = {}
     for one in layer if isinstance(layer, list) else [layer]:
-        if one is None or isinstance(one, str) and one in (LAST, "all"):
+        if one is None or isinstance(one, str) and one in (LAST_CONVOLUTION, "all"):
             numbers, _ = _last(finder, calls)
             found = finder.each() if one == "all" else numbers
             chosen |= {n: _path_of(finder, calls, n) for n in found}

@@ -280,7 +280,7 @@ class Scorer:
         graph, activity = self.model.program(table)
         masks = [o for op in graph.ops for o in op.outputs if activity[o] is Activity.CONTEXT
                  and any(activity[i] > Activity.CONTEXT for i in op.inputs)]  # fmt: skip
-        run = Replay(activity, FORWARD)(needed(graph, masks, self.weights[table.program]), dict(env))
+        run = Replay(activity, FORWARD)(needed(graph, masks, list(self.weights[table.program])), dict(env))
         return {m: run[m] for m in masks}
 
     def _ends(self) -> list[int]:
@@ -299,12 +299,14 @@ class Scorer:
         if isinstance(self.target, FunctionTarget):
             return self._function_score(self.target.function, table, env), None
         value = env[self.model.outputs[self.target.output]]
-        x, x0 = (t if t is None or t.shape.rank > 1 else t[:, None] for t in value[:2])
-        weights, index = self.target.weights(x, feed)
-        if x.shape.rank != weights.shape.rank:
-            weights = tf.reshape(weights, [-1, 1])
-        axes = list(range(1, x.shape.rank))
-        return Value(*[None if t is None else tf.reduce_sum(weights * t, axes) for t in (x, x0)]), index
+        weights, index = self.target.weights(_column(value.x), feed)
+
+        def summed(output: tf.Tensor) -> tf.Tensor:
+            output = _column(output)
+            own = weights if output.shape.rank == weights.shape.rank else tf.reshape(weights, [-1, 1])
+            return tf.reduce_sum(own * output, list(range(1, output.shape.rank)))
+
+        return Value(summed(value.x), None if value.reference is None else summed(value.reference)), index
 
     def _function_score(self, function: Callable, table: RuleTable, env: Environment) -> Value:
         """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
@@ -322,6 +324,11 @@ class Scorer:
                 f"Received: {len(own.outputs)} tensors, the first of shape {score.x.shape}."
             )
         return score
+
+
+def _column(output: tf.Tensor) -> tf.Tensor:
+    """(n,) one number per example as (n, 1)."""
+    return output if output.shape.rank > 1 else output[:, None]
 
 
 def _values(table: RuleTable, x: Tensors, reference: Tensors | None) -> list[Value]:

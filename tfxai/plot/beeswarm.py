@@ -44,7 +44,7 @@ def summary(
         >>> [t.get_text() for t in ax.get_yticklabels()]
         ['dose', 'age']
     """
-    values = scale.chosen(np.asarray(values, float), "all")
+    values = scale.signed_part(np.asarray(values, float), "all")
     if values.ndim != 2:
         raise InputError(f"A summary needs values of shape (examples, features). Received: {values.shape}.")
     if inputs is not None and np.shape(inputs) != values.shape:

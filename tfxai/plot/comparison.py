@@ -40,7 +40,7 @@ def grid(
         sign: As in `tfxai.plot.image`; or one per column.
         outlier_perc: As in `tfxai.plot.image`.
         overlay: Draw each map over its image; or one per column.
-        notes: A line under each map, such as its residual.
+        notes: A line under each map, such as its delta.
         scales: "own" gives each map its own scale; "row" one for all signed maps of a row, and one for all others, so
             that colours can be compared.
 
@@ -126,7 +126,7 @@ def compare(
     examples = list(range(min(4, len(explanations[0])))) if examples is None else list(examples)
     titles = [title(e) for e in explanations] if titles is None else list(titles)
     rows = [target_name(explanations[0], i, labels) for i in examples]
-    notes = [[_residual(e, i) for e in explanations] for i in examples]
+    notes = [[_delta(e, i) for e in explanations] for i in examples]
     if not all(isinstance(e.values, np.ndarray) and guess(e.values[0], None) == "image" for e in explanations):
         return _any(explanations, examples, titles, labels, options)
     shown = [ranged(explanations[0].inputs[i]) for i in examples] if images is None else [images[i] for i in examples]
@@ -180,11 +180,11 @@ def _row_tops(maps: Sequence[np.ndarray], signs: Sequence[str], outlier_perc: fl
 
 def _top(values: np.ndarray, sign: str, outlier_perc: float) -> float:
     values = np.asarray(values, float)
-    return scale.limit(scale.chosen(values.sum(-1) if values.ndim == 3 else values, sign), outlier_perc)
+    return scale.limit(scale.signed_part(values.sum(-1) if values.ndim == 3 else values, sign), outlier_perc)
 
 
-def _residual(e: ExplanationData, i: int) -> str:
-    return "" if e.delta is None else f"residual {abs(float(e.delta[i])):.2g}"
+def _delta(e: ExplanationData, i: int) -> str:
+    return "" if e.delta is None else f"delta {abs(float(e.delta[i])):.2g}"
 
 
 def _places_last(e: ExplanationData, i: int) -> np.ndarray:

@@ -21,8 +21,8 @@ from tfxai.result.describe import keys, target_name, title
 from tfxai.support.files import replacing
 from tfxai.support.structure import leaves
 
-SHOWN = 12  # examples per page unless told
-LAYERS = 6  # maps per explanation of several layers
+EXAMPLES_SHOWN = 12  # examples per page unless told
+LAYERS_SHOWN = 6  # maps per explanation of several layers
 
 
 def report(
@@ -35,7 +35,7 @@ def report(
     predictions: np.ndarray | None = None,
     tokens: Sequence[Sequence[str]] | None = None,
 ) -> Path:
-    """Writes one static page: methods compared, and for each example prediction, target, residual and pictures.
+    """Writes one static page: methods compared, and for each example prediction, target, delta and pictures.
 
     The page holds its pictures, no script, and a Content-Security-Policy that forbids any; labels and names are
     escaped. Explanations of the same inputs stand beside each other.
@@ -68,7 +68,7 @@ def report(
         raise InputError("A report needs one or more explanations. Received: none, or something else.")
     body = [f"<h1>{escape(heading)}</h1>", "<h2>Methods</h2>", comparison(explanations)]
     body.append(
-        '<p class="quiet">Residual: how far the contributions are from adding up to the change of the score; a method '
+        '<p class="quiet">Delta: how far the contributions are from adding up to the change of the score; a method '
         "without one does not promise that they do. Red speaks for the target, blue against it; scales are per "
         "picture.</p>"
     )
@@ -91,16 +91,16 @@ def fragment(e: ExplanationData) -> str:
 
 
 def comparison(explanations: Sequence[ExplanationData]) -> str:
-    """A table of methods: options, where, residuals."""
+    """A table of methods: options, where, deltas."""
     rows = []
     for e in explanations:
-        residual = "-" if e.delta is None or not len(e) else float(np.abs(e.delta).max())
+        delta = "-" if e.delta is None or not len(e) else float(np.abs(e.delta).max())
         options = ", ".join(f"{k}={v}" for k, v in e.options.items() if v not in (None, False))
         rows.append([
             e.method, options, e.layer or "input", e.meta.get("baseline", "-") if e.baseline_score is not None else "-",
-            len(e), residual,
+            len(e), delta,
         ])  # fmt: skip
-    head = ["method", "options", "at", "baseline", "examples", "largest residual"]
+    head = ["method", "options", "at", "baseline", "examples", "largest delta"]
     return html.table(head, rows)
 
 
@@ -136,7 +136,7 @@ def _same_inputs(a: ExplanationData, b: ExplanationData) -> bool:
 
 def _examples(group, labels, examples, predictions, tokens) -> list[str]:
     n = len(group[0])
-    chosen = range(min(SHOWN, n)) if examples is None else [int(i) for i in examples]
+    chosen = range(min(EXAMPLES_SHOWN, n)) if examples is None else [int(i) for i in examples]
     for name, given in (("predictions", predictions), ("tokens", tokens)):
         if given is not None and len(given) != n:
             raise InputError(f"Expected {name} for {n} examples. Received: {len(given)}.")
@@ -174,7 +174,7 @@ def named(i: int, labels: Sequence[str] | None) -> str:
 def _pictures(e: ExplanationData, i: int, labels, tokens, dpi: int = 100) -> str:
     """The pictures of one example: one, or one per input or layer."""
     found = []
-    for key in keys(e)[-LAYERS:]:
+    for key in keys(e)[-LAYERS_SHOWN:]:
         size = (3.65, 3.0) if _is_map(e, key) else (6.0, 3.2)
         drawn = Figure(figsize=size, layout="constrained")
         ax = drawn.subplots()
@@ -209,5 +209,5 @@ def _caption(e: ExplanationData, i: int) -> str:
     if e.baseline_score is not None:
         line += f", at the baseline {float(e.baseline_score[i]):.4g}"
     if e.delta is not None:
-        line += f", residual {float(e.delta[i]):.1e}"
+        line += f", delta {float(e.delta[i]):.1e}"
     return line

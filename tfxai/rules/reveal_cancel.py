@@ -126,7 +126,7 @@ def kernel(call: Call, spreads: list, rule: Rule) -> Spreads:
 
 def scaled(call: Call, spreads: list, rule: Rule) -> Spreads:
     """Each output is its own input times a constant; where that is negative the parts change places."""
-    return [tf.abs(s) if s.dtype.is_floating else s for s in alone(call, spreads, rule)]
+    return [s if s is None or not s.dtype.is_floating else tf.abs(s) for s in alone(call, spreads, rule)]
 
 
 def summed(call: Call, spreads: list, rule: Rule) -> Spreads:

@@ -44,7 +44,7 @@ def bars(
         >>> [t.get_text() for t in ax.get_yticklabels()]
         ['a', 'b', '1 others']
     """
-    values = scale.chosen(np.asarray(values, float), "all")
+    values = scale.signed_part(np.asarray(values, float), "all")
     if values.ndim != 1:
         raise InputError(f"Bars need one value per feature. Received: shape {values.shape}.")
     names = [str(i) for i in range(len(values))] if names is None else [str(n) for n in names]

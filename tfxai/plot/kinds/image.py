@@ -65,7 +65,7 @@ def image(
     """
     one_of(style, "style", STYLES)
     values = summed(channels_last(values, data_format), channel)
-    drawn = scale.chosen(values, sign)
+    drawn = scale.signed_part(values, sign)
     top = scale.limit(drawn, outlier_perc) if top is None else top
     if not 0 < top < np.inf:
         raise OptionError(f"top is a magnitude above 0, or None for that of the values. {received(top)}")

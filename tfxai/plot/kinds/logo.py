@@ -51,7 +51,7 @@ def logo(
             f"A logo needs values of shape (length, {len(alphabet)}) for the alphabet {alphabet!r}. Received: "
             f"{values.shape}."
         )
-    values = scale.chosen(values, "all")
+    values = scale.signed_part(values, "all")
     ax = scale.axes(ax, (min(2.0 + 0.16 * len(values), 16.0), 2.2))
     frame = pandas.DataFrame(values, columns=list(alphabet))
     scheme = "classic" if set(alphabet) <= set("ACGTU") else "grays" if len(alphabet) < 20 else "chemistry"

@@ -12,7 +12,7 @@ from tfxai.support.checks import one_of
 SIGNS = ("all", "positive", "negative", "absolute_value")
 
 
-def chosen(values: np.ndarray, sign: str) -> np.ndarray:
+def signed_part(values: np.ndarray, sign: str) -> np.ndarray:
     """The part of the values that is drawn."""
     one_of(sign, "sign", SIGNS)
     if not values.size:

@@ -63,8 +63,8 @@ def series(
     signal = values if signal is None else np.asarray(signal, float)
     if signal.shape != values.shape:
         raise InputError(f"The signal has one number per value, {values.shape}. Received: shape {signal.shape}.")
-    drawn = scale.chosen(values.reshape(len(values), -1), sign)
-    signal = scale.chosen(signal.reshape(drawn.shape), "all")
+    drawn = scale.signed_part(values.reshape(len(values), -1), sign)
+    signal = scale.signed_part(signal.reshape(drawn.shape), "all")
     steps, channels = drawn.shape
     numbers = [str(c) for c in range(channels)] if channels > 1 else [""]  # one lane needs no number
     names = numbers if names is None else [str(n) for n in names]

@@ -35,7 +35,7 @@ class Text:
         words = [
             f'<span style="background:{_css(c)};color:{"#fff" if _is_dark(c) else "#111"};padding:1px 3px;'
             f'border-radius:3px" title="{escape(self.unit)}: {v:+.4g}">{escape(t)}</span>'
-            for t, v, c in zip(self.tokens, self.values, self._colours(), strict=True)
+            for t, v, c in zip(self.tokens, self.values, self.colours(), strict=True)
         ]
         label = "words and their contributions"
         return f'<div role="img" aria-label="{label}" style="line-height:1.9">{" ".join(words)}</div>'
@@ -47,12 +47,12 @@ class Text:
         from rich.text import Text as RichText  # comes with Keras
 
         line = RichText()
-        for token, colour in zip(self.tokens, self._colours(), strict=True):
+        for token, colour in zip(self.tokens, self.colours(), strict=True):
             line.append(token, style=f"{'white' if _is_dark(colour) else 'black'} on {_css(colour)}")
             line.append(" ")
         return line
 
-    def _colours(self) -> np.ndarray:
+    def colours(self) -> np.ndarray:
         """(n, 3) red for, blue against, white for nothing."""
         from matplotlib import colormaps
 
@@ -89,7 +89,7 @@ def text(values: np.ndarray, tokens: Sequence[str], unit: str = "contribution") 
             f"Expected one word per value, {values.shape[0] if values.ndim else 0} of them. Received: {len(tokens)} "
             f"words for values of shape {values.shape}."
         )
-    return Text(tuple(str(t) for t in tokens), scale.chosen(values, "all") if values.size else values, unit)
+    return Text(tuple(str(t) for t in tokens), scale.signed_part(values, "all") if values.size else values, unit)
 
 
 def tokens(
@@ -130,7 +130,7 @@ def tokens(
         places.append((column, lines))
         column += len(token) + 2
     ax = scale.axes(ax, (8.0, 0.9 + 0.34 * (lines + 1)))
-    for token, value, place, colour in zip(words.tokens, words.values, places, words._colours(), strict=True):
+    for token, value, place, colour in zip(words.tokens, words.values, places, words.colours(), strict=True):
         drawn = ax.text(
             place[0] / width, -place[1], token, family="monospace", va="center", parse_math=False,
             color="white" if _is_dark(colour) else "black",

@@ -1,0 +1,66 @@
+"""A user's code as a type checker sees it: every public name once. It is checked, never run."""
+
+from pathlib import Path
+from typing import Any, assert_type
+
+import keras
+import numpy as np
+
+import tfxai
+
+
+def explanations(model: keras.Model, x: np.ndarray) -> None:
+    e = tfxai.explain(
+        model, x, "deeplift", target=1, baseline=0.0, batch_size=8, seed=0, verbose=0,
+        on="probability", layer="conv", jit_compile=False, rule="rescale",
+    )  # fmt: skip
+    assert_type(e, tfxai.Explanation)
+    assert_type(e.score, np.ndarray)
+    assert_type(e[0], tfxai.Explanation)
+    assert_type(e.smooth(2.0), tfxai.Explanation)
+    assert_type(e.residual, np.ndarray | None)
+    assert_type(e.save("e.npz"), Path)
+    assert_type(tfxai.load("e.npz"), tfxai.Explanation)
+    assert_type(tfxai.report([e], "page.html", ["cat", "dog"]), Path)
+    explainer = tfxai.Explainer(model, tfxai.DeepLIFT(rule="genomics"), on="logit", layer=None)
+    assert_type(explainer(x, target=[0, 1]), tfxai.Explanation)
+    assert_type(explainer.using("ig", steps=8), tfxai.Explainer)
+    assert_type(explainer.leaks(x), dict[str, float])
+    assert_type(explainer.traces, int)
+
+
+class Mixed(tfxai.ExplainMixin, keras.Model):
+    pass
+
+
+def models(model: keras.Model, x: np.ndarray) -> None:
+    assert_type(tfxai.explainable(model).explain(x, "gradient", layer="conv"), tfxai.Explanation)
+    assert_type(Mixed().explain(x), tfxai.Explanation)
+
+
+def methods() -> list[Any]:
+    assert_type(tfxai.methods(), dict[str, str])
+    assert_type(tfxai.supported_ops(), dict[str, str])
+    return [
+        tfxai.Gradient(), tfxai.InputXGradient(at="baseline"), tfxai.GuidedBackprop(), tfxai.DeconvNet(),
+        tfxai.GradCAM(resize=False), tfxai.GradCAMPlusPlus(), tfxai.LayerCAM(), tfxai.ScoreCAM(channels=8),
+        tfxai.GuidedGradCAM(), tfxai.IntegratedGradients(steps=8), tfxai.ExpectedGradients(samples=8),
+        tfxai.Occlusion(window=3), tfxai.RISE(samples=8), tfxai.SmoothGrad("gradient", samples=8),
+        tfxai.SmoothGradSquared(tfxai.Gradient()), tfxai.VarGrad(noise=0.1),
+    ]  # fmt: skip
+
+
+def modules(model: keras.Model, x: np.ndarray, e: tfxai.Explanation) -> list[Any]:
+    digits = tfxai.demo.digits()
+    return [
+        tfxai.targets.difference(0, 1), tfxai.baselines.blur(3.0)(x), tfxai.plot.auto(e, 0),
+        tfxai.figures.convergence(model, x, steps=(2, 4)), tfxai.metrics.axioms.completeness("ig", model, x).residual,
+        tfxai.metrics.check(model).layers, tfxai.callbacks.ExplanationSnapshot(x, "gradcam").history, digits.labels,
+    ]  # fmt: skip
+
+
+def errors() -> list[type[Exception]]:
+    return [
+        tfxai.TfxaiError, tfxai.errors.OptionError, tfxai.UnsupportedOpError, tfxai.CompletenessWarning,
+        tfxai.EmptyMapWarning, tfxai.SnapshotWarning,
+    ]  # fmt: skip
