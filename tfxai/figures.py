@@ -84,15 +84,9 @@ def sample_sizes(
     """SmoothGrad with more and more samples (Smilkov et al. 2017, figure 4), as magnitudes.
 
     Args:
-        model: As in `tfxai.explain`.
-        x: (n, height, width, channels) images.
         sizes: Numbers of samples.
         noise: Standard deviation as a fraction of each image's range.
-        inner: The method that is smoothed.
-        target: As in `tfxai.explain`.
-        labels: Class names.
-        seed: Of the noise.
-        **drawing: Of `tfxai.plot.compare`.
+        model, x, inner, target, labels, seed, **drawing: As in `noise_levels`.
 
     Returns:
         The matplotlib Figure.
@@ -101,11 +95,9 @@ def sample_sizes(
         OptionError: No size, or a size below 1.
 
     Example:
-        >>> import keras
-        >>> conv = keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="conv")
-        >>> end = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
-        >>> model = keras.Sequential([keras.Input((8, 8, 1)), conv, *end])
-        >>> [ax.get_title() for ax in sample_sizes(model, np.ones((1, 8, 8, 1)), sizes=(1, 2)).axes[:3]]
+        >>> import tfxai
+        >>> demo = tfxai.demo.digits()
+        >>> [ax.get_title() for ax in sample_sizes(demo.model, demo.examples[:1], sizes=(1, 2)).axes[:3]]
         ['', '1 sample', '2 samples']
     """
     runs = [(f"{size} sample{'s' * (size != 1)}", _smooth(inner, noise, size)) for size in _some(sizes, "sizes")]
@@ -252,6 +244,7 @@ def convergence(
 
 
 def _columns(model, x, runs, target, labels, seed, **drawing) -> Any:
+    """Examples as rows, runs (title, method) as columns, all drawn by size."""
     explainer = Explainer(model, runs[0][1])
     found = [explainer.using(method)(x, target, seed=seed, verbose=0) for _, method in runs]
     sizes = range(len(runs))  # all as magnitudes

@@ -164,6 +164,7 @@ def background(frequencies: Sequence[float] = (0.25, 0.25, 0.25, 0.25)) -> Basel
 
 
 def _data(data: Any, name: str) -> np.ndarray:
+    """A data set as an array of numbers with one example or more."""
     array = numbers(data)
     if array.ndim == 0 or not array.size:
         raise BaselineError(f"{name}(data) needs one example or more, first axis. Received: shape {array.shape}.")

@@ -107,6 +107,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         self._batches = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
+        """Keras calls it: traces the model if it is built, and takes the snapshot before the first step."""
         self._batches = self._trained_batches()
         if self._explainer is not None and self._explainer.model is not self.model:
             self._explainer = None
@@ -116,6 +117,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
                 self._snapshot(0)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Keras calls it: traces a model that its first batch has built; snapshots by batches."""
         self._batches += 1
         self._prepare()
         if self.unit == "batch" and self._batches % self.every == 0:
@@ -147,6 +149,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         return self._explainer(self.x, self.target, self.baseline, self.batch_size, self.seed, 0)  # type: ignore[misc]
 
     def _snapshot(self, step: int) -> None:
+        """Explains once more and hands the result to every sink."""
         start = time.perf_counter()
         e = self._guarded(self._explain, "explain")
         if e is None:
@@ -162,6 +165,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         self.history.append(numbers)
 
     def _figure(self, e: Explanation, sink: Any) -> Any:
+        """The picture for a sink: samples in a column, of several layers the last; None where it draws itself."""
         if not getattr(sink, "figure", True):
             return None
         if isinstance(e.values, (dict, list)):
@@ -204,6 +208,7 @@ def samples(x: Any, most: int) -> Any:
 
 
 def _joined(batches: Any, most: int) -> Any:
+    """The first samples of batches (x, or x and what belongs to it), after each other."""
     found: list[Any] = []
     count = 0
     for batch in batches:

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _network(name: str) -> Any:
+    """The network and what it is shown, with a word on it; digits where the photographs are not installed."""
     from tfxai.demo import digits, imagenet
 
     if name != "digits":
@@ -91,6 +92,7 @@ PICTURED = (
 
 
 def _picture(demo: Any, runs: list[tuple[str, Any]]) -> Any:
+    """One figure of some methods, one row per example; what has no sign to speak of is drawn by size."""
     import dataclasses
 
     import numpy as np

@@ -93,6 +93,7 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 def _target(text: str | None, labels: list[str] | None) -> Any:
+    """What --target means: one class, or a list of them; None where it was not given."""
     if text is None:
         return None
     found = (
@@ -104,6 +105,7 @@ def _target(text: str | None, labels: list[str] | None) -> Any:
 
 
 def _class(text: str, labels: list[str] | None) -> int:
+    """A class by its index or its label."""
     if text.lstrip("-").isdigit():
         return int(text)
     if labels and text in labels:
@@ -112,6 +114,7 @@ def _class(text: str, labels: list[str] | None) -> int:
 
 
 def _baseline(text: str | None) -> Any:
+    """What --baseline means: a number, blur, or the array in a file."""
     if text is None:
         return None
     if text == "blur":
@@ -130,6 +133,7 @@ def _baseline(text: str | None) -> Any:
 
 
 def _print(e: Any, labels: list[str] | None) -> None:
+    """A line per example: what was explained, its score, and how far the values are from adding up."""
     from tfxai.result.describe import target_name
 
     for i in range(min(len(e), MOST)):
@@ -156,6 +160,7 @@ def _predictions(model: Any, x: Any) -> Any:
 
 
 def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any) -> None:
+    """One file, of the kind that its suffix says."""
     from tfxai import plot
     from tfxai.plot.report import report
     from tfxai.support.files import replacing

@@ -146,6 +146,7 @@ def read_labels(path: str) -> list[str]:
 
 
 def _is_number(cell: str) -> bool:
+    """Whether a cell of a table reads as a number."""
     try:
         float(cell)
     except ValueError:

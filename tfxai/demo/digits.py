@@ -73,6 +73,7 @@ def preprocess(images: Any) -> np.ndarray:
 
 
 def _pixels(image: Any) -> np.ndarray:
+    """The grey pixels of a picture or of a file, as they are."""
     from PIL import Image
 
     if isinstance(image, (str, os.PathLike)):

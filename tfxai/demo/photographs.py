@@ -106,6 +106,7 @@ def assign(model: Any, tensors: dict[str, np.ndarray]) -> None:
 
 
 def _torch_name(layer: str, variable: str) -> str:
+    """The name under which the weights file has a Keras weight."""
     kinds = {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias",
              "moving_mean": "running_mean", "moving_variance": "running_var"}  # fmt: skip
     outer = {"stem": "_conv_stem", "stem_bn": "_bn0", "head": "_conv_head", "head_bn": "_bn1", "logits": "_fc"}

@@ -50,6 +50,7 @@ class _Tensors(pickle.Unpickler):
         self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
+        """Called by pickle: the few names that a file of tensors needs, and no other."""
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
@@ -59,6 +60,7 @@ class _Tensors(pickle.Unpickler):
         raise FileFormatError(f"The file asks for {module}.{name}; only tensors are read from it.")
 
     def persistent_load(self, pid: Any) -> _Storage:
+        """Called by pickle: the storage of a tensor, whose numbers are read later."""
         kind, dtype, key = pid[0], pid[1], pid[2]
         if kind != "storage":
             raise FileFormatError(f"The file holds a {kind!r}; only tensors are read from it.")

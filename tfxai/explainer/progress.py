@@ -28,6 +28,7 @@ class Progress:
         self._show(self.done + min(fraction, 1.0))
 
     def _show(self, done: float) -> None:
+        """Moves the bar if it is drawn and has moved by a part."""
         done = min(done, self.steps)  # explained once more, to find out why values do not add up
         if self.waits and done < self.steps and time.monotonic() - self.start > PATIENCE:
             self.draws = True

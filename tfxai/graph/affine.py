@@ -66,6 +66,7 @@ def _varying(op: Op, activity: Mapping[int, Activity]) -> int:
 
 
 def _as_one(step: list[Op], graph: Graph) -> Op:
+    """The op whose body these are; what it takes from outside becomes its inputs."""
     made = {o for op in step for o in op.outputs}
     outer = list(dict.fromkeys(i for op in step for i in op.inputs if i not in made))
     body = Graph(step, outer, [step[-1].outputs[0]], {}, graph.values)

@@ -102,6 +102,7 @@ class _Flattener:
         return Graph(ops, inputs, outputs, {}, self.values)
 
     def collect(self, func_graph: Any, arguments: Sequence[int], ops: list[Op]) -> dict[str, int]:
+        """Adds the ops of a function to `ops`, calls inlined; tensor name -> value number."""
         env = {_key(t): n for t, n in zip(func_graph.inputs, arguments, strict=True)}
         for node in func_graph.get_operations():
             if node.type == "Placeholder" and _key(node.outputs[0]) in env or node.type == "NoOp":
@@ -118,6 +119,7 @@ class _Flattener:
         return env
 
     def op(self, node: tf.Operation, inputs: tuple[int, ...], outputs: tuple[int, ...], env: dict) -> Op:
+        """One op with what is needed to run it again: attributes, slots, bodies, the scope of a custom gradient."""
         names = LOOPS.get(node.type) or BRANCHES.get(node.type)
         if names:
             functions = [node.get_attr(n).name for n in names]

@@ -120,6 +120,7 @@ def _flatten(values: Iterable[Carried]) -> list[tf.Tensor]:
 
 
 def _pack(templates: Sequence[Carried], flat: Sequence[tf.Tensor]) -> list[Carried]:
+    """Flat tensors in the form of these values: the inverse of `_flatten`."""
     tensors = iter(flat)
     return [
         Value(*[None if field is None else next(tensors) for field in t]) if isinstance(t, Value) else next(tensors)

@@ -76,12 +76,10 @@ class GradCAMPlusPlus(Method):
         LayerError, OptionError: As in `gradcam`.
 
     Example:
-        >>> import keras, numpy as np, tfxai
-        >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3, name="conv", kernel_initializer="ones")]
-        >>> layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
-        >>> e = tfxai.explain(keras.Sequential(layers), np.ones((1, 4, 4, 1)), tfxai.GradCAMPlusPlus())
-        >>> e.layer, e.values.shape
-        ('conv', (1, 4, 4, 1))
+        >>> import tfxai
+        >>> demo = tfxai.demo.digits()
+        >>> tfxai.explain(demo.model, demo.examples[:1], tfxai.GradCAMPlusPlus()).values.shape
+        (1, 28, 28, 1)
     """
 
     resize: bool = True
@@ -111,12 +109,10 @@ class LayerCAM(Method):
         LayerError, OptionError: As in `gradcam`.
 
     Example:
-        >>> import keras, numpy as np, tfxai
-        >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3, name="conv", kernel_initializer="ones")]
-        >>> layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
-        >>> e = tfxai.explain(keras.Sequential(layers), np.ones((1, 4, 4, 1)), tfxai.LayerCAM())
-        >>> e.layer, e.values.shape
-        ('conv', (1, 4, 4, 1))
+        >>> import tfxai
+        >>> demo = tfxai.demo.digits()
+        >>> tfxai.explain(demo.model, demo.examples[:1], tfxai.LayerCAM()).values.shape
+        (1, 28, 28, 1)
     """
 
     resize: bool = True
@@ -148,12 +144,10 @@ class ScoreCAM(Method):
         LayerError, OptionError: As in `gradcam`; and channels below 1.
 
     Example:
-        >>> import keras, numpy as np, tfxai
-        >>> layers = [keras.Input((4, 4, 1)), keras.layers.Conv2D(2, 3, name="conv", kernel_initializer="ones")]
-        >>> layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
-        >>> e = tfxai.explain(keras.Sequential(layers), np.ones((1, 4, 4, 1)), tfxai.ScoreCAM(channels=1))
-        >>> e.layer, e.values.shape
-        ('conv', (1, 4, 4, 1))
+        >>> import tfxai
+        >>> demo = tfxai.demo.digits()
+        >>> tfxai.explain(demo.model, demo.examples[:1], tfxai.ScoreCAM(channels=1)).values.shape
+        (1, 28, 28, 1)
     """
 
     resize: bool = True

@@ -162,6 +162,7 @@ def _windows(shape: tuple[int, ...], window: Any, stride: Any) -> Iterator[np.nd
 
 
 def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[int]) -> list[int]:
+    """A size for every axis, from one number or one each."""
     if value is None:
         return list(default)
     sizes = list(value) if isinstance(value, (tuple, list)) else [value] * len(lengths)

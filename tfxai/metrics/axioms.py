@@ -270,6 +270,7 @@ def lecture_table() -> dict[str, dict[str, Verdict]]:
 
 
 def _attributions(method: str | Method, model: Any, x: Any, baseline: Any, target: Any, options: dict):
+    """The explanation to measure; refuses methods that give no value per input feature."""
     own = {k: v for k, v in options.items() if k not in ("on", "layer", "jit_compile", "seed")}
     made = get(method, own)
     if made.one_map_per_layer:

@@ -31,6 +31,7 @@ def equal_pair() -> tuple[keras.Model, keras.Model]:
 
 
 def _network(*steps) -> keras.Model:
+    """Dense layers (weights, bias) and activations (names), in order."""
     model = keras.Sequential([keras.Input((len(steps[0][0]),))])
     for step in steps:
         if isinstance(step, str):

@@ -140,6 +140,7 @@ def _without_rule(model: Any, x: Any) -> tuple[str, ...]:
 
 
 def _by_layer(leaks: dict[str, float], names: set[str]) -> dict[str, float]:
+    """What the ops of each layer leak together, largest first."""
     total: dict[str, float] = {}
     for op, amount in leaks.items():
         parts = op.split(" (")[0].split("/")[:-1]

@@ -79,6 +79,7 @@ def _array(tensor: tf.Tensor) -> np.ndarray:
 
 
 def _concatenated(column: Sequence[Any]) -> Any:
+    """One field of several attributions, after each other."""
     if column[0] is None:
         return None
     if isinstance(column[0], list):

@@ -41,6 +41,7 @@ class FeatureMaps:
         ]  # fmt: skip
 
     def _follow(self, op: Op) -> None:
+        """Notes which axis of the op's outputs holds the channels, if it comes from a convolution."""
         if op.type in CONVOLUTIONS:
             self.channels[op.outputs[0]] = 1 if b"NC" in op.attrs.get("data_format", b"") else -1
             return

@@ -51,6 +51,7 @@ def name_of(model: Any) -> str:
 
 
 def _load(path: Path) -> Any:
+    """The model in a file or folder, loaded without running code from it."""
     if not path.exists():
         raise FileNotFoundError(f"No model file at {str(path)!r}.")
     try:
@@ -86,6 +87,7 @@ def _is_signature(model: Any) -> bool:
 
 
 def _named(signature: Any, x: Any) -> dict[str, tf.Tensor]:
+    """Inputs by name, as a signature takes them; a list goes to the names in alphabetical order."""
     names = sorted(signature.structured_input_signature[1])
     if isinstance(x, dict):
         return x
@@ -94,6 +96,7 @@ def _named(signature: Any, x: Any) -> dict[str, tf.Tensor]:
 
 
 def _parameters(function: Any) -> Sequence[str]:
+    """The names of a function's parameters; none where Python cannot tell."""
     try:
         return tuple(inspect.signature(function).parameters)
     except (TypeError, ValueError):

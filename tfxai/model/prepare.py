@@ -141,6 +141,7 @@ def _resolved(model: Any, layer: Any) -> Any:
 
 
 def _layer(graph: Graph, calls: Any, layer: Any) -> tuple[tuple[int, ...], str]:
+    """Value numbers of what a layer returned, and its path."""
     call = layers.find(calls, layer)
     numbers = tuple(layers.number_of(graph, t) for t in call.tensors if t.dtype.is_floating)
     if not numbers:

@@ -51,7 +51,7 @@ class Scorer:
         inputs: Raw model inputs, n examples; what is not explained is taken from them.
         target: What is explained.
         feed: The target's data for these examples.
-        limit: About how many examples one pass should hold.
+        limit: The size of a chunk, and so about how many examples a pass of changed copies should hold.
         weights: Read so far in this call, by the form of the graph they belong to; shared by all its chunks.
         references: How many references the method is averaged over.
         bar: The call's progress bar, for methods of many passes.
@@ -100,6 +100,7 @@ class Scorer:
         return max(1, min(self.limit, MOST_COPIES) // n)
 
     def _of(self, rows: np.ndarray) -> tuple[Scorer, Repeat]:
+        """The scorer of these examples, and what takes their part of a tensor."""
         n = len(self)
         if np.array_equal(rows, np.arange(n)):
             return self, lambda tensor: tensor
@@ -211,6 +212,7 @@ class Scorer:
         return self._whole(x, reference, run)
 
     def _whole(self, x: Tensors, reference: Tensors | None, run: Callable[[Any, tuple], T]) -> T:
+        """`run` with a reference for every example."""
         try:
             if reference is None:
                 return run(None, ())

@@ -135,6 +135,8 @@ class TracedModel:
         return traced(list(inputs), repeated(embedded, len(inputs[0])))
 
     def _run_to(self, ends: Sequence[int], given: Sequence[int]) -> Callable:
+        """A forward pass from the raw inputs, and values that are given, to other values."""
+
         def run(inputs: Sequence[tf.Tensor], values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
             env = self.environment(inputs) | dict(zip(given, values, strict=True))
             env = Replay(self.activity, FORWARD)(needed(self.graph, ends, given), env)

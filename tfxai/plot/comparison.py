@@ -137,6 +137,7 @@ def compare(
 
 
 def _any(explanations, examples, titles, labels, options) -> Any:
+    """Columns of drawings that are no images."""
     from tfxai.plot.figure import Picture
 
     size = (4.6 * len(explanations), 3.0 * len(examples) + 0.4)
@@ -150,6 +151,7 @@ def _any(explanations, examples, titles, labels, options) -> Any:
 
 
 def _photograph(ax: Any, picture: np.ndarray | None, label: str) -> None:
+    """The input of a row, and what is written under it."""
     ax.set_xlabel(textwrap.fill(scale.plain(label), 28), fontsize=10)
     ax.set_xticks([])
     ax.set_yticks([])
@@ -160,6 +162,7 @@ def _photograph(ax: Any, picture: np.ndarray | None, label: str) -> None:
 
 
 def _bar(figure: Any, axes: Any, sign: str, scales: str) -> None:
+    """One scale for all maps of a kind: signed, or from zero up."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 

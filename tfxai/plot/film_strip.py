@@ -35,6 +35,7 @@ def film_strip(entries: Sequence[dict]) -> str:
 
 
 def _head(entry: dict) -> str:
+    """What stands over a column: the step and its numbers."""
     lines = [f"{entry.get('unit', 'step')} {entry['step']}"]
     lines += [f"{name} {entry[name]:.2g}" for name in ("drift", "residual") if entry.get(name) is not None]
     lines += [f"{entry['seconds']:.2g} s"] if "seconds" in entry else []
@@ -42,6 +43,7 @@ def _head(entry: dict) -> str:
 
 
 def _cell(entry: dict, row: int) -> str:
+    """A picture and what it explains."""
     if row >= len(entry["pictures"]):
         return ""
     picture = _image(entry["pictures"][row], f"{entry['folder']}, sample {row}")

@@ -58,6 +58,7 @@ def picture(figure: Any, alt: str, dpi: int = 110) -> str:
 
 
 def _cell(value: Any) -> str:
+    """A cell of a table; numbers stand right, long texts may break."""
     if isinstance(value, float):
         return f'<td class="number">{value:.3g}</td>'
     if isinstance(value, int):

@@ -57,6 +57,7 @@ def photograph(e: ExplanationData, index: int = 0, key: Any = None) -> np.ndarra
 
 
 def _map(one: np.ndarray, x: np.ndarray | None, sign: str) -> np.ndarray:
+    """A map over its image, as pixels."""
     values = scale.signed_part(summed(channels_last(one, format_of(one, x)), None), sign)
     top = scale.limit(values, 1.0)
     image = x is not None and x.dtype.kind in "biuf" and x.ndim == one.ndim and np.isfinite(x).all()

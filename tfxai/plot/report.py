@@ -128,6 +128,7 @@ def _groups(explanations: Sequence[ExplanationData]) -> list[list[ExplanationDat
 
 
 def _same_inputs(a: ExplanationData, b: ExplanationData) -> bool:
+    """Whether two explanations are of the same examples."""
     if len(a) != len(b) or (a.inputs is None) != (b.inputs is None):
         return False
     one, two = ([] if e.inputs is None else leaves(e.inputs) for e in (a, b))
@@ -135,6 +136,7 @@ def _same_inputs(a: ExplanationData, b: ExplanationData) -> bool:
 
 
 def _examples(group, labels, examples, predictions, tokens) -> list[str]:
+    """The examples of a page, each with the pictures of all explanations in the group."""
     n = len(group[0])
     chosen = range(min(EXAMPLES_SHOWN, n)) if examples is None else [int(i) for i in examples]
     for name, given in (("predictions", predictions), ("tokens", tokens)):
@@ -204,6 +206,7 @@ def _is_map(e: ExplanationData, key: Any) -> bool:
 
 
 def _caption(e: ExplanationData, i: int) -> str:
+    """The numbers under a picture."""
     on = e.options.get("on", "score")
     line = f"{on} {float(e.score[i]):.4g}"
     if e.baseline_score is not None:

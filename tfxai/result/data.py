@@ -17,28 +17,7 @@ PER_EXAMPLE = ("score", "baseline_score", "delta", "target")
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ExplanationData:
-    """The attributions of n examples.
-
-    Attributes:
-        values: Contribution of every input feature, in the structure and shape of the model's input (for a layer:
-            of its output). Unit: that of the score; for `gradient`, score per unit of the input.
-        score: (n,) the explained number at x.
-        baseline_score: (n,) the explained number at the baseline; mean over several baselines. Where a mask says
-            which steps exist, it is x's mask. None for methods without a baseline.
-        delta: (n,) score - baseline_score - sum of the contributions: how far they are from adding up, in the unit of
-            the score. None for methods that promise no completeness. `residual` is the same, relative to the change.
-        target: (n,) class index that was explained, or a description.
-        inputs: What was explained.
-        method, options, layer: Provenance.
-        multipliers: As `values`, when asked for.
-        standard_error: As `values`, for means of random draws: how far each value may be from its limit. For tokens,
-            an upper bound.
-        fingerprint: Hash of the model and the options.
-        meta: Versions, seed, baseline in words; `features`, the columns of inputs that came as data frames.
-        baseline: The baseline, (1 or n, references, ...) in the structure of `inputs`, or in words where it is the zero
-            embedding, or larger than the inputs; None for methods without one.
-
-    A structure is one array, or a list or dict of structures; tuples come back from a file as lists.
+    """The fields of an `Explanation`, which says what each of them is.
 
     Example:
         >>> e = ExplanationData(values=np.ones((2, 3)), score=np.array([3.0, 3.0]), method="deeplift")

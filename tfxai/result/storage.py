@@ -77,6 +77,7 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
 
 
 def _fields(path: Path) -> dict[str, Any]:
+    """What the file says, not yet checked."""
     with np.load(path, allow_pickle=False) as file:
         arrays = {k: file[k] for k in file.files}
     text = json.loads(bytes(arrays.pop("tfxai")).decode())
@@ -143,6 +144,7 @@ def _storable(array: np.ndarray, name: str) -> np.ndarray:
 
 
 def _filled(skeleton: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """A skeleton with its arrays in place: the inverse of `_skeleton`."""
     if skeleton is None:
         return None
     if isinstance(skeleton, str):

@@ -166,6 +166,7 @@ def averaged(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def _averaged(call: Call, upstream: Sequence[tf.Tensor], total: Callable) -> list[tf.Tensor]:
+    """The mean of the gradients at the nodes, and what it misses of each `total` put back."""
     x = [call.x[i] for i in call.active]
     x0 = [tf.broadcast_to(call.x0[i], tf.shape(call.x[i])) for i in call.active]
     deltas = [a - b for a, b in zip(x, x0, strict=True)]

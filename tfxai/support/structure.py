@@ -9,6 +9,7 @@ import numpy as np
 
 
 def map_structure(function: Callable[[np.ndarray], Any], tree: Any) -> Any:
+    """The same structure with the function of every leaf; tuples become lists."""
     if isinstance(tree, dict):
         return {k: map_structure(function, v) for k, v in tree.items()}
     if isinstance(tree, (list, tuple)):

@@ -147,6 +147,7 @@ def _weights(target: Target, shape: tuple, n: int) -> np.ndarray:
 
 
 def _position(name: str | int, names: Sequence[Sequence[str]]) -> int:
+    """The position of the output of this name."""
     for position, known in enumerate(names):
         if name in known or (isinstance(name, (int, np.integer)) and name == position):
             return position
@@ -154,6 +155,7 @@ def _position(name: str | int, names: Sequence[Sequence[str]]) -> int:
 
 
 def _place(target: tuple, shape: tuple) -> tuple[int, ...]:
+    """A tuple target as indices that are in range, as far as the sizes are known."""
     if len(target) != len(shape) or not all(isinstance(i, (int, np.integer)) for i in target):
         raise TargetError(
             f"A tuple target indexes one number of an output of shape {shape}: {len(shape)} integers. "

@@ -184,6 +184,7 @@ def class_index(target: Any, shape: tuple, n: int) -> np.ndarray:
 
 
 def _one_hot(i: Any, shape: tuple, n: int) -> np.ndarray:
+    """(n or 1, classes) weights that are 1 at class i."""
     if len(shape) != 1:
         raise TargetError(f"This target needs an output of one class axis. Received: shape {shape} per example.")
     if shape[0] is None:
