@@ -31,7 +31,9 @@ def fitted(baseline: Any, x: np.ndarray) -> np.ndarray:
     """
     if callable(baseline):
         baseline = baseline(x)
-    given = array = numbers(0 if baseline is None else baseline)
+    if baseline is None:
+        return np.zeros((1, 1, *x.shape[1:]), x.dtype)
+    given = array = numbers(baseline)
     shape, n = x.shape[1:], len(x)
     if array.ndim == 0:
         array = np.full((1, 1, *shape), array)

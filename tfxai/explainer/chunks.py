@@ -53,10 +53,18 @@ class Run:
     def attribution(self, rows: slice) -> Attribution:
         """The mean over the references of the method's attribution of some examples, as numpy.
 
+        The sum over the references is kept, not its terms: memory does not grow with their number.
+
         Raises:
             ModelError: Not one score per example.
         """
-        result = self._mean(rows).numpy()
+        scorer, x = self._scorer(rows)
+        rng = np.random.default_rng(self.seed)
+        result = self.method(scorer, x, self.references.at(0, rows, self.model, scorer.inputs), rng)
+        for k in range(1, scorer.references):
+            again = self.method(scorer, x, self.references.at(k, rows, self.model, scorer.inputs), rng)
+            result = result.plus(again)
+        result = (result.divided(scorer.references) if scorer.references > 1 else result).numpy()
         n, scores = rows.stop - rows.start, len(result.score)
         if scores != n:
             raise ModelError(
@@ -82,23 +90,10 @@ class Run:
         lost = scorer.leaks(table, x, self.references.at(0, rows, self.model, scorer.inputs))
         return {op: float(amount) for op, amount in lost.items()}
 
-    def _mean(self, rows: slice) -> Attribution:
-        """The sum over the references is kept, not its terms: memory does not grow with their number."""
-        count = self.references.count if self.method.uses_baseline else 1
-        scorer, x = self._scorer(rows)
-        scorer = dataclasses.replace(scorer, references=count, bar=self.bar)
-        rng = np.random.default_rng(self.seed)
-
-        def against(k: int) -> Attribution:
-            return self.method(scorer, x, self.references.at(k, rows, self.model, scorer.inputs), rng)
-
-        total = against(0)
-        for k in range(1, count):
-            total = total.plus(against(k))
-        return total.divided(count) if count > 1 else total
-
     def _scorer(self, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
         """The scorer of some examples, and their explained tensors."""
         raw = [tf.constant(a[rows]) for a in self.inputs.arrays]
-        scorer = Scorer(self.model, raw, self.target, self.target.feed(rows), self.size, self.weights)
-        return scorer, self.model.explained_at(raw, self.model.embedded_at(raw))
+        count = self.references.count if self.method.uses_baseline else 1
+        feed = self.target.feed(rows)
+        scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar)
+        return scorer, self.model.explained_of(raw)

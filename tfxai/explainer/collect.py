@@ -15,21 +15,15 @@ from tfxai.explainer.fingerprint import fingerprint
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.references import References
 from tfxai.explanation import Explanation
-from tfxai.method.base import Method
 from tfxai.model.attribution import Attribution
-from tfxai.model.traced import TracedModel
 
 
 def collected(run: Run, results: Sequence[Attribution], on: str) -> Explanation:
     """The explanation of all examples, from what the method gave for each chunk."""
     method, model, inputs = run.method, run.model, run.inputs
     joined = Attribution.concatenated(results)
-
-    def presented(flat: Sequence[np.ndarray] | None) -> Any:
-        return None if flat is None else _presented(method, model, inputs, flat)
-
     return Explanation(
-        values=presented(joined.values),
+        values=_presented(run, joined.values),
         inputs=inputs.pack(inputs.arrays),
         target=run.target.label if joined.target is None else joined.target,
         score=joined.score,
@@ -38,8 +32,8 @@ def collected(run: Run, results: Sequence[Attribution], on: str) -> Explanation:
         method=method.name,
         options={**method.options(), "on": on},
         layer=model.layer,
-        multipliers=presented(joined.multipliers),
-        standard_error=presented(joined.error),
+        multipliers=None if joined.multipliers is None else _presented(run, joined.multipliers),
+        standard_error=None if joined.error is None else _presented(run, joined.error),
         fingerprint=fingerprint(model, method),
         meta=_meta(run, joined),
         baseline=_kept(run.references, inputs) if method.uses_baseline else None,
@@ -57,15 +51,17 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
     return meta
 
 
-def _presented(method: Method, model: TracedModel, inputs: Inputs, flat: Sequence[np.ndarray]) -> Any:
+def _presented(run: Run, flat: Sequence[np.ndarray]) -> Any:
     """Values as the user sees them: per layer, or one array per input, of its shape."""
+    method, model, inputs = run.method, run.model, run.inputs
     if method.one_map_per_layer:
         return flat[0] if len(flat) == 1 else {m.path: v for m, v in zip(model.feature_maps, flat, strict=True)}
     if model.layer is not None and not model.feature_maps:
         return flat[0] if len(flat) == 1 else list(flat)
     parts: list[np.ndarray | None] = [None] * len(inputs.arrays)
     for owner, values in zip(model.input_of, flat, strict=True):
-        values = _per_feature(values, inputs.arrays[owner].shape, inputs.names[owner])
+        if values.shape != inputs.arrays[owner].shape:
+            values = _per_feature(values, inputs.arrays[owner].shape, inputs.names[owner])
         before = parts[owner]
         parts[owner] = values if before is None else before + values
     zeros = [np.zeros(a.shape, np.float32) if p is None else p for a, p in zip(inputs.arrays, parts, strict=True)]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfxai.errors import TargetError, UnsupportedOpError, warn
+from tfxai.errors import UnsupportedOpError, warn
 from tfxai.explainer import references
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
@@ -127,6 +127,7 @@ class Explainer:
         self.method = get(method, options)
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
+        self._declared, self._float_dtype = declared_inputs(self.model), _float_dtype(self.model)
         self._traced: dict[Any, TracedModel] = {}
 
     @property
@@ -205,12 +206,12 @@ class Explainer:
 
     def trace(self, x: Any) -> tuple[Inputs, TracedModel]:
         """Checks x, and captures the model for inputs of its form where that was not done yet; explains nothing."""
-        inputs = read(x, declared_inputs(self.model), _float_dtype(self.model))
+        inputs = read(x, self._declared, self._float_dtype)
         maps = self.method.reads_feature_maps
         key = inputs.signature, maps
         if key not in self._traced:
             self._traced[key] = prepare(
-                self.model, inputs.pack, inputs.specs(), self.on, self.layer, maps, self.jit_compile
+                self.model, inputs.pack, inputs.specs, self.on, self.layer, maps, self.jit_compile
             )
         return inputs, self._traced[key]
 
@@ -221,29 +222,12 @@ class Explainer:
         """What a call with these arguments explains."""
         inputs, traced = self.trace(x)
         refs = references.resolve(baseline, inputs, traced)
-        wanted = bound.resolve(target, *_outputs(traced, self.model), inputs.n)
+        wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n)
         size = int(batch_size or _batch_size(inputs))
         if seed is None and self.method.random:
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
         bar = Progress(-(-inputs.n // size), verbose)
         return Run(self.method, traced, inputs, wanted, refs, size, seed, bar)
-
-
-def _outputs(traced: TracedModel, model: Any) -> tuple[list[tuple], list[list[str]]]:
-    """Shape without the batch axis, and the names, of every flat output."""
-    shapes = [traced.graph.values[o].shape for o in traced.outputs]
-    for shape in shapes:
-        if shape.rank == 0:
-            raise TargetError(
-                "The model returns one number for the whole batch; expected one or more per example, first axis batch."
-            )
-    found = keras.tree.flatten_with_path(traced.graph.structure)
-    paths = [".".join(map(str, path)) for path, number in found if number is not None]
-    listed = list(getattr(model, "output_names", None) or [])
-    names = [[p] if p else [] for p in paths]
-    if len(listed) == len(names):
-        names = [[*own, *([name] if name not in own else [])] for own, name in zip(names, listed, strict=True)]
-    return [tuple(s[1:]) for s in shapes], names
 
 
 def _float_dtype(model: Any) -> str | None:

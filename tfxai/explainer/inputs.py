@@ -30,40 +30,25 @@ class Inputs:
         names: One name per input, for messages.
         structure: As the user's x, with a leaf for every input.
         features: The columns of the inputs that came as data frames, by the path of the input ("" for a single one).
-        paths: The keys and positions that lead to each input.
-        declared: What the model says of each.
+        specs: One per input, the batch open, and other axes open where the model leaves them open.
+        signature: What the traced model depends on: the structure of x, and the specs.
     """
 
     arrays: list[np.ndarray]
     names: list[str]
     structure: Any
     features: dict[str, list[str]]
-    paths: list[tuple]
-    declared: list[Declared]
+    specs: list[tf.TensorSpec]
+    signature: tuple
 
     @property
     def n(self) -> int:
         """How many examples."""
         return len(self.arrays[0])
 
-    @property
-    def signature(self) -> tuple:
-        """What the traced model depends on: the structure, and dtype and open or fixed shape of every input."""
-        specs = tuple((tuple(s.shape), s.dtype) for s in self.specs())
-        return specs, tuple(self.paths), type(self.structure).__name__
-
     def pack(self, flat: Sequence[Any]) -> Any:
         """Flat values in the user's structure."""
         return keras.tree.pack_sequence_as(self.structure, list(flat))
-
-    def specs(self) -> list[tf.TensorSpec]:
-        """One spec per input, the batch open, and other axes open where the model leaves them open."""
-        specs = []
-        for array, declared in zip(self.arrays, self.declared, strict=True):
-            shape = declared.shape
-            shape = shape if shape is not None and len(shape) == array.ndim else array.shape
-            specs.append(tf.TensorSpec([None, *shape[1:]], tf.as_dtype(array.dtype)))
-        return specs
 
 
 def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str | None) -> Inputs:
@@ -86,20 +71,22 @@ def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str
             f"The model has {len(declared)} inputs ({listed}): pass a list in this order or a dict by name. "
             f"Received: {len(leaves)} arrays."
         )
-    arrays: list[np.ndarray] = []
-    names: list[str] = []
-    features: dict[str, list[str]] = {}
-    said = [_declared(declared, k, path) for k, (path, _) in enumerate(leaves)]
-    for (path, value), known in zip(leaves, said, strict=True):
-        arrays.append(_array(_numbers(value), known, float_dtype))
-        names.append(_joined(path))
+    arrays, names, specs, features = [], [], [], {}
+    for k, (path, value) in enumerate(leaves):
+        name = ".".join(map(str, path))
+        known = Declared(name or "x") if declared is None else _declared(declared, k, name, isinstance(x, dict))
+        array = _array(value, known, float_dtype)
+        shape = array.shape if known.shape is None else known.shape
+        arrays.append(array)
+        names.append(name or "x")
+        specs.append(tf.TensorSpec([None, *shape[1:]], tf.as_dtype(array.dtype)))
         if len(columns := getattr(value, "columns", ())):
-            features[names[-1]] = [str(c) for c in columns]
-    result = Inputs(arrays, [n or "x" for n in names], structure, features, [path for path, _ in leaves], said)
+            features[name] = [str(c) for c in columns]
     if len({len(a) for a in arrays}) > 1:
-        sizes = ", ".join(f"{p}: {len(a)}" for p, a in zip(result.names, arrays, strict=True))
+        sizes = ", ".join(f"{name}: {len(a)}" for name, a in zip(names, arrays, strict=True))
         raise InputError(f"All inputs hold the same number of examples. Received: {sizes}.")
-    return result
+    form = tuple((path, tuple(s.shape), s.dtype) for (path, _), s in zip(leaves, specs, strict=True))
+    return Inputs(arrays, names, structure, features, specs, (type(structure).__name__, form))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,22 +117,16 @@ def _is_several(x: Sequence[Any], declared: list | None) -> bool:
     return len(declared) > 1 or (arrays and len(np.shape(x[0])) == len(declared[0][1]))
 
 
-def _declared(declared: list | None, k: int, path: tuple) -> Declared:
+def _declared(declared: list, k: int, name: str, by_name: bool) -> Declared:
     """What the model says of flat input k: by name in a dict, by position otherwise."""
-    if declared is None:
-        return Declared(_joined(path) or "x")
-    if path and isinstance(path[0], str):
-        by_name = {name: Declared(name, shape, dtype) for name, shape, dtype in declared}
-        return by_name.get(_joined(path), Declared(_joined(path)))
-    return Declared(*declared[k])
+    if not by_name:
+        return Declared(*declared[k])
+    return next((Declared(*known) for known in declared if known[0] == name), Declared(name))
 
 
-def _joined(path: tuple) -> str:
-    return ".".join(map(str, path))
-
-
-def _numbers(value: Any) -> np.ndarray:
-    """Anything that numpy reads as numbers or strings."""
+def _array(value: Any, declared: Declared, float_dtype: str | None) -> np.ndarray:
+    """Anything that numpy reads, in the dtype that the model takes, if it fits and its numbers are finite."""
+    name, shape, dtype = declared
     if isinstance(value, (tf.data.Dataset, keras.utils.PyDataset)):
         raise InputTypeError(
             f"x is arrays, not a {type(value).__name__}. Take a batch, without its labels: x = next(iter(dataset)). "
@@ -160,12 +141,6 @@ def _numbers(value: Any) -> np.ndarray:
             "x is an array of Python objects; expected numbers (or strings). Rows of different length? "
             f"{received(value)}"
         )
-    return array
-
-
-def _array(array: np.ndarray, declared: Declared, float_dtype: str | None) -> np.ndarray:
-    """The array in the dtype that the model takes, if it fits and its numbers are finite."""
-    name, shape, dtype = declared
     if array.ndim == 0:
         raise InputError(f"Input {name!r} has no axis of examples. {received(array)} Pass an array of rank 1 or more.")
     if shape is not None:

@@ -44,22 +44,17 @@ class References:
             Per explained tensor one of batch 1 (the same reference for all examples, so that it is run once) or of
             the chunk's.
         """
-        pairs = zip(inputs, self.arrays, strict=True)
-        raw = [x if r is None else tf.constant(self._chunk(r, k, rows)) for x, r in pairs]
-        embedded = self._embedded(raw, model)
+        raw = []
+        for x, r in zip(inputs, self.arrays, strict=True):
+            own = r if r is None or len(r) == 1 else r[rows]
+            raw.append(x if own is None else tf.constant(own[:, min(k, own.shape[1] - 1)]))
+        embedded = raw if model.embeds_nothing else self._embedded(raw, model)
         if len({len(e) for e in embedded}) > 1:
             embedded = repeated(embedded, len(inputs[0]))
-        return model.explained_at(inputs, embedded)
-
-    @staticmethod
-    def _chunk(array: np.ndarray, k: int, rows: slice) -> np.ndarray:
-        own = array[rows] if len(array) > 1 else array
-        return own[:, min(k, array.shape[1] - 1)]
+        return embedded if model.direct else model.explained_at(inputs, embedded)
 
     def _embedded(self, raw: list[tf.Tensor], model: TracedModel) -> list[tf.Tensor]:
         """What stands for the inputs at the reference: embeddings are looked up, or are zero."""
-        if model.embedded == tuple(model.graph.inputs):
-            return raw
         found = model.embedded_at(repeated(raw, max(len(t) for t in raw)))
         given = [self.arrays[i] is not None for i in model.input_of]
         found = [e if known else tf.zeros_like(e[:1]) for e, known in zip(found, given, strict=True)]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from tfxai.errors import CompletenessWarning, EmptyMapWarning
 from tfxai.explainer.chunks import Run
 from tfxai.explanation import Explanation
-from tfxai.model.traced import TracedModel
 
 Found = list[tuple[str, type[Warning]]]
 # The residual that rounding alone may leave in ordinary networks, by precision. README and the contract promise 1e-4;
@@ -34,7 +32,8 @@ def _incomplete(run: Run, e: Explanation) -> Found:
     residual = e.residual
     if residual is None or e.delta is None or e.baseline_score is None:
         return []
-    limit = max(_rounding(run.model), run.method.accuracy())
+    rounding = TOLERATED_IN_HALF if run.model.in_half_precision else TOLERATED
+    limit = max(rounding, run.method.accuracy())
     worst = int(np.argmax(residual))
     if residual[worst] <= limit:
         return []
@@ -70,10 +69,3 @@ def _empty_maps(e: Explanation) -> Found:
                 EmptyMapWarning,
             ))  # fmt: skip
     return found
-
-
-def _rounding(model: TracedModel) -> float:
-    """What rounding explains, in units of the change of the score."""
-    dtypes = {model.graph.values[v].dtype for v in (*model.outputs, *model.explained)}
-    dtypes |= {model.graph.values[o].dtype for op in model.graph.ops for o in op.outputs}
-    return TOLERATED_IN_HALF if dtypes & {tf.float16, tf.bfloat16} else TOLERATED

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
@@ -17,7 +17,9 @@ from tfxai.graph.ops import AFFINE_STEP, KERNELS, MOVES, SHIFTS
 
 
 def joined(graph: Graph, activity: Mapping[int, Activity], keep: Collection[int]) -> Graph:
-    """The same graph with every kernel and its bias as one `AffineStep`, inputs (x, kernel, bias and other constants).
+    """The same graph with every kernel and its bias as one `AffineStep`.
+
+    Its inputs are those of the kernel, then the bias, and what the moves between them take.
 
     Args:
         graph: Folded or not.
@@ -46,7 +48,7 @@ def joined(graph: Graph, activity: Mapping[int, Activity], keep: Collection[int]
     return dataclasses.replace(graph, ops=ops)
 
 
-def _step(op: Op, activity: Mapping[int, Activity], alone) -> list[Op]:
+def _step(op: Op, activity: Mapping[int, Activity], alone: Callable[[int], Op | None]) -> list[Op]:
     """The kernel `op`, moves, and the bias that is added; nothing if this is no such step."""
     if op.type not in KERNELS or _varying(op, activity) != 1:
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +34,7 @@ class Attribution(NamedTuple):
 
     def numpy(self) -> Attribution:
         """All tensors as arrays; half precision becomes float32, and every example gets its baseline score."""
-        made = self._mapped(_array)
+        made = Attribution(*map(_array, self))
         if made.baseline_score is not None and len(made.baseline_score) != len(made.score):
             made = made._replace(baseline_score=np.repeat(made.baseline_score, len(made.score)))
         return made
@@ -61,21 +61,23 @@ class Attribution(NamedTuple):
 
     def divided(self, count: int) -> Attribution:
         """The mean of a sum of so many; steps are counted, not averaged."""
-        mean = self._mapped(lambda t: t * tf.cast(1 / count, t.dtype))
+        mean = Attribution(*[_times(part, 1 / count) for part in self])
         return mean._replace(target=self.target, steps=self.steps)
 
-    def _mapped(self, function: Callable[[Any], Any]) -> Attribution:
-        """The function of every tensor."""
 
-        def one(part: Any) -> Any:
-            return [function(t) for t in part] if isinstance(part, list) else None if part is None else function(part)
-
-        return Attribution(*map(one, self))
-
-
-def _array(tensor: tf.Tensor) -> np.ndarray:
-    array = tensor.numpy()
+def _array(part: Any) -> Any:
+    """A field as arrays: a list of tensors, a tensor, or None."""
+    if part is None or isinstance(part, list):
+        return part and [_array(t) for t in part]
+    array = part.numpy()
     return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
+
+
+def _times(part: Any, factor: float) -> Any:
+    """A field times a number."""
+    if part is None or isinstance(part, list):
+        return part and [_times(t, factor) for t in part]
+    return part * tf.cast(factor, part.dtype)
 
 
 def _concatenated(column: Sequence[Any]) -> Any:

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfxai.errors import LayerError, ModelError, NoGradientError, TfxaiError
@@ -45,11 +46,22 @@ def prepare(
     pairs = [(number, k) for k, i in enumerate(graph.inputs) for number in entry.explained(graph, i)]
     embedded, input_of = tuple(n for n, _ in pairs), tuple(k for _, k in pairs)
     outputs = tuple(entry.logits(graph, o) if on == "logit" else o for o in graph.outputs)
-    traced = TracedModel(graph, embedded, input_of, embedded, outputs, jit_compile=jit_compile)
+    names = _output_names(graph, model)
+    traced = TracedModel(graph, embedded, input_of, embedded, outputs, names, jit_compile=jit_compile)
     _check_path(traced, None)
     if maps:
         return _with_maps(traced, model, calls, layer)
     return traced if layer is None else _at_layer(traced, model, calls, layer)
+
+
+def _output_names(graph: Graph, model: Any) -> tuple[tuple[str, ...], ...]:
+    """What each flat output answers to: its place in the structure, and the name that Keras gives it."""
+    places = keras.tree.flatten_with_path(graph.structure)
+    names = [tuple([".".join(map(str, path))] if path else []) for path, number in places if number is not None]
+    listed = list(getattr(model, "output_names", None) or [])
+    if len(listed) != len(names):
+        return tuple(names)
+    return tuple(own if name in own else (*own, name) for own, name in zip(names, listed, strict=True))
 
 
 def _at_layer(traced: TracedModel, model: Any, calls: Any, layer: Any) -> TracedModel:

@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfxai.errors import TargetError
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.affine import joined
 from tfxai.graph.capture import Graph, Op, needed
@@ -46,6 +47,7 @@ class TracedModel:
         input_of: The flat input that each of these stands for.
         explained: Value numbers of the explained tensors: the embedded ones, or a layer's output.
         outputs: Value number of each flat output (its logit when `on="logit"`).
+        output_names: The names that each output answers to.
         feature_maps: What a class activation map reads.
         layer: Path of the layer asked for, or of the feature maps.
         jit_compile: Whether passes are compiled with XLA.
@@ -57,6 +59,7 @@ class TracedModel:
     input_of: tuple[int, ...]
     explained: tuple[int, ...]
     outputs: tuple[int, ...]
+    output_names: tuple[tuple[str, ...], ...]
     feature_maps: tuple[FeatureMap, ...] = ()
     layer: str | None = None
     jit_compile: bool = False
@@ -68,6 +71,26 @@ class TracedModel:
     def activity(self) -> dict[int, Activity]:
         """Of every value, with respect to the explained tensors."""
         return classify(self.graph, dict.fromkeys(self.explained, Activity.ACTIVE))
+
+    @functools.cached_property
+    def output_shapes(self) -> list[tuple]:
+        """Of each output, without the batch axis.
+
+        Raises:
+            TargetError: An output has no batch axis.
+        """
+        shapes = [self.graph.values[o].shape for o in self.outputs]
+        if any(shape.rank == 0 for shape in shapes):
+            raise TargetError(
+                "The model returns one number for the whole batch; expected one or more per example, first axis batch."
+            )
+        return [tuple(shape[1:]) for shape in shapes]
+
+    @functools.cached_property
+    def in_half_precision(self) -> bool:
+        """Whether some value has it."""
+        values = {*self.outputs, *self.explained, *(o for op in self.graph.ops for o in op.outputs)}
+        return any(self.graph.values[v].dtype in (tf.float16, tf.bfloat16) for v in values)
 
     @functools.cached_property
     def _programs(self) -> dict[Program, tuple[Graph, dict[int, Activity]]]:
@@ -104,24 +127,49 @@ class TracedModel:
 
     def weights(self, table: RuleTable) -> dict[int, tf.Tensor]:
         """What does not depend on the input, as it is now: read and folded once per call, not once per pass."""
-        graph, activity = self.program(table)
-        made = {o: op for op in graph.ops for o in op.outputs}
-        ops = needed(graph, self.outputs, self.explained, gradients=table.program.gradients)
-        read = [i for op in ops if any(activity[o] > Activity.CONST for o in op.outputs) for i in op.inputs]
-        fixed = [i for i in dict.fromkeys(read) if activity[i] is Activity.CONST and i in made]
-        numbers = [i for i in fixed if graph.values[i].dtype.is_floating and made[i].type != "Const"]
+        if table.program not in self._fixed:
+            self._fixed[table.program] = self._fixed_of(table)
+        numbers = self._fixed[table.program]
 
         def run() -> list[tf.Tensor]:
+            graph, activity = self.program(table)
             env = Replay(activity, FORWARD)(needed(graph, numbers), dict(self.graph.captured))
             return [env[n] for n in numbers]
 
         return dict(zip(numbers, self.function(("weights", table.program), run, list)(), strict=True))
 
+    @functools.cached_property
+    def _fixed(self) -> dict[Program, list[int]]:
+        return {}
+
+    def _fixed_of(self, table: RuleTable) -> list[int]:
+        """The float values of a program that do not depend on the input, and that ops which do depend on it read."""
+        graph, activity = self.program(table)
+        made = {o: op for op in graph.ops for o in op.outputs}
+        ops = needed(graph, self.outputs, self.explained, gradients=table.program.gradients)
+        read = [i for op in ops if any(activity[o] > Activity.CONST for o in op.outputs) for i in op.inputs]
+        fixed = [i for i in dict.fromkeys(read) if activity[i] is Activity.CONST and i in made]
+        return [i for i in fixed if graph.values[i].dtype.is_floating and made[i].type != "Const"]
+
     # --- From inputs to explained tensors
+
+    @functools.cached_property
+    def embeds_nothing(self) -> bool:
+        """Whether the raw inputs stand for themselves."""
+        return self.embedded == tuple(self.graph.inputs)
+
+    @functools.cached_property
+    def direct(self) -> bool:
+        """Whether the raw inputs are the explained tensors."""
+        return self.explained == tuple(self.graph.inputs)
+
+    def explained_of(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """The explained tensors of these raw inputs."""
+        return list(inputs) if self.direct else self.explained_at(inputs, self.embedded_at(inputs))
 
     def embedded_at(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The tensors that stand for these raw inputs."""
-        if self.embedded == tuple(self.graph.inputs):
+        if self.embeds_nothing:
             return list(inputs)
         run = self._run_to(self.embedded, ())
         return self.function("embedded", run, lambda: [self.input_specs(), []])(list(inputs), [])

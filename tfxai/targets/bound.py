@@ -43,18 +43,15 @@ class BoundTarget(abc.ABC):
 
     def feed(self, rows: slice) -> list[tf.Tensor]:
         """The data of some examples."""
-        return [tf.constant(a[rows] if self._differs(a.shape) else a) for a in self.data]
+        return [tf.constant(a[rows] if self.by_example and len(a.shape) and len(a) > 1 else a) for a in self.data]
 
     def taken(self, feed: Sequence[tf.Tensor], rows: Any) -> list[tf.Tensor]:
         """The feed of some of a chunk's examples, which may repeat."""
-        return [tf.gather(t, rows) if self._differs(t.shape) else t for t in feed]
+        return [tf.gather(t, rows) if self.by_example and t.shape.rank and len(t) > 1 else t for t in feed]
 
     def specs(self) -> list[tf.TensorSpec]:
         """Of the feed, for tracing."""
         return [tf.TensorSpec([None, *a.shape[1:]] if a.ndim else [], tf.as_dtype(a.dtype)) for a in self.data]
-
-    def _differs(self, shape: Sequence[int]) -> bool:
-        return self.by_example and len(shape) > 0 and shape[0] != 1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
