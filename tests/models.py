@@ -234,7 +234,7 @@ def merged_batch(rng):
     return keras.Model(i, layers.Dense(2)(x)), series(rng, channels=4)
 
 
-KINDS = {
+MODELS = {
     "sequential_cnn": sequential_cnn,
     "functional_bn": functional_bn,
     "keras_ops": keras_ops,

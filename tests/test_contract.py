@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tfxai
-from tests.models import KINDS
+from tests.models import MODELS
 from tfxai.method.table import METHODS
 
 FEWER = {"samples": 12}  # enough for promises that hold for any number
@@ -45,11 +45,11 @@ def close(a, b, scale):
         np.testing.assert_allclose(p, q, rtol=2e-4, atol=2e-5 * scale)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("name, options", PLANS, ids=IDS)
 def test_contract(name, options, kind, rng):
     keras.utils.set_random_seed(1)
-    model, x = KINDS[kind](rng)
+    model, x = MODELS[kind](rng)
     before = [w.copy() for w in model.get_weights()], np.asarray(model(x)).copy()
     config = None if kind == "subclassed" else model.get_config()
     explainer = tfxai.Explainer(model, name, **options)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import tfxai
-from tests.test_readers import bomb
+from tests.files import bomb
 from tfxai import cli
 
 

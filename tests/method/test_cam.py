@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import tfxai
-from tests.test_cases import c1
+from tests.networks import c1
 
 CAMS = ["gradcam", "gradcam++", "layercam", "scorecam"]
 

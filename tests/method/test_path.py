@@ -9,15 +9,8 @@ import tensorflow as tf
 from keras import layers
 
 import tfxai
-from tests.test_cases import DTYPES, P2, P3, dense, tolerance
+from tests.networks import DTYPES, ML, P2, P3, dense, tolerance
 from tfxai.method.path import QUADRATURES
-
-ML = (
-    ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, 0]),
-    (np.ones((3, 4)), [-10, 1, 1, 1]),
-    "relu",
-    (np.ones((4, 2)), [-1, 1]),
-)
 
 
 def ig(model, x, **options):
