@@ -142,30 +142,6 @@ def test_softmax_loses_nothing():
     assert e.values[0, 2] == 0  # its own logit did not change
 
 
-def test_sign_split_of_a_convolution():
-    """deeplift's tests/layers/test_conv1d.py: positive and negative part of a convolution's output."""
-    from tfxai.graph.activity import Activity, classify
-    from tfxai.graph.capture import capture
-    from tfxai.graph.replay import Replay
-    from tfxai.graph.table import annotated
-    from tfxai.graph.value import Value
-    from tfxai.rules.reveal_cancel import RevealCancelRules
-
-    first = np.array([[-2, -1], [0, 1]], "float32").T  # (position, channel)
-    kernel = np.stack([first, -first], axis=-1)
-    graph = capture(lambda z: tf.nn.conv1d(z, kernel, 1, "VALID") + [-1.0, 1.0], [tf.TensorSpec((2, 4, 2))])
-    x = np.stack([np.arange(-8, 0), np.arange(0, 8)]).reshape(2, 2, 4).transpose(0, 2, 1).astype("float32")
-    reference = np.ones_like(x)
-    value = Value(*map(tf.constant, (x, reference, np.abs(x - reference))))
-    kinds = classify(graph, {graph.inputs[0]: Activity.ACTIVE})
-    table = RevealCancelRules()
-    env = Replay(kinds, table, annotated(table, graph, kinds))(graph.ops, dict(graph.captured) | {graph.inputs[0]: value})
-    out = env[graph.outputs[0]]
-    positive, negative = (np.transpose(t, (0, 2, 1)) for t in (out.positive, out.negative))
-    np.testing.assert_allclose(positive, [[[26, 23, 20], [4, 3, 2]], [[6, 5, 6], [0, 1, 4]]], atol=1e-5)
-    np.testing.assert_allclose(negative, [[[-4, -3, -2], [-26, -23, -20]], [[0, -1, -4], [-6, -5, -6]]], atol=1e-5)
-
-
 def test_hypothetical_contributions():
     weights = np.array([1.0, 2.0, 3.0, 4.0])
     model = keras.Sequential([keras.Input((1, 4)), layers.Flatten(), layers.Dense(1)])

@@ -130,7 +130,7 @@ def test_contract(subject, name, options):
     assert all(np.isfinite(v).all() for v in keras.tree.flatten(e.values))
     scale = max(np.abs(v).max() for v in keras.tree.flatten(e.values))
     assert scale > 0
-    if METHODS[name].complete:
+    if explainer.method.complete:
         size = np.maximum(np.abs(e.score - e.baseline_score), np.abs(e.score).mean())
         total = sum(v.reshape(len(v), -1).sum(1, dtype="float64") for v in keras.tree.flatten(e.values))
         allowed = max(1e-4, explainer.method.accuracy())
@@ -157,12 +157,13 @@ def test_contract(subject, name, options):
 @pytest.mark.parametrize("name, options", [("gradient", {}), ("deeplift", {}), ("integrated_gradients", {"steps": 2})])
 @pytest.mark.filterwarnings("ignore::tfxai.CompletenessWarning")  # two steps are few; the scores are what is tested
 def test_scores_are_those_of_the_model(subject, name, options):
-    e = subject.probability.using(name, **options)(subject.x, verbose=0)
+    explainer = subject.probability.using(name, **options)
+    e = explainer(subject.x, verbose=0)
     outputs = subject.outputs(subject.x)
     own = outputs.argmax(1)
     np.testing.assert_array_equal(e.target, own)
     np.testing.assert_allclose(e.score, outputs[range(len(e)), own], rtol=1e-5, atol=1e-6)
-    if METHODS[name].uses_baseline:
+    if explainer.method.uses_baseline:
         expected = np.broadcast_to(subject.at_the_baseline(), outputs.shape)[range(len(e)), own]
         np.testing.assert_allclose(e.baseline_score, expected, rtol=1e-5, atol=1e-6)
 

@@ -6,14 +6,16 @@ import numpy as np
 import tensorflow as tf
 
 import tfxai
-from tfxai.graph.activity import Kind, classify
+from tfxai.graph.activity import Activity, classify
 from tfxai.graph.capture import capture, needed
 from tfxai.graph.fold import fold
 from tfxai.graph.rectifiers import composed
-from tfxai.graph.replay import Replay, Value
-from tfxai.rules.gradient import Plain
+from tfxai.graph.replay import Replay
+from tfxai.graph.table import annotated
+from tfxai.graph.value import Value
+from tfxai.rules.gradient import OrdinaryGradient
 
-CONST, CONTEXT, SHAPE, DISCRETE, ACTIVE = Kind
+CONST, CONTEXT, SHAPE, DISCRETE, ACTIVE = Activity
 
 
 def spec(*shape, dtype="float32"):
@@ -52,14 +54,15 @@ def rectified(graph):
 
 def prepared(model, x):
     """The graph that an explainer of the gradient runs for this model, up to its logits."""
-    _, engine = tfxai.Explainer(model, "gradient").prepared(x)
-    return live(dataclasses.replace(engine.program(Plain())[0], outputs=list(engine.heads)))
+    _, traced = tfxai.Explainer(model, "gradient").trace(x)
+    return live(dataclasses.replace(traced.program(OrdinaryGradient())[0], outputs=list(traced.outputs)))
 
 
 def replayed(graph, table, *values):
     """The outputs of the graph under a table, given each input in every stream."""
     env = dict(graph.captured) | {i: Value(*v) for i, v in zip(graph.inputs, values, strict=True)}
-    env = Replay(activities(graph), table)(graph.ops, env)
+    notes = annotated(table, graph, activities(graph))
+    env = Replay(activities(graph), table, notes)(graph.ops, env)
     return [env[o] for o in graph.outputs]
 
 
@@ -71,7 +74,7 @@ def gradient_ops(function, *specs):
     def gradient(*arguments):
         with tf.GradientTape() as tape:
             tape.watch(arguments)
-            (y,) = replayed(graph, Plain(), *[(a,) for a in arguments])
+            (y,) = replayed(graph, OrdinaryGradient(), *[(a,) for a in arguments])
         return tape.gradient(y.x, arguments)
 
     return [op.type for op in gradient.get_concrete_function(*specs).graph.get_operations()]

@@ -9,7 +9,7 @@ from keras import layers, ops
 from tests.graph.captured import captured, rectified, run, slopes, spec, types, varying
 
 X = np.array([[-2.0, -0.3, 0.2, 1.0, 2.0, 7.0], [-4.0, 0.1, 0.7, 3.0, 8.0, -1.0]], "float32")
-ONE = {"Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus", "Composite"}
+ONE = {"Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Softplus", "RectifierStep"}
 MADE = {
     "relu": ops.relu,
     "relu6": lambda z: keras.activations.relu(z, max_value=6.0),
@@ -42,7 +42,7 @@ def test_prelu_reads_its_slopes_when_it_runs():
     layer = layers.PReLU(alpha_initializer="ones")
     layer.build((None, 6))
     found = rectified(captured(layer, spec(None, 6)))
-    assert types(found).count("Composite") == 1
+    assert types(found).count("RectifierStep") == 1
     layer.alpha.assign(np.linspace(0, 1, 6))
     np.testing.assert_allclose(run(found, X)[0], np.where(X > 0, X, np.linspace(0, 1, 6) * X), rtol=1e-6)
 
@@ -68,5 +68,5 @@ def test_gates_and_products_are_left_alone(function):
 def test_two_in_a_row_are_two():
     graph = captured(lambda z: ops.silu(ops.gelu(z) - 1), spec(None, 6))
     found = rectified(graph)
-    assert types(found).count("Composite") == 2
+    assert types(found).count("RectifierStep") == 2
     np.testing.assert_allclose(run(found, X)[0], run(graph, X)[0], rtol=1e-6)
