@@ -1,4 +1,5 @@
 import os
+from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -24,6 +25,16 @@ def seeded(seeded_module):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def without_extras(monkeypatch):
+    """As if no optional package were installed: for tfxai alone, not for the whole process."""
+
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr("tfxai.support.extras.importlib", SimpleNamespace(import_module=missing))
 
 
 @pytest.fixture

@@ -3,12 +3,14 @@
 import gc
 import sys
 import threading
+import weakref
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from tensorflow.types.experimental import ConcreteFunction
 
 import tfxai
 from tests.models import MODELS
@@ -18,12 +20,11 @@ def test_weights_are_read_live_without_retracing(rng):
     model, x = MODELS["sequential_cnn"](rng)
     explainer = tfxai.Explainer(model)
     first = explainer(x, target=0)
-    engine = next(iter(explainer._engines.values()))
-    compiled = dict(engine.compiled)
+    traces = explainer.traces
     for w in model.weights:
         w.assign(w * 1.5 + 0.01)
     second = explainer(x[:2], target=2, baseline=0.0)
-    assert dict(engine.compiled) == compiled and len(explainer._engines) == 1
+    assert explainer.traces == traces > 0
     fresh = tfxai.explain(model, x[:2], target=2)
     np.testing.assert_allclose(second.values, fresh.values, rtol=1e-5, atol=1e-7)
     assert np.abs(second.values - first.values[:2]).max() > 1e-3
@@ -34,12 +35,12 @@ def test_no_retracing_for_targets_batches_and_references(rng):
     explainer = tfxai.Explainer(model)
     explainer(x)
     explainer(x, baseline=rng.normal(size=x.shape))  # one reference per example: the second and last form
-    count = len(next(iter(explainer._engines.values())).compiled)
+    traces = explainer.traces
     for target in (0, 3, [0, 1, 2, 3], None):
         for batch_size in (1, 3, None):
             explainer(x, target=target, batch_size=batch_size)
             explainer(x, target=target, batch_size=batch_size, baseline=rng.normal(size=(1, 5, *x.shape[1:])))
-    assert len(next(iter(explainer._engines.values())).compiled) == count
+    assert explainer.traces == traces
 
 
 def test_two_threads(rng):
@@ -95,13 +96,39 @@ def test_jit_compile_gives_the_same(rng):
     np.testing.assert_allclose(a.values, b.values, rtol=1e-3, atol=1e-6)
 
 
-def test_the_model_is_free_when_the_explainer_is(rng):
-    import weakref
-
+def test_traces_count_what_is_new(rng):
     model, x = MODELS["tabular"](rng)
     explainer = tfxai.Explainer(model)
+    assert explainer.traces == 0
     explainer(x)
-    engine = weakref.ref(next(iter(explainer._engines.values())))
+    first = explainer.traces
+    explainer(x[:1])
+    assert first > 0 and explainer.traces == first
+    gradient = explainer.using("gradient")  # shares the capture, and needs a pass of its own
+    gradient(x)
+    assert explainer.traces == gradient.traces > first
+
+
+def test_nothing_is_left_of_an_explainer_but_its_model(rng):
+    """What it traced is gone with it, and it does not keep the model alive either."""
+    model, x = MODELS["tabular"](rng)
+    gc.collect()
+    before = functions()
+    explainer = tfxai.Explainer(model)
+    explainer(x)
+    held = weakref.ref(explainer)
+    assert functions() > before
     del explainer
     gc.collect()
-    assert engine() is None
+    assert held() is None and functions() == before
+    explainer, held = tfxai.Explainer(model), weakref.ref(model)
+    explainer(x)
+    del explainer, model
+    keras.backend.clear_session()
+    gc.collect()
+    assert held() is None
+
+
+def functions():
+    """How many traced functions TensorFlow holds."""
+    return sum(isinstance(thing, ConcreteFunction) for thing in gc.get_objects())
