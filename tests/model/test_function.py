@@ -44,8 +44,9 @@ def test_legacy_tf_keras(rng):
     image.layers[1].set_weights([rng.uniform(0.5, 2, 4) for _ in range(4)])
     series = tf_keras.Sequential([old.Input((5, 3)), old.LSTM(4, return_sequences=True), old.GRU(3), old.Dense(2)])
     for model, data in ((image, x), (series, x[:, :5, 0])):
+        explainer = tfxai.Explainer(model)
         for rule in ("rescale", "reveal_cancel"):
-            e = tfxai.explain(model, data, target=1, rule=rule)
+            e = explainer.using("deeplift", rule=rule)(data, target=1)
             np.testing.assert_allclose(e.delta, 0, atol=1e-5)
             assert np.abs(e.score - e.baseline_score).max() > 1e-3
     assert tfxai.explain(image, x, layer="conv").values.shape == (3, 6, 6, 4)

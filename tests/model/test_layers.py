@@ -12,7 +12,7 @@ from tests.models import MODELS
 
 def test_layer_values_are_those_of_the_network_above_it(rng):
     model, x = MODELS["sequential_cnn"](rng)
-    features = keras.Model(model.inputs, model.layers[1].output)
+    features = keras.Model(model.inputs[0], model.layers[1].output)
     above = keras.Sequential([keras.Input(features.output_shape[1:]), *model.layers[2:]])
     for method in ("deeplift", "gradient"):
         e = tfxai.explain(model, x, method, target=2, layer=model.layers[1])
