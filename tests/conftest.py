@@ -1,16 +1,40 @@
 import os
+from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
+import keras
 import numpy as np
 import pytest
+
+
+# Keras draws the seed of every initialiser when a layer is made, so no layer may be made before these have run:
+# not when a test file is imported, nor in a fixture of the session.
+@pytest.fixture(autouse=True, scope="module")
+def seeded_module():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def seeded(seeded_module):
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def without_extras(monkeypatch):
+    """As if no optional package were installed: for tfxai alone, not for the whole process."""
+
+    def missing(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr("tfxai.support.extras.importlib", SimpleNamespace(import_module=missing))
 
 
 @pytest.fixture

@@ -114,11 +114,10 @@ def dict_inputs(rng):
     }
 
 
-def recurrent(cell, **options):
+def recurrent(cell, stacked=False, **options):
     def build(rng):
-        return keras.Sequential(
-            [keras.Input((6, 5)), cell(4, return_sequences=True), cell(3, **options), layers.Dense(2)]
-        ), series(rng)
+        below = [cell(4, return_sequences=True)] if stacked else []
+        return keras.Sequential([keras.Input((6, 5)), *below, cell(3, **options), layers.Dense(2)]), series(rng)
 
     return build
 
@@ -234,7 +233,7 @@ def merged_batch(rng):
     return keras.Model(i, layers.Dense(2)(x)), series(rng, channels=4)
 
 
-KINDS = {
+MODELS = {
     "sequential_cnn": sequential_cnn,
     "functional_bn": functional_bn,
     "keras_ops": keras_ops,
@@ -242,10 +241,10 @@ KINDS = {
     "shared_layers": shared_layers,
     "subclassed": subclassed,
     "dict_inputs": dict_inputs,
-    "lstm": recurrent(layers.LSTM),
+    "lstm": recurrent(layers.LSTM, stacked=True),
     "gru": recurrent(layers.GRU),
     "gru_reset_before": recurrent(layers.GRU, reset_after=False),
-    "rnn_unrolled": recurrent(layers.SimpleRNN, unroll=True),
+    "rnn_unrolled": recurrent(layers.SimpleRNN, stacked=True, unroll=True),
     "masked_gru": masked_gru,
     "conv_lstm": conv_lstm,
     "attention": attention,

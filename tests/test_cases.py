@@ -7,51 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import tfxai
-
-
-def dense(*steps, dtype="float32"):
-    """A Sequential of Dense layers and activations from (kernel, bias) pairs and names."""
-    first = np.asarray(steps[0][0])
-    model = keras.Sequential([keras.Input((len(first),), dtype=dtype)])
-    for step in steps:
-        if isinstance(step, str):
-            model.add(layers.Activation(step, dtype=dtype))
-            continue
-        kernel, bias = np.asarray(step[0], float), step[1]
-        model.add(layers.Dense(kernel.shape[1], use_bias=bias is not None, dtype=dtype))
-        model.layers[-1].set_weights([kernel] + ([np.asarray(bias, float)] if bias is not None else []))
-    return model
-
-
-def c1():
-    """Convolution, ReLU, dense, ReLU on 4 x 4, with its input 0..15."""
-    column = [1, 1, 1, -1, 1, -1, 1, -1]
-    model = keras.Sequential(
-        [
-            keras.Input((4, 4, 1)),
-            layers.Conv2D(2, 3, name="conv"),
-            layers.ReLU(name="relu"),
-            layers.Flatten(),
-            layers.Dense(4),
-            layers.ReLU(),
-        ]
-    )
-    model.layers[0].set_weights([np.ones((3, 3, 1, 2)), np.array([-50.0, -75.0])])
-    model.layers[3].set_weights([np.repeat(np.array(column, float)[:, None], 4, 1), np.zeros(4)])
-    return model, np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
-
-
-def tolerance(dtype):
-    return {"rtol": 1e-5, "atol": 1e-5} if dtype == "float32" else {"rtol": 1e-10, "atol": 1e-10}
-
-
-DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
-R2 = ([[1, 0], [0, 1]], [0, -1.5]), "relu", ([[2], [2]], None)
-T2 = ([[1, 0], [0, 1]], [0, -1.5]), "tanh", ([[2], [2]], None)
-MIN = ([[1, 1], [0, -1]], None), "relu", ([[1], [-1]], None)
-P2 = ([[1, 0], [0, 1]], None), "relu", ([[1], [-1]], [-1]), "relu"
-P3 = ([[1, 0], [0, 1]], [-1, 0]), "relu", ([[1], [-1]], None), "relu"
-F = ([[1]], [-10]), "relu"
+from tests.networks import DTYPES, MIN, P2, P3, R2, T2, F, c1, dense, tolerance
 
 
 @DTYPES
@@ -184,30 +140,6 @@ def test_softmax_loses_nothing():
     e = tfxai.explain(model, np.array([[2, 1, 0]], "float32"), target=0, on="probability")
     assert abs(e.values.sum() - 0.331908) < 1e-5
     assert e.values[0, 2] == 0  # its own logit did not change
-
-
-def test_sign_split_of_a_convolution():
-    """deeplift's tests/layers/test_conv1d.py: positive and negative part of a convolution's output."""
-    from tfxai.graph.activity import Activity, classify
-    from tfxai.graph.capture import capture
-    from tfxai.graph.replay import Replay
-    from tfxai.graph.table import annotated
-    from tfxai.graph.value import Value
-    from tfxai.rules.reveal_cancel import RevealCancelRules
-
-    first = np.array([[-2, -1], [0, 1]], "float32").T  # (position, channel)
-    kernel = np.stack([first, -first], axis=-1)
-    graph = capture(lambda z: tf.nn.conv1d(z, kernel, 1, "VALID") + [-1.0, 1.0], [tf.TensorSpec((2, 4, 2))])
-    x = np.stack([np.arange(-8, 0), np.arange(0, 8)]).reshape(2, 2, 4).transpose(0, 2, 1).astype("float32")
-    reference = np.ones_like(x)
-    value = Value(*map(tf.constant, (x, reference, np.abs(x - reference))))
-    kinds = classify(graph, {graph.inputs[0]: Activity.ACTIVE})
-    table = RevealCancelRules()
-    env = Replay(kinds, table, annotated(table, graph, kinds))(graph.ops, dict(graph.captured) | {graph.inputs[0]: value})
-    out = env[graph.outputs[0]]
-    positive, negative = (np.transpose(t, (0, 2, 1)) for t in (out.positive, out.negative))
-    np.testing.assert_allclose(positive, [[[26, 23, 20], [4, 3, 2]], [[6, 5, 6], [0, 1, 4]]], atol=1e-5)
-    np.testing.assert_allclose(negative, [[[-4, -3, -2], [-26, -23, -20]], [[0, -1, -4], [-6, -5, -6]]], atol=1e-5)
 
 
 def test_hypothetical_contributions():

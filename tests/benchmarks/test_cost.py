@@ -4,7 +4,6 @@ Every number is the median of ratios measured in turn in one process, 224 pixels
 """
 
 import statistics
-import time
 
 import keras
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tfxai
+from tests.benchmarks.timing import bare_gradient, paired_ratio, seconds
 
 pytestmark = pytest.mark.benchmark
 LIMITS = {
@@ -20,30 +20,6 @@ LIMITS = {
     "EfficientNetB0": {"rescale": 1.6, "reveal_cancel": 4.0},
     "ConvNeXtTiny": {"rescale": 0.3, "reveal_cancel": 4.0},
 }
-
-
-def seconds(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-def paired_ratio(ours, bare, rounds=7):
-    ours(), bare()
-    return statistics.median(seconds(ours) / seconds(bare) for _ in range(rounds))
-
-
-def bare_gradient(model, x):
-    tensor = tf.constant(x)
-
-    @tf.function
-    def gradient(z):
-        with tf.GradientTape() as tape:
-            tape.watch(z)
-            y = model(z, training=False)[:, 0]
-        return tape.gradient(y, z)
-
-    return lambda: gradient(tensor).numpy()
 
 
 @pytest.mark.parametrize("name", LIMITS)

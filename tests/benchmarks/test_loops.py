@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 import tfxai
-from tests.benchmarks.test_cost import bare_gradient, paired_ratio
+from tests.benchmarks.timing import bare_gradient, paired_ratio
 
 pytestmark = pytest.mark.benchmark
 LIMITS = {"MobileNetV2": 0.8, "EfficientNetB0": 0.9, "ResNet50": 1.0, "DenseNet121": 1.0, "ConvNeXtTiny": 0.2}

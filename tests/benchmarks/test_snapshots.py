@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.benchmarks.test_cost import paired_ratio
+from tests.benchmarks.timing import paired_ratio
 from tfxai.callbacks import ExplanationSnapshot, directory
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.filterwarnings("ignore::tfxai.errors.EmptyMapWarning")]

@@ -121,7 +121,7 @@ def test_digits_reads_the_digits_it_ships(digits):
 
 
 def test_digits_file_is_small_holds_arrays_only_and_the_accuracy_the_docstring_states(digits):
-    file = resources.files("tfxai.data").joinpath("digits.npz")
+    file = resources.files("tfxai.demo").joinpath("digits.npz")
     assert len(file.read_bytes()) < 500_000
     with file.open("rb") as opened, np.load(opened, allow_pickle=False) as data:
         assert all(data[name].dtype.kind in "fu" for name in data.files)

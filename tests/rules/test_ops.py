@@ -7,6 +7,7 @@ import tensorflow as tf
 import tfxai
 from tfxai.graph.capture import capture
 
+pytestmark = pytest.mark.xdist_group("ops")  # the two rules of an op share a capture
 R = tf.raw_ops
 N = 3  # examples
 
@@ -223,16 +224,39 @@ def _draw(shape, domain, rng, n):
 
 def _weights(y):
     """Sum of the outputs with weights, so that no error cancels."""
-    flat = tf.reshape(tf.cast(y, tf.float32), [tf.shape(y)[0], -1])
+    y = tf.cast(y, tf.float32)
+    if y.shape[1:].is_fully_defined():
+        weights = tf.reshape(tf.range(1.0, 1.0 + y.shape[1:].num_elements()), y.shape[1:])
+        return tf.reduce_sum(y * weights, range(1, y.shape.rank))
+    flat = tf.reshape(y, [tf.shape(y)[0], -1])
     return tf.reduce_sum(flat * tf.cast(tf.range(1, tf.shape(flat)[1] + 1), tf.float32), 1)
 
 
-def _complete(function, xs, refs, **options):
-    packed = xs if len(xs) > 1 else xs[0]
-    e = tfxai.explain(function, packed, "deeplift", baseline=refs if len(refs) > 1 else refs[0], **options)
-    change = np.abs(e.score - e.baseline_score)
-    assert change.max() > 1e-3, "the example must change, or the test shows nothing"
-    np.testing.assert_allclose(e.delta / np.maximum(change, 1), 0, atol=5e-5)
+class Example:
+    """An op as a function, captured once for both rules, with random values for x and the reference."""
+
+    def __init__(self, function, shape, domain, operands):
+        rng, n = np.random.default_rng(0), 1 if domain == "one" else N
+        self.x, self.x0 = [[_draw(shape, domain, rng, k) for _ in range(operands)] for k in (n, 1)]
+        together = lambda z: _weights(function(*z) if operands > 1 else function(z))  # noqa: E731
+        self.explainer = tfxai.Explainer(tf.autograph.experimental.do_not_convert(together))
+
+    def check(self, rule):
+        x, x0 = (a if len(a) > 1 else a[0] for a in (self.x, self.x0))
+        e = self.explainer.using("deeplift", rule=rule)(x, baseline=x0)
+        change = np.abs(e.score - e.baseline_score)
+        assert change.max() > 1e-3, "the example must change, or the test shows nothing"
+        np.testing.assert_allclose(e.delta / np.maximum(change, 1), 0, atol=5e-5)
+
+
+@pytest.fixture(scope="module")
+def one(request):
+    return Example(*ONE[request.param], operands=1)
+
+
+@pytest.fixture(scope="module")
+def two(request):
+    return Example(*TWO[request.param], operands=2)
 
 
 def test_table_is_tested_whole():
@@ -240,28 +264,27 @@ def test_table_is_tested_whole():
     assert set(tfxai.supported_ops()) == covered
 
 
-@pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
-@pytest.mark.parametrize("name", sorted(k for k, v in ONE.items() if v is not None))
-def test_one_varying_input(name, rule, rng):
-    function, shape, domain = ONE[name]
-    n = 1 if domain == "one" else N
-    x, x0 = _draw(shape, domain, rng, n), _draw(shape, domain, rng, 1)
-    _complete(lambda z: _weights(function(z)), [x], [x0], rule=rule)
+RULES = pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 
 
-@pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
-@pytest.mark.parametrize("name", sorted(TWO))
-def test_two_varying_inputs(name, rule, rng):
-    function, shape, domain = TWO[name]
-    n = 1 if domain == "one" else N
-    xs, refs = [[_draw(shape, domain, rng, k) for _ in range(2)] for k in (n, 1)]
-    _complete(lambda z: _weights(function(*z)), xs, refs, rule=rule)
+@RULES
+@pytest.mark.parametrize("one", sorted(k for k, v in ONE.items() if v is not None), indirect=True)
+def test_one_varying_input(one, rule):
+    one.check(rule)
+
+
+@RULES
+@pytest.mark.parametrize("two", sorted(TWO), indirect=True)
+def test_two_varying_inputs(two, rule):
+    two.check(rule)
 
 
 @pytest.mark.parametrize("name", sorted(k for k, v in ONE.items() if v is not None and k not in (
     "If", "Case", "While", "StatefulPartitionedCall", "PartitionedCall")))  # fmt: skip
-def test_examples_really_use_the_op(name, rng):
+def test_examples_really_use_the_op(name):
     function, shape, domain = ONE[name]
-    graph = capture(function, [tf.TensorSpec([None if domain != "one" else 1, *shape])])
+    graph = capture(
+        tf.autograph.experimental.do_not_convert(function), [tf.TensorSpec([None if domain != "one" else 1, *shape])]
+    )
     types = {op.type for op in graph.ops} | {o.type for op in graph.ops for b in op.bodies for o in b.ops}
     assert name in types or name.startswith("Stateless")

@@ -17,33 +17,33 @@ def on_vector(function, after, x, method):
     return tfxai.explain(model, np.array([x], "float32"), method, target=0).values[0]
 
 
-RECTIFIERS = {  # name -> (function, its value, its slope)
-    "relu": (layers.ReLU(), lambda x: np.maximum(x, 0)),
-    "activation": (layers.Activation("relu"), lambda x: np.maximum(x, 0)),
-    "keras.ops": (ops.relu, lambda x: np.maximum(x, 0)),
-    "tf.nn": (layers.Lambda(tf.nn.relu), lambda x: np.maximum(x, 0)),
-    "relu6": (layers.ReLU(6.0), lambda x: np.clip(x, 0, 6)),
-    "max_value": (layers.ReLU(3.0), lambda x: np.clip(x, 0, 3)),
-    "threshold": (layers.ReLU(threshold=0.5), lambda x: np.where(x > 0.5, x, 0)),
-    "negative_slope": (layers.ReLU(negative_slope=0.1), lambda x: np.where(x > 0, x, 0.1 * x)),
-    "all_options": (layers.ReLU(3.0, 0.1, 0.5), None),
-    "leaky": (layers.LeakyReLU(0.3), lambda x: np.where(x > 0, x, 0.3 * x)),
-    "prelu": (layers.PReLU(alpha_initializer=keras.initializers.Constant(0.2)), None),
-    "elu": (layers.ELU(), lambda x: np.where(x > 0, x, np.expm1(x))),
-    "elu_alpha": (layers.ELU(2.0), None),
-    "selu": (layers.Activation("selu"), None),
-    "celu": (layers.Activation("celu"), None),
-    "gelu": (layers.Activation("gelu"), None),
-    "gelu_tanh": (layers.Lambda(lambda z: keras.activations.gelu(z, approximate=True)), None),
-    "silu": (layers.Activation("silu"), None),
-    "mish": (layers.Activation("mish"), None),
-    "hard_swish": (layers.Activation("hard_swish"), None),
-    "softplus": (layers.Activation("softplus"), None),
-    "maximum": (layers.Lambda(lambda z: ops.maximum(z, 0)), None),
-    "clip": (layers.Lambda(lambda z: ops.clip(z, 0, 6)), None),
-    "gate": (layers.Lambda(lambda z: z * ops.cast(z > 0, "float32")), None),
-    "where": (layers.Lambda(lambda z: ops.where(z > 0, z, 0.1 * z)), None),
-    "leaky_maximum": (layers.Lambda(lambda z: ops.maximum(z, 0.2 * z)), None),
+RECTIFIERS = {  # name -> (what makes the function, its value or None to ask the function itself)
+    "relu": (lambda: layers.ReLU(), lambda x: np.maximum(x, 0)),
+    "activation": (lambda: layers.Activation("relu"), lambda x: np.maximum(x, 0)),
+    "keras.ops": (lambda: ops.relu, lambda x: np.maximum(x, 0)),
+    "tf.nn": (lambda: layers.Lambda(tf.nn.relu), lambda x: np.maximum(x, 0)),
+    "relu6": (lambda: layers.ReLU(6.0), lambda x: np.clip(x, 0, 6)),
+    "max_value": (lambda: layers.ReLU(3.0), lambda x: np.clip(x, 0, 3)),
+    "threshold": (lambda: layers.ReLU(threshold=0.5), lambda x: np.where(x > 0.5, x, 0)),
+    "negative_slope": (lambda: layers.ReLU(negative_slope=0.1), lambda x: np.where(x > 0, x, 0.1 * x)),
+    "all_options": (lambda: layers.ReLU(3.0, 0.1, 0.5), None),
+    "leaky": (lambda: layers.LeakyReLU(0.3), lambda x: np.where(x > 0, x, 0.3 * x)),
+    "prelu": (lambda: layers.PReLU(alpha_initializer=keras.initializers.Constant(0.2)), None),
+    "elu": (lambda: layers.ELU(), lambda x: np.where(x > 0, x, np.expm1(x))),
+    "elu_alpha": (lambda: layers.ELU(2.0), None),
+    "selu": (lambda: layers.Activation("selu"), None),
+    "celu": (lambda: layers.Activation("celu"), None),
+    "gelu": (lambda: layers.Activation("gelu"), None),
+    "gelu_tanh": (lambda: layers.Lambda(lambda z: keras.activations.gelu(z, approximate=True)), None),
+    "silu": (lambda: layers.Activation("silu"), None),
+    "mish": (lambda: layers.Activation("mish"), None),
+    "hard_swish": (lambda: layers.Activation("hard_swish"), None),
+    "softplus": (lambda: layers.Activation("softplus"), None),
+    "maximum": (lambda: layers.Lambda(lambda z: ops.maximum(z, 0)), None),
+    "clip": (lambda: layers.Lambda(lambda z: ops.clip(z, 0, 6)), None),
+    "gate": (lambda: layers.Lambda(lambda z: z * ops.cast(z > 0, "float32")), None),
+    "where": (lambda: layers.Lambda(lambda z: ops.where(z > 0, z, 0.1 * z)), None),
+    "leaky_maximum": (lambda: layers.Lambda(lambda z: ops.maximum(z, 0.2 * z)), None),
 }
 X = [-2.0, -0.3, 0.2, 1.0, 2.0, 4.0]
 AFTER = [1.0, 2.0, -1.0, 3.0, -2.0, 0.5]
@@ -51,7 +51,8 @@ AFTER = [1.0, 2.0, -1.0, 3.0, -2.0, 0.5]
 
 @pytest.mark.parametrize("name", RECTIFIERS)
 def test_every_make_of_rectifier_is_gated_once(name):
-    function, value = RECTIFIERS[name]
+    make, value = RECTIFIERS[name]
+    function = make()
     function(np.zeros((1, 6), "float32"))
     x, after = np.array(X, "float64"), np.array(AFTER)
     value = value or (lambda t: np.asarray(function(t.astype("float32")[None])[0], "float64"))

@@ -58,6 +58,7 @@ def test_dataframe(rng):
         explained(rng.normal(size=(2, 3, 3))).to_dataframe()
 
 
+@pytest.mark.filterwarnings("ignore:The set_.* function:PendingDeprecationWarning")  # when shap is imported
 def test_shap_draws_it(rng):
     import matplotlib.pyplot as plt
     import shap
@@ -99,13 +100,8 @@ def test_modisco_files(dna, tmp_path):
         tfxai.explain(model, x + 0.5, hypothetical=True).to_modisco(tmp_path)
 
 
-def test_without_the_packages(monkeypatch, rng):
+def test_without_the_packages(without_extras, rng):
     e = explained(rng.normal(size=(2, 3)))
-
-    def missing(name, *_):
-        raise ImportError(name)
-
-    monkeypatch.setattr("tfxai.support.extras.importlib.import_module", missing)
     for call, name in ((e.to_xarray, "data"), (e.to_dataframe, "data"), (e.to_shap, "shap")):
         with pytest.raises(MissingExtraError, match=rf'pip install "tfxai\[{name}\]"'):
             call()
@@ -117,6 +113,7 @@ def test_nothing_optional_is_imported_early():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.filterwarnings("ignore:The set_.* function:PendingDeprecationWarning")  # when shap is imported
 def test_columns_of_a_data_frame_are_the_names_of_its_features(rng, tmp_path):
     frame = pandas.DataFrame(rng.normal(size=(3, 2)).astype("float32"), columns=["age", "income"])
     a, b = keras.Input((2,), name="person"), keras.Input((1,), name="place")

@@ -47,7 +47,7 @@ def test_what_the_page_says(page):
         "Explained: dog",
     ):
         assert part in text, part
-    assert "logit 2, at the baseline 0, residual 3.0e-07" in text
+    assert "logit 2, at the baseline 0, delta 3.0e-07" in text
 
 
 def test_nothing_runs_and_nothing_is_loaded(page):

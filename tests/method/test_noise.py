@@ -27,47 +27,74 @@ def test_linear_gradient_keeps_no_noise_when_draws_come_in_pairs():
 
 def test_moments_of_the_noise():
     """2 (x + e), e of standard deviation noise * (max - min): mean square and variance are known."""
-    x = np.array([[1.0, -1.0, 3.0], [0.0, 0.0, 0.5]])
-    sigma = 0.2 * np.array([[4.0], [0.5]])
-    squared = tfxai.explain(square, x, "smoothgrad_squared", samples=20000, noise=0.2, seed=1)
-    np.testing.assert_allclose(squared.values, 4 * (x**2 + sigma**2), rtol=0.05)
-    assert (np.abs(squared.values - 4 * (x**2 + sigma**2)) < 5 * squared.standard_error).all()
-    variance = tfxai.explain(square, x, "vargrad", samples=20000, noise=0.2, seed=1)
-    np.testing.assert_allclose(variance.values, np.broadcast_to(4 * sigma**2, x.shape), rtol=0.05)
+    x = np.concatenate([np.linspace(-2, 2, 40), np.linspace(0, 0.5, 40)]).reshape(2, 40)  # many places, few draws
+    sigma = 0.2 * np.ptp(x, axis=1, keepdims=True)
+    explainer = tfxai.Explainer(square, "smoothgrad_squared", samples=600, noise=0.2)
+    e = explainer(x, seed=1)
+    expected = 4 * (x**2 + sigma**2)
+    off = (e.values - expected) / e.standard_error
+    assert np.abs(off).max() < 5 and np.abs(off.mean()) < 0.5 and 0.6 < off.std() < 1.5
+    np.testing.assert_allclose(e.values.mean(1), expected.mean(1), rtol=0.03)
+    variance = explainer.using("vargrad", samples=600, noise=0.2)(x, seed=1).values
+    np.testing.assert_allclose(variance, np.broadcast_to(4 * sigma**2, x.shape), rtol=0.35)
+    np.testing.assert_allclose(variance.mean(1), 4 * sigma[:, 0] ** 2, rtol=0.03)
+
+
+def test_every_example_meets_the_same_noise_scaled_by_its_range():
+    """So neither its neighbours nor the batch change it. A gradient of x^2 / 2 shows the noisy copies themselves."""
+    half = lambda z: square(z) / 2  # noqa: E731
+    x = np.array([[0.0, 1.0, 4.0], [5.0, 5.0, 7.0], [0.0, 1.0, 4.0]])
+    noise = tfxai.explain(half, x, tfxai.SmoothGrad(samples=1, noise=0.5, antithetic=False), seed=4).values - x
+    np.testing.assert_array_equal(noise[0], noise[2])
+    np.testing.assert_allclose(noise[0] / 4, noise[1] / 2, rtol=1e-6)
 
 
 def test_standard_error_is_that_of_repeated_runs():
+    """Equal rows meet equal draws, so the runs differ by their seed; the places are as good as runs of their own."""
+
     def wavy(z):
         return keras.ops.sum(keras.ops.sin(3 * z), axis=1)
 
-    x = np.array([[0.3, -1.0, 2.0]])
-    runs = [tfxai.explain(wavy, x, "smoothgrad", samples=40, seed=s) for s in range(150)]
-    spread = np.std([r.values for r in runs], axis=0)
-    np.testing.assert_allclose(np.mean([r.standard_error for r in runs], axis=0), spread, rtol=0.25)
+    x = np.tile([0.3, -1.0, 2.0], 50)[None]  # with the same range everywhere
+    explainer = tfxai.Explainer(wavy, "smoothgrad", samples=40)
+    runs = [explainer(x, seed=s) for s in range(4)]
+    values = np.stack([r.values.reshape(50, 3) for r in runs])
+    errors = np.stack([r.standard_error.reshape(50, 3) for r in runs])
+    spread = values.reshape(200, 3).std(0)
+    np.testing.assert_allclose(errors.mean((0, 1)), spread, rtol=0.25)
 
 
-def test_the_stream_is_the_two_pass_statistic():
+def test_a_curved_function_has_the_moments_of_its_formula():
+    """E cos(3 (x + e)) = cos(3 x) exp(-9 s^2 / 2), and so for its square; the variance is what is between them."""
+
+    def wavy(z):
+        return keras.ops.sum(keras.ops.sin(3 * z), axis=1)
+
+    x = np.linspace(-1, 1, 30)[None]
+    sigma = 0.15 * 2
+    explainer = tfxai.Explainer(wavy, "smoothgrad", samples=400)
+    smooth = explainer(x, seed=7)
+    squared = explainer.using("smoothgrad_squared", samples=400)(x, seed=7)
+    variance = explainer.using("vargrad", samples=400)(x, seed=7)
+    for found, expected in (
+        (smooth, 3 * np.cos(3 * x) * np.exp(-4.5 * sigma**2)),
+        (squared, 4.5 * (1 + np.cos(6 * x) * np.exp(-18 * sigma**2))),
+    ):
+        assert (np.abs(found.values - expected) < 5 * found.standard_error + 1e-9).all()
+        assert found.standard_error.max() < 0.5
+    np.testing.assert_allclose(variance.values, squared.values - smooth.values**2, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["smoothgrad", "smoothgrad_squared", "vargrad"])
+def test_one_by_one_the_examples_meet_the_same_draws(name):
     def wavy(z):
         return keras.ops.sum(keras.ops.sin(3 * z) * z, axis=1)
 
     x = np.array([[0.3, -1.0, 2.0], [1.0, 1.5, 0.1]])
-    noise, draws = np.random.default_rng(7), []
-    noise.integers(2**32)
-    for _ in range(4):
-        e = noise.standard_normal(3, np.float32).astype("float64")
-        draws += [e, -e]
-    points = x + 0.15 * np.ptp(x, axis=1, keepdims=True) * np.array(draws)[:, None]
-    maps = 3 * np.cos(3 * points) * points + np.sin(3 * points)
-    for name, expected in (
-        ("smoothgrad", maps.mean(0)),
-        ("smoothgrad_squared", (maps**2).mean(0)),
-        ("vargrad", maps.var(0)),
-    ):
-        e = tfxai.explain(wavy, x, name, samples=8, seed=7)
-        np.testing.assert_allclose(e.values, expected, rtol=1e-6)
-        np.testing.assert_allclose(
-            tfxai.explain(wavy, x, name, samples=8, seed=7, batch_size=1).values, expected, rtol=1e-6
-        )
+    explainer = tfxai.Explainer(wavy, name, samples=8)
+    e = explainer(x, seed=7)
+    np.testing.assert_allclose(explainer(x, seed=7, batch_size=1).values, e.values, rtol=1e-6)
+    np.testing.assert_allclose(explainer(x[1:], seed=7).values, e.values[1:], rtol=1e-6)
 
 
 def test_noise_zero_is_the_method_itself(rng):
@@ -77,8 +104,7 @@ def test_noise_zero_is_the_method_itself(rng):
     x = rng.normal(size=(2, 6, 6, 2)).astype("float32")
     for inner in ("gradient", "deeplift", "guided_backprop", "gradcam", tfxai.IntegratedGradients(steps=4)):
         a = tfxai.explain(model, x, "smoothgrad", inner=inner, noise=0, samples=3, target=0)
-        options = {} if isinstance(inner, str) else {}
-        b = tfxai.explain(model, x, inner, target=0, **options)
+        b = tfxai.explain(model, x, inner, target=0)
         np.testing.assert_allclose(a.values, b.values, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(a.score, b.score, rtol=1e-6)
 

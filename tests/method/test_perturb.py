@@ -6,8 +6,7 @@ import pytest
 from keras import layers
 
 import tfxai
-from tests.test_cases import dense
-from tests.test_path import ML
+from tests.networks import ML, dense
 
 
 def total(z):

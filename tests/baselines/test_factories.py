@@ -243,7 +243,7 @@ def test_the_result_says_what_it_was_measured_against(rng):
         [keras.Input((3,), dtype="int32"), layers.Embedding(9, 4), layers.Flatten(), layers.Dense(1)]
     )
     assert tfxai.explain(tokens, np.ones((1, 3), "int32"), target=0).baseline == "the zero embedding"
-    a, b = keras.Input((2,)), keras.Input((3,))
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
     two = keras.Model({"a": a, "b": b}, layers.Dense(1)(layers.Concatenate()([a, b])))
     e = tfxai.explain(two, {"a": x[:, :2], "b": x}, baseline={"b": 1.0}, target=0)
     assert e.baseline["a"].tolist() == [[[0, 0]]] and e.baseline["b"].tolist() == [[[1, 1, 1]]]

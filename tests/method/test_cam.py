@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 
 import tfxai
-from tests.test_cases import c1
+from tests.networks import c1
 
 CAMS = ["gradcam", "gradcam++", "layercam", "scorecam"]
 
@@ -85,7 +85,7 @@ def test_formulas(name, layer, network):
 def test_scorecam_formula(network):
     model, x = network
     e = tfxai.explain(model, x, "scorecam", layer="d", target=1, on="probability", resize=False)
-    features = keras.Model(model.inputs, model.get_layer("d").output)(x).numpy()
+    features = keras.Model(model.inputs[0], model.get_layer("d").output)(x).numpy()
     for k in range(3):
         scores = []
         for channel in np.moveaxis(features[k], -1, 0):
@@ -193,7 +193,7 @@ def test_channels_first(rng):
     x = rng.normal(size=(2, 3, 12, 10)).astype("float32")
     e = tfxai.explain(model, x, "gradcam", target=0)
     raw = tfxai.explain(model, x, "gradcam", target=0, resize=False)
-    features = keras.Model(model.inputs, model.get_layer("relu").output)(x).numpy()
+    features = keras.Model(model.inputs[0], model.get_layer("relu").output)(x).numpy()
     weights = model.layers[-1].kernel.numpy()[:, 0] / 80
     assert e.layer == "relu" and e.values.shape == (2, 1, 12, 10)
     np.testing.assert_allclose(

@@ -1,27 +1,12 @@
 """Files that users bring, also hostile ones."""
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.files import bomb
 from tfxai.cli.readers import read_inputs, read_labels
 from tfxai.errors import FileFormatError, InputError
-from tfxai.support.files import replacing, safe_name
-
-
-def bomb(path, side):
-    """A PNG that says it is side x side pixels."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    )
 
 
 def test_images_are_brought_to_the_form_of_the_model(tmp_path):
@@ -104,24 +89,3 @@ def test_labels(tmp_path):
     path.write_text("[1,")
     with pytest.raises(FileFormatError, match="holds no labels"):
         read_labels(str(path))
-
-
-@pytest.mark.parametrize(
-    "text, name",
-    [("base/conv.1", "base_conv.1"), ("../../etc/passwd", "etc_passwd"), ("<script>", "script"), ("", "unnamed"),
-     ("...", "unnamed"), ("a" * 200, "a" * 80), ("a\0b\n", "a_b"), (".hidden", "hidden")],
-)  # fmt: skip
-def test_safe_names(text, name):
-    assert safe_name(text) == name
-
-
-def test_replacing_leaves_nothing_half(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(KeyError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise KeyError
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-    with replacing(path) as temporary:
-        temporary.write_text("new")
-    assert path.read_text() == "new" and list(tmp_path.iterdir()) == [path]

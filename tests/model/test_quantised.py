@@ -28,17 +28,21 @@ def dense(mode=None):
     return model
 
 
-@pytest.mark.parametrize("method", ["deeplift", "integrated_gradients", "input_x_gradient", "gradient", "occlusion"])
-@pytest.mark.parametrize("mode", ["int8", "int4"])
-def test_a_quantised_embedding_is_one_table(mode, method):
-    """Values, scales and offsets of the table are not explained apart: the numbers are those of the table they make."""
+@pytest.fixture(scope="module", params=["int8", "int4"])
+def readers(request):
+    """A model with a quantised table, and the same model with the table that this one stands for."""
     keras.utils.set_random_seed(0)
     plain, quantised = reader(), reader()
     quantised.set_weights(plain.get_weights())
-    quantised.get_layer("table").quantize(mode)
+    quantised.get_layer("table").quantize(request.param)
     plain.get_layer("table").set_weights([np.asarray(quantised.get_layer("table")(np.arange(50)))])
-    expected = tfxai.explain(plain, TOKENS, method, target=0)
-    e = tfxai.explain(quantised, TOKENS, method, target=0)
+    return tfxai.Explainer(plain), tfxai.Explainer(quantised)
+
+
+@pytest.mark.parametrize("method", ["deeplift", "integrated_gradients", "input_x_gradient", "gradient", "occlusion"])
+def test_a_quantised_embedding_is_one_table(readers, method):
+    """Values, scales and offsets of the table are not explained apart: the numbers are those of the table they make."""
+    expected, e = (explainer.using(method)(TOKENS, target=0) for explainer in readers)
     assert e.values.shape == TOKENS.shape and np.abs(e.values).max() > 1e-3
     np.testing.assert_allclose(e.values, expected.values, atol=1e-6)
     np.testing.assert_allclose(e.score, expected.score, atol=1e-6)

@@ -60,7 +60,7 @@ def test_logit_and_probability(net):
     model, x = net
     logit, probability = (tfxai.explain(model, x, target=1, on=on) for on in ("logit", "probability"))
     np.testing.assert_allclose(probability.score, np.asarray(model(x))[:, 1], rtol=1e-5)
-    inner = keras.Model(model.inputs, model.layers[1].output)
+    inner = keras.Model(model.inputs[0], model.layers[1].output)
     np.testing.assert_allclose(logit.score, np.asarray(inner(x))[:, 1], rtol=1e-5)
 
 

@@ -71,11 +71,7 @@ def test_tensorboard_reads_it_back(data, tmp_path):
     assert tf.io.decode_png(encoded).shape == (192, 192, 3)
 
 
-def test_tensorboard_without_its_package(monkeypatch, tmp_path):
-    def missing(name):
-        raise ImportError(name)
-
-    monkeypatch.setattr("tfxai.support.extras.importlib.import_module", missing)
+def test_tensorboard_without_its_package(without_extras, tmp_path):
     with pytest.raises(MissingExtraError, match=r'pip install "tfxai\[tensorboard\]"'):
         tensorboard(tmp_path)
 

@@ -9,15 +9,8 @@ import tensorflow as tf
 from keras import layers
 
 import tfxai
-from tests.test_cases import DTYPES, P2, P3, dense, tolerance
+from tests.networks import DTYPES, ML, P2, P3, dense, tolerance
 from tfxai.method.path import QUADRATURES
-
-ML = (
-    ([[1, 0, 0], [0, 1, 0], [0, 0, 1]], [0, 0, 0]),
-    (np.ones((3, 4)), [-10, 1, 1, 1]),
-    "relu",
-    (np.ones((4, 2)), [-1, 1]),
-)
 
 
 def ig(model, x, **options):
@@ -187,12 +180,11 @@ def test_no_retracing_for_other_steps_classes_and_batches():
     model(x)
     explainer = tfxai.Explainer(model, "integrated_gradients")
     explainer(x, target=0)
-    before, functions = len(traces), len(next(iter(explainer._engines.values())).compiled)
+    before, functions = len(traces), explainer.traces
     explainer(x, target=2, batch_size=3)
     explainer(x[:1], target=1)
-    object.__setattr__(explainer.method, "steps", 7)
-    explainer(x, target=1)
-    assert len(traces) == before and len(next(iter(explainer._engines.values())).compiled) == functions
+    explainer.using("integrated_gradients", steps=7)(x, target=1)
+    assert len(traces) == before and explainer.traces == functions
 
 
 def test_layer_values_add_up_from_the_layer(rng):

@@ -1,0 +1,52 @@
+"""What may stand for a model: a file, a SavedModel and its signature, a model of the older Keras."""
+
+import numpy as np
+import tensorflow as tf
+
+import tfxai
+from tests.models import MODELS
+
+
+def test_saved_model_and_its_signature(rng, tmp_path):
+    model, x = MODELS["sequential_cnn"](rng)
+    expected = tfxai.explain(model, x, target=2)
+    model.export(str(tmp_path / "exported"), verbose=False)
+    loaded = tf.saved_model.load(str(tmp_path / "exported"))
+    for served in (loaded, loaded.signatures["serving_default"], str(tmp_path / "exported")):
+        e = tfxai.explain(served, x, target=2)
+        values = e.values if isinstance(e.values, np.ndarray) else next(iter(e.values.values()))
+        np.testing.assert_allclose(values, expected.values, rtol=1e-4, atol=1e-6)
+
+
+def test_keras_file(rng, tmp_path):
+    model, x = MODELS["dna"](rng)
+    model.save(tmp_path / "m.keras")
+    np.testing.assert_allclose(
+        tfxai.explain(tmp_path / "m.keras", x).values, tfxai.explain(model, x).values, rtol=1e-5, atol=1e-7
+    )
+
+
+def test_legacy_tf_keras(rng):
+    import tf_keras
+
+    old = tf_keras.layers
+    x = rng.normal(size=(3, 8, 8, 3)).astype("float32")
+    image = tf_keras.Sequential(
+        [
+            old.Input((8, 8, 3)),
+            old.Conv2D(4, 3, activation="relu", name="conv"),
+            old.BatchNormalization(),
+            old.MaxPooling2D(),
+            old.Flatten(),
+            old.Dense(3, activation="softmax"),
+        ]
+    )
+    image.layers[1].set_weights([rng.uniform(0.5, 2, 4) for _ in range(4)])
+    series = tf_keras.Sequential([old.Input((5, 3)), old.LSTM(4, return_sequences=True), old.GRU(3), old.Dense(2)])
+    for model, data in ((image, x), (series, x[:, :5, 0])):
+        explainer = tfxai.Explainer(model)
+        for rule in ("rescale", "reveal_cancel"):
+            e = explainer.using("deeplift", rule=rule)(data, target=1)
+            np.testing.assert_allclose(e.delta, 0, atol=1e-5)
+            assert np.abs(e.score - e.baseline_score).max() > 1e-3
+    assert tfxai.explain(image, x, layer="conv").values.shape == (3, 6, 6, 4)
