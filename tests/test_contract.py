@@ -94,7 +94,7 @@ def on(kinds):
 
 def refusals(method):
     """Kinds of model on which the method has nothing to look at, and says so."""
-    refused = NO_MAP if method.maps else set()
+    refused = NO_MAP if method.reads_feature_maps else set()
     return refused | NO_RECTIFIER if method.name in ("guided_backprop", "deconvnet", "guided_gradcam") else refused
 
 
@@ -122,7 +122,7 @@ def test_contract(subject, name, options):
     with pytest.warns(tfxai.CompletenessWarning, match="Raise") if rough else contextlib.nullcontext():
         e = explainer(x, seed=3, verbose=0)
 
-    if explainer.method.per_map:
+    if explainer.method.one_map_per_layer:
         (pixels,) = [a for a in keras.tree.flatten(x) if a.ndim > 2]
         assert e.values.shape == (*pixels.shape[:-1], 1) and e.values.min() >= 0
     else:
