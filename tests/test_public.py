@@ -17,6 +17,8 @@ from PIL import Image
 import tfxai
 from tfxai import cli
 from tfxai.method.base import Method
+from tfxai.method.lookup import class_of
+from tfxai.method.table import METHODS
 
 ROOT = Path(__file__).parents[1]
 MODULES = [m.name for m in pkgutil.walk_packages(tfxai.__path__, "tfxai.") if not m.name.endswith("__main__")]
@@ -32,7 +34,7 @@ def test_names():
 
 
 # What Python itself puts into a package: its imports, and the folders and files below it that were imported.
-OTHERS = {"annotations", "importlib", "Any", "TYPE_CHECKING", "METHODS"} | {
+OTHERS = {"annotations", "importlib", "Any", "TYPE_CHECKING"} | {
     path.stem for path in (ROOT / "tfxai").iterdir() if path.suffix == ".py" or path.is_dir()
 }
 
@@ -96,11 +98,12 @@ def test_readme_blocks_run(tmp_path, monkeypatch):
 
 def test_readme_commands_are_those_of_ci():
     """What is not run here: setting up, testing and linting, each as CI does it in an environment of its own."""
-    run = (ROOT / ".ci" / "run").read_text()
+    run = (ROOT / ".ci" / "run").read_text().replace('"${PYTHON:-python3}"', "python3")
+    lines = [line.strip() for line in run.splitlines()]
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     steps = [step for block in blocks for line in block.splitlines() for step in line.split(" && ")]
     steps = [step.replace(".venv", ".ci/venv") for step in steps if not step.startswith("tfxai ")]
-    assert ".ci/venv/bin/pytest" in steps and [step for step in steps if step not in run.splitlines()] == []
+    assert ".ci/venv/bin/pytest" in steps and [step for step in steps if step not in lines] == []
 
 
 def test_readme_lists_every_method():
@@ -113,47 +116,25 @@ def test_readme_lists_every_method():
     assert {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])} == set(tfxai.methods())
 
 
-# Lowest first; a room imports from lower floors, and from none of its own floor but itself.
-FLOORS = [
-    {"errors"},
-    {"support", "targets", "demo"},
-    {"graph"},
-    {"rules", "result", "baselines"},
-    {"model", "plot"},
-    {"method", "explanation"},
-    {"explainer"},
-    {"keras_model", "figures", "callbacks", "metrics"},
-    {"cli"},
-    {"__main__"},
-]
+def test_every_method_of_the_table_is_there_under_its_own_name():
+    for name, path in METHODS.items():
+        kind = class_of(name)
+        assert kind.name == name and path.endswith(f".{kind.__name__}") and getattr(tfxai, kind.__name__) is kind
+        assert kind(**kind.quick).options().keys() >= kind.quick.keys() and kind(**kind.fine)
 
 
-def imported(tree):
-    """The rooms that a file imports from, also late and in parentheses, but not what only a type checker reads."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and getattr(node.test, "id", None) == "TYPE_CHECKING":
-            node.body = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        yield from (name.split(".")[1] for name in names if name.startswith("tfxai."))
+def test_type_checkers_see_every_public_name():
+    """What CI type-checks uses all of them, and the face declares them for checkers."""
+    used = {n.attr for n in ast.walk(ast.parse((ROOT / "tests" / "consumer.py").read_text()))
+            if isinstance(n, ast.Attribute) and getattr(n.value, "id", None) == "tfxai"}  # fmt: skip
+    assert used == set(tfxai.__all__)
+    face = ast.parse((ROOT / "tfxai" / "__init__.py").read_text())
+    (declared,) = [n for n in face.body if isinstance(n, ast.If) and getattr(n.test, "id", None) == "TYPE_CHECKING"]
+    assert {alias.asname for n in declared.body for alias in n.names} == set(tfxai.__all__)
 
 
-def test_floors_are_kept():
-    level = {name: k for k, names in enumerate(FLOORS) for name in names}
-    for path in (ROOT / "tfxai").rglob("*.py"):
-        room = path.relative_to(ROOT / "tfxai").parts[0].removesuffix(".py")
-        if room == "__init__":  # the face, which imports a name when it is used
-            continue
-        assert room in level, f"{room} stands on no floor yet: give it one in FLOORS"
-        for other in set(imported(ast.parse(path.read_text()))) - {room}:
-            assert level[other] < level[room], f"{path.relative_to(ROOT)} imports {other}, which is not below {room}"
-
-
-def test_files_are_rooms_not_halls():
-    for path in (ROOT / "tfxai").rglob("*.py"):
-        assert len(path.read_text().splitlines()) <= 300, path
+def test_there_is_one_version():
+    assert f"version: {tfxai.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert "version = attr: tfxai.__version__" in (ROOT / "setup.cfg").read_text()
+    assert f"## {tfxai.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"*tfxai {tfxai.__version__}, " in (ROOT / "README.md").read_text()

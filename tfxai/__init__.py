@@ -26,7 +26,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tfxai.method.table import METHODS
+from tfxai.method.table import METHODS as _METHODS
 
 if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is imported when it is first used
     from tfxai import baselines as baselines
@@ -86,7 +86,7 @@ _WHERE = {
     "CompletenessWarning": "tfxai.errors",
     "EmptyMapWarning": "tfxai.errors",
     "SnapshotWarning": "tfxai.errors",
-} | {kind: f"tfxai.method.{file}" for file, _, kind in (path.partition(".") for path in METHODS.values())}
+} | {kind: f"tfxai.method.{file}" for file, _, kind in (path.partition(".") for path in _METHODS.values())}
 _MODULES = ("baselines", "callbacks", "demo", "errors", "figures", "metrics", "plot", "targets")
 
 __all__ = [*_WHERE, *_MODULES]
