@@ -51,6 +51,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.cam import GradCAM as GradCAM
     from tfxai.method.cam import GradCAMPlusPlus as GradCAMPlusPlus
     from tfxai.method.cam import GuidedGradCAM as GuidedGradCAM
+    from tfxai.method.cam import HiResCAM as HiResCAM
     from tfxai.method.cam import LayerCAM as LayerCAM
     from tfxai.method.cam import ScoreCAM as ScoreCAM
     from tfxai.method.deeplift import DeepLIFT as DeepLIFT

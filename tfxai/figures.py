@@ -119,7 +119,7 @@ def cam_layers(
     Args:
         model: As in `tfxai.explain`.
         x: (n, height, width, channels) images.
-        method: "gradcam", "gradcam++", "layercam" or "scorecam".
+        method: "gradcam", "gradcam++", "layercam", "hirescam" or "scorecam".
         layer: "all" convolutions, or a list of layers.
         most: At most so many, evenly spread, the deepest among them.
         target: As in `tfxai.explain`.

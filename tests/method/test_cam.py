@@ -9,7 +9,7 @@ from keras import layers, ops
 import tfxai
 from tests.networks import c1
 
-CAMS = ["gradcam", "gradcam++", "layercam", "scorecam"]
+CAMS = ["gradcam", "gradcam++", "layercam", "hirescam", "scorecam"]
 
 
 def test_worked_numbers():
@@ -33,6 +33,8 @@ def oracle(name, features, slopes):
         heat = (features * slopes.mean((0, 1))).sum(-1)
     elif name == "layercam":
         heat = (np.maximum(slopes, 0) * features).sum(-1)
+    elif name == "hirescam":
+        heat = (slopes * features).sum(-1)
     else:
         alpha = np.zeros_like(slopes)
         below = 2 * slopes**2 + slopes**3 * features.sum((0, 1))
@@ -60,7 +62,7 @@ def network(rng):
     return model, rng.normal(size=(3, 12, 10, 3)).astype("float32")
 
 
-@pytest.mark.parametrize("name", CAMS[:3])
+@pytest.mark.parametrize("name", CAMS[:4])
 @pytest.mark.parametrize("layer", ["a", "c", "d", "pool"])
 def test_formulas(name, layer, network):
     model, x = network
@@ -281,3 +283,14 @@ def test_bad_layers(network):
         shared, np.ones((1, 6, 6, 1), "float32"), "layercam", target=0, layer=("twice", 0), resize=False
     )
     assert first.layer == "twice"
+
+
+def test_hirescam_is_what_each_place_adds_before_one_dense_layer(rng):
+    conv, dense = layers.Conv2D(4, 3, activation="relu"), layers.Dense(2)
+    model = keras.Sequential([keras.Input((6, 6, 2)), conv, layers.Flatten(), dense])
+    x = rng.normal(size=(3, 6, 6, 2)).astype("float32")
+    weights = dense.kernel.numpy()[:, 1].reshape(4, 4, 4)
+    added = (np.asarray(conv(x)) * weights).sum(-1)
+    np.testing.assert_allclose(added.sum((1, 2)) + dense.bias.numpy()[1], np.asarray(model(x))[:, 1], rtol=1e-4)
+    e = tfxai.explain(model, x, "hirescam", target=1, resize=False)
+    np.testing.assert_allclose(e.values[..., 0], np.maximum(added, 0), rtol=1e-4, atol=1e-6)

@@ -130,6 +130,42 @@ class LayerCAM(Method):
 
 
 @dataclasses.dataclass(frozen=True)
+class HiResCAM(Method):
+    """Every number of the feature maps times its own gradient: where Grad-CAM's mean blurs, this does not.
+
+    L = ReLU(sum_k dy/dA^k * A^k).  Draelos and Carin 2020, arXiv:2011.08891
+
+    In a network that ends in one dense layer on the flattened maps, the map before its ReLU is exactly what each place
+    adds to the score.
+
+    Args:
+        resize, upsampling: As in `gradcam`.
+
+    Raises:
+        LayerError, OptionError: As in `gradcam`.
+
+    Example:
+        >>> import tfxai
+        >>> demo = tfxai.demo.digits()
+        >>> tfxai.explain(demo.model, demo.examples[:1], tfxai.HiResCAM()).values.shape
+        (1, 28, 28, 1)
+    """
+
+    resize: bool = True
+    upsampling: str = "bilinear"
+
+    name: ClassVar[str] = "hirescam"
+    reads_feature_maps: ClassVar[bool] = True
+    one_map_per_layer: ClassVar[bool] = True
+
+    def check(self) -> None:
+        check_map(self.resize, self.upsampling)
+
+    def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        return class_activation(scorer, x, by_own_slope, self.resize, self.upsampling)
+
+
+@dataclasses.dataclass(frozen=True)
 class ScoreCAM(Method):
     """Feature maps weighted by the score of the input that each of them lets through: no gradient.
 
@@ -269,6 +305,11 @@ def by_positive_slopes(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
 def place_by_place(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
     """Each number by its own slope, where that is positive."""
     return tf.reduce_sum(tf.nn.relu(slopes) * features, axis=-1)
+
+
+def by_own_slope(features: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+    """Each number by its own slope."""
+    return tf.reduce_sum(slopes * features, axis=-1)
 
 
 # --- What all of them share -------------------------------------------------------------------------------------------

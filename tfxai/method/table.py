@@ -10,6 +10,7 @@ METHODS: dict[str, str] = {
     "gradcam": "cam.GradCAM",
     "gradcam++": "cam.GradCAMPlusPlus",
     "layercam": "cam.LayerCAM",
+    "hirescam": "cam.HiResCAM",
     "scorecam": "cam.ScoreCAM",
     "guided_gradcam": "cam.GuidedGradCAM",
     "deeplift": "deeplift.DeepLIFT",
