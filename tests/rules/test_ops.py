@@ -151,6 +151,8 @@ ONE = {
     "TensorListPushBack": (lambda z: R.TensorListGetItem(input_handle=R.TensorListPushBack(input_handle=R.EmptyTensorList(element_shape=tf.constant([-1]), max_num_elements=3, element_dtype=tf.float32), tensor=z[:, 1]), index=0, element_shape=[-1], element_dtype=tf.float32)[:, None], ROW, None),
     "EmptyTensorList": None, "TensorListReserve": None, "TensorListPopBack": None, "TensorListConcatV2": None, "TensorListResize": None,
     # products with constants
+    "SparseTensorDenseMatMul": (lambda z: tf.transpose(R.SparseTensorDenseMatMul(
+        a_indices=[[0, 1], [2, 0], [2, 4]], a_values=W[:3, 0], a_shape=[3, 5], b=tf.transpose(z))), ROW, None),
     "Mul": (lambda z: R.Mul(x=z, y=W[:, 0]), ROW, None),
     "MulNoNan": (lambda z: R.MulNoNan(x=z, y=W[:, 0]), ROW, None),
     "MatMul": (lambda z: R.MatMul(a=z, b=W), ROW, None),

@@ -84,7 +84,7 @@ CONVOLUTIONS = frozenset({
 # Dense and convolution: sums of products of an input and weights.
 KERNELS = CONVOLUTIONS | {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
 # Affine in each input alone: two that vary multiply.
-BILINEAR = KERNELS | {"Mul", "MulNoNan", "Cross"}
+BILINEAR = KERNELS | {"Mul", "MulNoNan", "Cross", "SparseTensorDenseMatMul"}
 QUADRATIC = frozenset({"Square", "SquaredDifference", "L2Loss"})
 
 # y_i = f(x_i): piecewise linear, smooth, and steps (slope 0 almost everywhere).
