@@ -45,8 +45,8 @@ def methods() -> list[Any]:
         tfxai.Gradient(), tfxai.InputXGradient(at="baseline"), tfxai.GuidedBackprop(), tfxai.DeconvNet(),
         tfxai.GradCAM(resize=False), tfxai.GradCAMPlusPlus(), tfxai.LayerCAM(), tfxai.HiResCAM(),
         tfxai.ScoreCAM(channels=8), tfxai.GuidedGradCAM(), tfxai.IntegratedGradients(steps=8),
-        tfxai.ExpectedGradients(samples=8), tfxai.Occlusion(window=3), tfxai.RISE(samples=8), tfxai.SmoothGrad("gradient", samples=8),
-        tfxai.SmoothGradSquared(tfxai.Gradient()), tfxai.VarGrad(noise=0.1),
+        tfxai.ExpectedGradients(samples=8), tfxai.Occlusion(window=3), tfxai.RISE(samples=8),
+        tfxai.SmoothGrad("gradient", samples=8), tfxai.SmoothGradSquared(tfxai.Gradient()), tfxai.VarGrad(noise=0.1),
     ]  # fmt: skip
 
 
