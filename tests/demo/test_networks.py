@@ -99,6 +99,7 @@ def test_imagenet_labels(imagenet):
 
 @pytest.mark.parametrize(("file", "index"), [("flower.jpg", 985), ("china.jpg", 698)])
 def test_imagenet_on_photographs_it_was_not_chosen_for(imagenet, file, index):
+    pytest.importorskip("sklearn")
     path = package_file("sklearn", "scikit-learn", f"datasets/images/{file}")
     assert np.asarray(imagenet.model(imagenet.preprocess(path), training=False)).argmax() == index
 

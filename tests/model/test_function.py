@@ -1,6 +1,7 @@
 """What may stand for a model: a file, a SavedModel and its signature, a model of the older Keras."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import tfxai
@@ -27,7 +28,7 @@ def test_keras_file(rng, tmp_path):
 
 
 def test_legacy_tf_keras(rng):
-    import tf_keras
+    tf_keras = pytest.importorskip("tf_keras")
 
     old = tf_keras.layers
     x = rng.normal(size=(3, 8, 8, 3)).astype("float32")

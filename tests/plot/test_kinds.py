@@ -60,6 +60,7 @@ def test_series_in_time(ax):
 
 
 def test_logo_letters_are_as_high_as_their_values(ax):
+    pytest.importorskip("logomaker")
     values = np.zeros((5, 4))
     values[1, 2], values[3, 0] = 2.0, -1.0
     assert plot.logo(values, ax=ax, highlight=(1, 3)) is ax

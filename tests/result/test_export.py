@@ -7,7 +7,6 @@ import sys
 
 import keras
 import numpy as np
-import pandas
 import pytest
 from matplotlib.figure import Figure
 
@@ -24,20 +23,20 @@ def explained(values, inputs=None, **more):
 
 
 def test_xarray_names_the_axes_and_survives_a_file(rng, tmp_path):
+    xarray = pytest.importorskip("xarray")
     values = rng.normal(size=(2, 4, 5, 3)).astype("float32")
     data = explained(values, layer="conv").to_xarray()
     assert data["values"].dims == ("sample", "y", "x", "channel") and data["inputs"].dims == data["values"].dims
     np.testing.assert_array_equal(data["values"].sel(sample=1).values, values[1])
     assert data["score"].dims == ("sample",) and json.loads(data.attrs["options"]) == {"rule": "rescale"}
     data.to_netcdf(tmp_path / "a.nc", engine="scipy" if importlib.util.find_spec("scipy") else None)
-    import xarray
-
     with xarray.open_dataset(tmp_path / "a.nc") as again:
         np.testing.assert_array_equal(again["values"], values)
         assert again.attrs["layer"] == "conv"
 
 
 def test_xarray_of_several_inputs_and_of_a_layer(rng):
+    pytest.importorskip("xarray")
     both = {"image": rng.normal(size=(2, 4, 4, 1)), "table": rng.normal(size=(2, 3))}
     data = explained(both).to_xarray()
     assert data["values.table"].dims == ("sample", "feature.table") and data["inputs.image"].shape == (2, 4, 4, 1)
@@ -46,6 +45,7 @@ def test_xarray_of_several_inputs_and_of_a_layer(rng):
 
 
 def test_dataframe(rng):
+    pytest.importorskip("pandas")
     values = rng.normal(size=(3, 2))
     frame = explained(values).to_dataframe(["age", "dose"])
     assert list(frame.columns) == ["age", "dose", "score", "baseline_score", "delta", "target"]
@@ -61,7 +61,8 @@ def test_dataframe(rng):
 @pytest.mark.filterwarnings("ignore:The set_.* function:PendingDeprecationWarning")  # when shap is imported
 def test_shap_draws_it(rng):
     import matplotlib.pyplot as plt
-    import shap
+
+    shap = pytest.importorskip("shap")
 
     values, inputs = rng.normal(size=(2, 6, 4))
     found = explained(values, inputs).to_shap(["a", "b", "c", "d"])
@@ -115,6 +116,8 @@ def test_nothing_optional_is_imported_early():
 
 @pytest.mark.filterwarnings("ignore:The set_.* function:PendingDeprecationWarning")  # when shap is imported
 def test_columns_of_a_data_frame_are_the_names_of_its_features(rng, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    pytest.importorskip("shap")
     frame = pandas.DataFrame(rng.normal(size=(3, 2)).astype("float32"), columns=["age", "income"])
     a, b = keras.Input((2,), name="person"), keras.Input((1,), name="place")
     model = keras.Model({"person": a, "place": b}, keras.layers.Dense(1)(keras.layers.Concatenate()([a, b])))
