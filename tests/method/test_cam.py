@@ -91,8 +91,8 @@ def test_scorecam_formula(network):
     for k in range(3):
         scores = []
         for channel in np.moveaxis(features[k], -1, 0):
-            mask = (channel - channel.min()) / (np.ptp(channel) or 1)
-            mask = tf.image.resize(mask[..., None], (12, 10)).numpy()
+            large = tf.image.resize(channel[..., None], (12, 10)).numpy()
+            mask = (large - large.min()) / (np.ptp(large) or 1)  # after it is enlarged: equations 6 to 8 of the paper
             scores.append(float(model(x[k : k + 1] * mask)[0, 1] - model(0 * x[:1])[0, 1]))
         weights = np.exp(scores) / np.exp(scores).sum()
         np.testing.assert_allclose(e.values[k, ..., 0], np.maximum(features[k] @ weights, 0), rtol=1e-4)
@@ -294,3 +294,25 @@ def test_hirescam_is_what_each_place_adds_before_one_dense_layer(rng):
     np.testing.assert_allclose(added.sum((1, 2)) + dense.bias.numpy()[1], np.asarray(model(x))[:, 1], rtol=1e-4)
     e = tfxai.explain(model, x, "hirescam", target=1, resize=False)
     np.testing.assert_allclose(e.values[..., 0], np.maximum(added, 0), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("name", ["gradcam", "gradcam++", "layercam", "hirescam"])
+def test_formulas_are_computed_in_single_precision(name, policy, rng):
+    """Features of pictures from 0 to 255 are in the hundreds; their sums and powers do not fit into half precision."""
+    conv = layers.Conv2D(16, 3, padding="same", activation="relu", dtype=policy)
+    tail = [layers.MaxPooling2D(4, dtype=policy), layers.Flatten(), layers.Dense(3, dtype="float32")]
+    model = keras.Sequential([keras.Input((32, 32, 3)), conv, *tail])
+    x = rng.uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    features = conv(x)
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        top = features
+        for layer in tail:
+            top = layer(top)
+        score = top[:, 1]
+    slopes = np.asarray(tape.gradient(score, features)).astype("float64")
+    features = np.asarray(features).astype("float64")
+    expected = [oracle(name, f, g) for f, g in zip(features, slopes, strict=True)]
+    e = tfxai.explain(model, x, name, target=1, layer=conv.name, resize=False)
+    np.testing.assert_allclose(e.values[..., 0], expected, rtol=0.02, atol=0.02 * np.max(expected))

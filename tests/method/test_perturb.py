@@ -89,3 +89,20 @@ def test_rise_finds_the_place(rng):
 def test_bad_options(method, options, message):
     with pytest.raises(tfxai.errors.OptionError, match=message):
         tfxai.explain(total, np.ones((1, 5, 5, 1)), method, **options)
+
+
+@pytest.mark.parametrize(
+    "shape, options",
+    [
+        ((6,), {"window": 1, "stride": 2}),
+        ((6,), {"stride": 2}),
+        ((12, 3), {"window": 2, "stride": 3}),
+        ((8, 10, 2), {"window": (2, 2), "stride": (2, 4)}),
+        ((8, 10, 2), {"window": (1, 1, 1), "stride": (1, 1, 2)}),
+        ((4, 4, 4, 1), {"window": 1, "stride": 2}),
+    ],
+)
+def test_a_stride_that_leaves_places_out_is_refused(shape, options, rng):
+    x = rng.normal(size=(2, *shape))
+    with pytest.raises(tfxai.errors.OptionError, match=r"window=\d and stride=\d .* Choose a stride up to the window"):
+        tfxai.explain(lambda z: keras.ops.sum(z, axis=list(range(1, z.ndim))), x, "occlusion", **options)

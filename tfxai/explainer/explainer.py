@@ -19,7 +19,7 @@ from tfxai.explanation import Explanation
 from tfxai.method.base import Method
 from tfxai.method.lookup import get
 from tfxai.model.function import declared_inputs, name_of, open_model
-from tfxai.model.prepare import prepare
+from tfxai.model.prepare import Captured, captured, prepare
 from tfxai.model.traced import TracedModel
 from tfxai.support.checks import either, whole_number
 from tfxai.targets import bound
@@ -128,11 +128,12 @@ class Explainer:
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
         self._declared, self._float_dtype = declared_inputs(self.model), _float_dtype(self.model)
+        self._captured: dict[Any, Captured] = {}
         self._traced: dict[Any, TracedModel] = {}
 
     @property
     def traces(self) -> int:
-        return sum(1 + len(traced.compiled.functions) for traced in self._traced.values())
+        return len(self._captured) + sum(len(traced.compiled.functions) for traced in self._traced.values())
 
     def __call__(
         self,
@@ -210,9 +211,12 @@ class Explainer:
         maps = self.method.reads_feature_maps
         key = inputs.signature, maps
         if key not in self._traced:
-            self._traced[key] = prepare(
-                self.model, inputs.pack, inputs.specs, self.on, self.layer, maps, self.jit_compile
-            )
+            watched = maps or self.layer is not None
+            if (inputs.signature, watched) not in self._captured:
+                capture = captured(self.model, inputs.pack, inputs.specs, watched)
+                self._captured[inputs.signature, watched] = capture
+            capture = self._captured[inputs.signature, watched]
+            self._traced[key] = prepare(self.model, capture, self.on, self.layer, maps, self.jit_compile)
         return inputs, self._traced[key]
 
     def _run(

@@ -16,6 +16,7 @@ from tfxai.method.places import FILTERS, as_places, resized, size_of
 from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
 from tfxai.rules.gradient import OrdinaryGradient
+from tfxai.rules.numerics import widened
 from tfxai.support.checks import one_of, whole_number
 
 # (n, places..., channels) of features and of slopes -> one number per place, (n, places...)
@@ -206,7 +207,7 @@ class ScoreCAM(Method):
         features = scorer.features(OrdinaryGradient(), x).maps
         values = []
         for a, layer in zip(features, scorer.model.feature_maps, strict=True):
-            places = self._strongest(as_places(a, layer.channels, scorer))
+            places = self._strongest(_wide(as_places(a, layer.channels, scorer)))
             weights = tf.nn.softmax(self._scores(scorer, x, reference, places), axis=-1)
             heat = tf.nn.relu(tf.einsum("n...k,nk->n...", places, tf.cast(weights, places.dtype)))
             values.append(finished(heat, layer.channels, scorer, self.resize, self.upsampling))
@@ -224,15 +225,13 @@ class ScoreCAM(Method):
     def _scores(self, scorer: Scorer, x: Tensors, reference: Tensors, places: tf.Tensor) -> tf.Tensor:
         """(n, channels) the score of what each channel lets through, less that of the baseline."""
         n, channels = places.shape[0], places.shape[-1]
-        low, high = (_over_places(f, places, True) for f in (tf.reduce_min, tf.reduce_max))
-        masks = tf.math.divide_no_nan(places - low, high - low)
         size = size_of(scorer, places.shape.rank - 2)
         base, _ = scorer.score(reference)
         found = []
         for part, some, repeat in scorer.copies(channels):
             which = range(part.start, part.stop)
-            shown = tf.stack([resized(masks[..., k], size, self.upsampling) for k in which], axis=1)
-            shown = tf.reshape(shown, [-1, *shown.shape[2:]])
+            large = tf.stack([resized(places[..., k], size, self.upsampling) for k in which], axis=1)
+            shown = _to_unit(tf.reshape(large, [-1, *large.shape[2:]]))
             points = [_let_through(repeat(t), repeat(r), shown)
                       for t, r in zip(x, reference, strict=True)]  # fmt: skip
             found.append(tf.reshape(some.score(points)[0], [n, len(which)]))
@@ -327,7 +326,7 @@ def class_activation(scorer: Scorer, x: Tensors, weighting: Weighting, resize: b
     found = scorer.features(OrdinaryGradient(), x)
     values = []
     for a, g, layer in zip(found.maps, found.slopes, scorer.model.feature_maps, strict=True):
-        heat = weighting(*(as_places(t, layer.channels, scorer) for t in (a, g)))
+        heat = weighting(*(_wide(as_places(t, layer.channels, scorer)) for t in (a, g)))
         values.append(finished(tf.nn.relu(heat), layer.channels, scorer, resize, upsampling))
     return Attribution(values, found.score, None, found.target)
 
@@ -339,9 +338,21 @@ def finished(heat: tf.Tensor, axis: int, scorer: Scorer, resize: bool, upsamplin
     return tf.expand_dims(heat, axis)
 
 
-def _over_places(reduce: Callable, tensor: tf.Tensor, keepdims: bool = False) -> tf.Tensor:
+def _wide(tensor: tf.Tensor) -> tf.Tensor:
+    """In single precision or better: sums over a map, and powers of slopes, do not fit into half precision."""
+    return tf.cast(tensor, widened(tensor.dtype))
+
+
+def _over_places(reduce: Callable, tensor: tf.Tensor) -> tf.Tensor:
     """(n, places..., channels) -> (n, channels)."""
-    return reduce(tensor, axis=list(range(1, tensor.shape.rank - 1)), keepdims=keepdims)
+    return reduce(tensor, axis=list(range(1, tensor.shape.rank - 1)))
+
+
+def _to_unit(maps: tf.Tensor) -> tf.Tensor:
+    """(n, places...) each from 0 to 1; one that is the same everywhere becomes 0."""
+    axes = list(range(1, maps.shape.rank))
+    low, high = tf.reduce_min(maps, axes, keepdims=True), tf.reduce_max(maps, axes, keepdims=True)
+    return tf.math.divide_no_nan(maps - low, high - low)
 
 
 def _masked(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

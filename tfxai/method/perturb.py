@@ -33,8 +33,8 @@ class Occlusion(Method):
         fill: What replaces the window: None for the baseline, or a number.
 
     Raises:
-        OptionError: When used: a window larger than the input or of another number of axes, a stride below 1, a fill
-            that is no number.
+        OptionError: When used: a window larger than the input or of another number of axes, a stride below 1 or that
+            leaves places out, a fill that is no number.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -155,6 +155,11 @@ def _windows(shape: tuple[int, ...], window: Any, stride: Any) -> Iterator[np.nd
         if size > length:
             raise OptionError(f"window {size} is larger than the input's axis of {length}. Choose a smaller one.")
         starts.append(sorted({*range(0, length - size + 1, step), length - size}))
+        if step > size < length:
+            raise OptionError(
+                f"With window={size} and stride={step} the windows leave places between them, which would get 0 as if "
+                "they had no effect. Choose a stride up to the window."
+            )
     for corner in itertools.product(*starts):
         mask = np.zeros([*shape[:axes], *[1] * (len(shape) - axes)], np.float64)
         mask[tuple(slice(a, a + s) for a, s in zip(corner, sizes, strict=True))] = 1

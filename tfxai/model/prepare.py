@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -21,28 +21,46 @@ from tfxai.model.traced import Compiled, TracedModel
 LAST_CONVOLUTION = "last_conv"
 
 
-def prepare(
-    model: Any, pack: Callable, specs: Sequence[tf.TensorSpec], on: str, layer: Any, maps: bool, jit_compile: bool
-) -> TracedModel:
+class Captured(NamedTuple):
+    """A model captured for one form of input, and the calls of its layers, if they were watched."""
+
+    graph: Graph
+    calls: list[layers.LayerCall]
+
+
+def captured(model: Any, pack: Callable, specs: Sequence[tf.TensorSpec], watched: bool) -> Captured:
     """Captures the model for one form of input.
 
     Args:
         model: As the user gave it.
         pack: Flat inputs -> the structure that the model takes.
         specs: One per flat input, the batch open.
+        watched: Whether to note what each layer returns.
+
+    Raises:
+        ModelError: The model cannot be traced on such inputs.
+    """
+    nobody: contextlib.AbstractContextManager[list[layers.LayerCall]] = contextlib.nullcontext([])
+    with layers.watched() if watched else nobody as calls:
+        return Captured(_captured(as_function(model, pack), specs, model), calls)
+
+
+def prepare(model: Any, capture: Captured, on: str, layer: Any, maps: bool, jit_compile: bool) -> TracedModel:
+    """What a method reads of a captured model.
+
+    Args:
+        model: As the user gave it.
+        capture: Of it; watched where a layer or feature maps are read.
         on: "logit" or "probability".
         layer: A layer, `"last_conv"`, or None; for maps also `"all"` or a list of layers.
         maps: Whether the method reads feature maps at `layer`, instead of attributing to it.
         jit_compile: Compile with XLA.
 
     Raises:
-        ModelError: The model cannot be traced on such inputs.
         NoGradientError: No output depends differentiably on any explained tensor.
         LayerError: The layer is not there, or the output does not depend on it.
     """
-    watcher = layers.watched() if maps or layer is not None else contextlib.nullcontext()
-    with watcher as calls:
-        graph = _captured(as_function(model, pack), specs, model)
+    graph, calls = capture
     pairs = [(number, k) for k, i in enumerate(graph.inputs) for number in entry.explained(graph, i)]
     embedded, input_of = tuple(n for n, _ in pairs), tuple(k for _, k in pairs)
     outputs = tuple(entry.logits(graph, o) if on == "logit" else o for o in graph.outputs)
