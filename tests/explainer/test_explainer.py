@@ -132,3 +132,10 @@ def test_nothing_is_left_of_an_explainer_but_its_model(rng):
 def functions():
     """How many traced functions TensorFlow holds."""
     return sum(isinstance(thing, ConcreteFunction) for thing in gc.get_objects())
+
+
+@pytest.mark.parametrize("name, value", [("layer", "dense"), ("on", "probability"), ("jit_compile", True)])
+def test_using_says_that_the_explainers_own_options_stay(name, value):
+    explainer = tfxai.Explainer(lambda z: z, "gradient")
+    with pytest.raises(tfxai.errors.UnknownOptionError, match=rf"using\(\) keeps on=.* Received: {name}. Make another"):
+        explainer.using("deeplift", **{name: value})

@@ -33,7 +33,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
     Args:
         x: Samples: an array or a structure of arrays, or a `tf.data.Dataset` or `PyDataset` of batches (x or (x, y)),
             of which the first samples are taken once, here.
-        method: As in `tfxai.explain`.
+        method: As in `tfxai.explain`; Grad-CAM unless told: in networks of pictures its layer is found, its cost small.
         target: As in `tfxai.explain`; None: the class that the model favours at that time.
         baseline: As in `tfxai.explain`.
         sinks: Functions `sink(explanation, figure, step)`; None: `directory("tfxai-snapshots")`.

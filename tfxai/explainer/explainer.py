@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfxai.errors import UnsupportedOpError, warn
+from tfxai.errors import UnknownOptionError, UnsupportedOpError, warn
 from tfxai.explainer import references
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
@@ -17,7 +17,7 @@ from tfxai.explainer.progress import Progress
 from tfxai.explainer.trust import doubts
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
-from tfxai.method.lookup import get
+from tfxai.method.lookup import SHARED, get
 from tfxai.model.function import declared_inputs, name_of, open_model
 from tfxai.model.prepare import Captured, captured, prepare
 from tfxai.model.traced import TracedModel
@@ -192,6 +192,7 @@ class Explainer:
 
         Raises:
             MethodError, OptionError: No such method, or a value it cannot use.
+            UnknownOptionError: No such option of the method, or one of the Explainer itself (on, layer, jit_compile).
 
         Example:
             >>> import keras, numpy as np, tfxai
@@ -201,6 +202,11 @@ class Explainer:
             >>> [explainer.using(m)(x).method for m in ("gradient", "integrated_gradients")]
             ['gradient', 'integrated_gradients']
         """
+        if own := [name for name in options if name in SHARED]:
+            raise UnknownOptionError(
+                f"using() keeps on=, layer= and jit_compile= of its Explainer. Received: {', '.join(own)}. Make another: "
+                "tfxai.Explainer(model, method, ...)."
+            )
         other = copy.copy(self)
         other.method = get(method, options)
         return other

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfxai.errors import UnsupportedOpError
 
 
-@functools.cache
+@functools.cache  # of the package's lifetime: what tf.raw_ops takes does not change while it runs
 def parameters(op_type: str) -> tuple[str, ...]:
     """Names that `tf.raw_ops.<op_type>` takes, without `name`."""
     function = getattr(tf.raw_ops, op_type, None)
