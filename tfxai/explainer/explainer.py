@@ -204,8 +204,8 @@ class Explainer:
         """
         if own := [name for name in options if name in SHARED]:
             raise UnknownOptionError(
-                f"using() keeps on=, layer= and jit_compile= of its Explainer. Received: {', '.join(own)}. Make another: "
-                "tfxai.Explainer(model, method, ...)."
+                f"using() keeps on=, layer= and jit_compile= of its Explainer. Received: {', '.join(own)}. "
+                "Make another: tfxai.Explainer(model, method, ...)."
             )
         other = copy.copy(self)
         other.method = get(method, options)
