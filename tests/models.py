@@ -57,7 +57,7 @@ def keras_ops(rng):
     i = keras.Input((8,))
     x = ops.relu(layers.Dense(16)(i))
     x = ops.concatenate([ops.clip(x, 0.1, 0.9), ops.where(x > 0.5, x, 0.2 * x)], axis=1)
-    x = x / ops.norm(x, axis=1, keepdims=True) + ops.logsumexp(x, axis=1, keepdims=True)
+    x = x / ops.norm(x, axis=1, keepdims=True) + ops.logsumexp(x, axis=(1,), keepdims=True)
     x = ops.cumsum(x, axis=1) + ops.prod(x[:, :3], axis=1, keepdims=True) + ops.max(x, axis=1, keepdims=True)
     values, _ = ops.top_k(x, 5)
     return keras.Model(i, layers.Dense(3)(values)), rng.normal(size=(5, 8)).astype("float32")

@@ -120,7 +120,7 @@ def test_the_table_is_what_is_tested():
     assert set(NAMED) == set(CASES) | TOKENS
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if hasattr(layers, name)])  # old Keras lacks the newest
 def test_contributions_add_up(name, rng):
     shape, build = CASES[name]
     i = keras.Input(shape)

@@ -137,5 +137,7 @@ def functions():
 @pytest.mark.parametrize("name, value", [("layer", "dense"), ("on", "probability"), ("jit_compile", True)])
 def test_using_says_that_the_explainers_own_options_stay(name, value):
     explainer = tfxai.Explainer(lambda z: z, "gradient")
-    with pytest.raises(tfxai.errors.UnknownOptionError, match=rf"using\(\) keeps on=.* Received: {name}. Make another: tfxai"):
+    with pytest.raises(
+        tfxai.errors.UnknownOptionError, match=rf"using\(\) keeps on=.* Received: {name}. Make another: tfxai"
+    ):
         explainer.using("deeplift", **{name: value})
