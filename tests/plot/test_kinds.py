@@ -143,6 +143,7 @@ def test_the_kind_goes_by_the_shape(shape, kind, rng):
 
 
 def test_tokens_and_logos_through_the_explanation(rng, ax):
+    pytest.importorskip("logomaker")
     e = explained(np.array([[1.0, -1.0]]), np.array([[7, 42]]))
     e.plot(ax=ax)
     assert [t.get_text() for t in ax.texts] == ["7", "42"]
