@@ -8,16 +8,6 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
-
-
-def pytest_configure(config):
-    """Small networks run a few times: what TensorFlow takes to optimise their graphs is a fifth of the default run.
-
-    The slow suite, the benchmarks, the notebooks and the command line run with its optimisers, as users do.
-    """
-    if "not slow" in config.option.markexpr:
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 # Keras draws the seed of every initialiser when a layer is made, so no layer may be made before these have run:
