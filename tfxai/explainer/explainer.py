@@ -18,11 +18,13 @@ from tfxai.explainer.trust import doubts
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
 from tfxai.method.lookup import SHARED, get
+from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
-from tfxai.model.prepare import Captured, captured, prepare
+from tfxai.model.prepare import Asked, Captured, at_layer, captured, prepare
 from tfxai.model.traced import TracedModel
 from tfxai.support.checks import either, whole_number
 from tfxai.targets import bound
+from tfxai.targets.bound import BoundTarget
 
 PHOTOGRAPHS = 8 * 224 * 224 * 3  # numbers in a pass: about 8 photographs of 224 pixels; more gains nothing on CPU
 MOST_ROWS = 1024  # examples in a pass, of tables
@@ -130,10 +132,12 @@ class Explainer:
         self._declared, self._float_dtype = declared_inputs(self.model), _float_dtype(self.model)
         self._captured: dict[Any, Captured] = {}
         self._traced: dict[Any, TracedModel] = {}
+        self._layers: dict[Any, TracedModel] = {}
 
     @property
     def traces(self) -> int:
-        return len(self._captured) + sum(len(traced.compiled.functions) for traced in self._traced.values())
+        made = {id(traced): traced for traced in (*self._traced.values(), *self._layers.values())}
+        return len(self._captured) + sum(len(traced.compiled.functions) for traced in made.values())
 
     def __call__(
         self,
@@ -212,18 +216,33 @@ class Explainer:
         return other
 
     def trace(self, x: Any) -> tuple[Inputs, TracedModel]:
-        """Checks x, and captures the model for inputs of its form where that was not done yet; explains nothing."""
+        """Checks x, and captures the model for inputs of its form where that was not done yet; explains nothing.
+
+        What is captured is explained at the inputs: the layer that is asked for depends on the target.
+        """
         inputs = read(x, self._declared, self._float_dtype)
-        maps = self.method.reads_feature_maps
-        key = inputs.signature, maps
+        watched = self.method.reads_feature_maps or self.layer is not None
+        key = inputs.signature, watched
+        if key not in self._captured:
+            self._captured[key] = captured(self.model, inputs.pack, inputs.specs, watched)
         if key not in self._traced:
-            watched = maps or self.layer is not None
-            if (inputs.signature, watched) not in self._captured:
-                capture = captured(self.model, inputs.pack, inputs.specs, watched)
-                self._captured[inputs.signature, watched] = capture
-            capture = self._captured[inputs.signature, watched]
-            self._traced[key] = prepare(self.model, capture, self.on, self.layer, maps, self.jit_compile)
+            self._traced[key] = prepare(self.model, self._captured[key], self.on, self.jit_compile)
         return inputs, self._traced[key]
+
+    def _at_layer(self, inputs: Inputs, traced: TracedModel, target: BoundTarget) -> TracedModel:
+        """The model at the layer that is asked for, for this target: one for all targets that read the same layer."""
+        maps = self.method.reads_feature_maps
+        if not maps and self.layer is None:
+            return traced
+        ends = explained_ends(traced, target)
+        key = inputs.signature, maps, tuple(ends.items())
+        if key not in self._layers:
+            asked = Asked(self.layer, maps, inputs.names)
+            calls = self._captured[inputs.signature, True].calls
+            found = at_layer(traced, self.model, calls, asked, reads_of(traced, ends))
+            same = inputs.signature, maps, found.explained, found.feature_maps
+            self._layers[key] = self._layers.setdefault(same, found)
+        return self._layers[key]
 
     def _run(
         self, x: Any, target: Any, baseline: Any, batch_size: int | None = None, seed: int | None = None,
@@ -231,8 +250,9 @@ class Explainer:
     ) -> Run:  # fmt: skip
         """What a call with these arguments explains."""
         inputs, traced = self.trace(x)
-        refs = references.resolve(baseline, inputs, traced)
         wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n)
+        traced = self._at_layer(inputs, traced, wanted)
+        refs = references.resolve(baseline, inputs, traced)
         size = int(batch_size or _batch_size(inputs))
         if seed is None and self.method.random:
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws

@@ -131,6 +131,14 @@ MIXING = frozenset({
 # TensorFlow cannot differentiate their gradient again.
 ONCE_DIFFERENTIABLE = frozenset({"LRN", "MaxPoolWithArgmax"})
 
+# Sums and logic, element by element.
+SUMS = frozenset({"Add", "AddN", "AddV2", "Sub", "Neg"})
+COMPARISONS = frozenset({"ApproximateEqual", "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "NotEqual"})
+LOGIC = frozenset({"LogicalAnd", "LogicalOr", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift", "RightShift"})
+# Along the axes of places: a window becomes one number; other sizes of a picture.
+POOLINGS = frozenset({"AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D", "MaxPoolV2", "MaxPoolWithArgmax"})
+RESIZINGS = frozenset({"ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"})
+
 # --- What is recognised in a graph -------------------------------------------------------------------------------
 
 # The last op of a classifier, behind its logits.

@@ -12,8 +12,9 @@ import tensorflow as tf
 from tfxai.errors import OptionError, received
 from tfxai.method.base import Method, Tensors
 from tfxai.method.guided import rectified
-from tfxai.method.places import FILTERS, as_places, resized, size_of
+from tfxai.method.places import FILTERS
 from tfxai.model.attribution import Attribution
+from tfxai.model.grid import Grid
 from tfxai.model.scorer import Scorer
 from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.rules.numerics import widened
@@ -207,10 +208,10 @@ class ScoreCAM(Method):
         features = scorer.features(OrdinaryGradient(), x).maps
         values = []
         for a, layer in zip(features, scorer.model.feature_maps, strict=True):
-            places = self._strongest(_wide(as_places(a, layer.channels, scorer)))
-            weights = tf.nn.softmax(self._scores(scorer, x, reference, places), axis=-1)
+            places = self._strongest(_wide(a))
+            weights = tf.nn.softmax(self._scores(scorer, x, reference, places, layer.grid), axis=-1)
             heat = tf.nn.relu(tf.einsum("n...k,nk->n...", places, tf.cast(weights, places.dtype)))
-            values.append(finished(heat, layer.channels, scorer, self.resize, self.upsampling))
+            values.append(finished(heat, layer.grid, scorer, self.resize, self.upsampling))
         return Attribution(values, score, None, target)
 
     def _strongest(self, places: tf.Tensor) -> tf.Tensor:
@@ -222,18 +223,17 @@ class ScoreCAM(Method):
         rows = tf.gather(rows, order, batch_dims=1)
         return tf.transpose(rows, [0, *range(2, places.shape.rank), 1])
 
-    def _scores(self, scorer: Scorer, x: Tensors, reference: Tensors, places: tf.Tensor) -> tf.Tensor:
+    def _scores(self, scorer: Scorer, x: Tensors, reference: Tensors, places: tf.Tensor, grid: Grid) -> tf.Tensor:
         """(n, channels) the score of what each channel lets through, less that of the baseline."""
         n, channels = places.shape[0], places.shape[-1]
-        size = size_of(scorer, places.shape.rank - 2)
         base, _ = scorer.score(reference)
         found = []
         for part, some, repeat in scorer.copies(channels):
             which = range(part.start, part.stop)
-            large = tf.stack([resized(places[..., k], size, self.upsampling) for k in which], axis=1)
+            large = tf.stack([over_input(places[..., k], grid, scorer, self.upsampling) for k in which], axis=1)
             shown = _to_unit(tf.reshape(large, [-1, *large.shape[2:]]))
-            points = [_let_through(repeat(t), repeat(r), shown)
-                      for t, r in zip(x, reference, strict=True)]  # fmt: skip
+            points = [_let_through(repeat(t), repeat(r), shown, grid, scorer, k)
+                      for k, (t, r) in enumerate(zip(x, reference, strict=True))]  # fmt: skip
             found.append(tf.reshape(some.score(points)[0], [n, len(which)]))
         return tf.concat(found, axis=1) - base[:, None]
 
@@ -277,9 +277,12 @@ class GuidedGradCAM(Method):
         if len(scorer.model.feature_maps) > 1:
             raise OptionError("Guided Grad-CAM has one layer. Received several; explain them one by one.")
         guided = rectified(scorer, x, "guided", self.name)
-        (heat,) = class_activation(scorer, x, by_mean_slope, True, self.upsampling).values
-        places = tf.squeeze(heat, scorer.model.feature_maps[0].channels)
-        values = [_masked(g, places) if g.shape.rank == heat.shape.rank else tf.zeros_like(g) for g in guided.values]
+        found, (layer,) = scorer.features(OrdinaryGradient(), x), scorer.model.feature_maps
+        heat = tf.nn.relu(_weighted(by_mean_slope, _wide(found.maps[0]), _wide(found.slopes[0]), layer.frame))
+        heat = over_input(heat, layer.grid, scorer, self.upsampling)
+        masks = [_mask_of(k, heat, layer.grid, scorer) for k in range(len(x))]
+        values = [tf.zeros_like(g) if mask is None else g * tf.cast(mask, g.dtype)
+                  for g, mask in zip(guided.values, masks, strict=True)]  # fmt: skip
         return guided._replace(values=values)
 
 
@@ -326,16 +329,27 @@ def class_activation(scorer: Scorer, x: Tensors, weighting: Weighting, resize: b
     found = scorer.features(OrdinaryGradient(), x)
     values = []
     for a, g, layer in zip(found.maps, found.slopes, scorer.model.feature_maps, strict=True):
-        heat = weighting(*(_wide(as_places(t, layer.channels, scorer)) for t in (a, g)))
-        values.append(finished(tf.nn.relu(heat), layer.channels, scorer, resize, upsampling))
+        heat = tf.nn.relu(_weighted(weighting, _wide(a), _wide(g), layer.frame))
+        values.append(finished(heat, layer.grid, scorer, resize, upsampling))
     return Attribution(values, found.score, None, found.target)
 
 
-def finished(heat: tf.Tensor, axis: int, scorer: Scorer, resize: bool, upsampling: str) -> tf.Tensor:
+def _weighted(weighting: Weighting, features: tf.Tensor, slopes: tf.Tensor, frame: int | None) -> tf.Tensor:
+    """One number per place; of a film, which a network reads frame by frame, every frame with weights of its own."""
+    if frame is None:
+        return weighting(features, slopes)
+    frames = zip(tf.unstack(features, axis=frame + 1), tf.unstack(slopes, axis=frame + 1), strict=True)
+    return tf.stack([weighting(a, g) for a, g in frames], axis=frame + 1)
+
+
+def finished(heat: tf.Tensor, grid: Grid, scorer: Scorer, resize: bool, upsampling: str) -> tf.Tensor:
     """(n, places...) with a channel axis, and of the input's size if that is wanted."""
-    if resize:
-        heat = resized(heat, size_of(scorer, heat.shape.rank - 1), upsampling)
-    return tf.expand_dims(heat, axis)
+    return grid.with_channels(over_input(heat, grid, scorer, upsampling) if resize else heat)
+
+
+def over_input(heat: tf.Tensor, grid: Grid, scorer: Scorer, upsampling: str) -> tf.Tensor:
+    """(n, places...) of the size of the input that the places are of."""
+    return grid.restored(heat, scorer.inputs[grid.input].shape, upsampling)
 
 
 def _wide(tensor: tf.Tensor) -> tf.Tensor:
@@ -355,16 +369,15 @@ def _to_unit(maps: tf.Tensor) -> tf.Tensor:
     return tf.math.divide_no_nan(maps - low, high - low)
 
 
-def _masked(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """x times a mask of its places, whichever axis its channels are on."""
-    mask = tf.cast(mask, x.dtype)
-    if x.shape.rank == mask.shape.rank:
-        return x * mask
-    return x * tf.expand_dims(mask, -1 if x.shape[1 : mask.shape.rank] == mask.shape[1:] else 1)
+def _mask_of(k: int, heat: tf.Tensor, grid: Grid, scorer: Scorer) -> tf.Tensor | None:
+    """A map of an input's places as a factor of explained tensor number k; None where that is of another input."""
+    model = scorer.model
+    if model.input_of[k] != grid.input:
+        return None
+    return grid.spread(heat, model.own_axes(k), model.graph.values[model.explained[k]].shape.rank)
 
 
-def _let_through(x: tf.Tensor, reference: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """x where the mask shows it; an input that has no such places stays whole."""
-    if x.shape.rank not in (mask.shape.rank, mask.shape.rank + 1):
-        return x
-    return reference + _masked(x - reference, mask)
+def _let_through(x: tf.Tensor, reference: tf.Tensor, heat: tf.Tensor, grid: Grid, scorer: Scorer, k: int) -> tf.Tensor:
+    """Explained tensor number k where the map shows it; one of another input stays whole."""
+    mask = _mask_of(k, heat, grid, scorer)
+    return x if mask is None else reference + (x - reference) * tf.cast(mask, x.dtype)

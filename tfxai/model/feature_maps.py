@@ -1,115 +1,203 @@
-"""Feature maps found in the graph: what comes out of convolutions, and which axis holds its channels."""
+"""Feature maps found in the graph: what comes out of convolutions, and still has the places of an input."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tfxai.graph.activity import Activity
+from tfxai.graph.axes import Axes, Axis, Kind
 from tfxai.graph.capture import Graph, Op, needed
-from tfxai.graph.ops import ALIASES, CONVOLUTIONS, MAP_ENDS
+from tfxai.graph.follow import Followed
+from tfxai.graph.ops import ALIASES, CONVOLUTIONS, SHAPE_ONLY
+from tfxai.graph.reads import Reads, reads, whole_places
 from tfxai.graph.rectifiers import functions_of
+from tfxai.model.grid import Grid
 
 
 class FeatureMap(NamedTuple):
-    """A value that a class activation map is made of: its number, its channel axis (1 or -1), and its layer's path."""
+    """A value that a class activation map is made of.
 
-    value: int
-    channels: int
+    Attributes:
+        values: Its number; several for the frames of a film, one by one.
+        path: Of the layer.
+        grid: Where its places are.
+        frame: The axis of places that counts the values, where there are several.
+    """
+
+    values: tuple[int, ...]
     path: str
+    grid: Grid
+    frame: int | None = None
 
 
 class FeatureMaps:
-    """The feature maps of one graph.
+    """The feature maps of one graph, for what is explained of its outputs.
 
     Attributes:
         ops: What the outputs need, in order.
-        channels: Value number -> its channel axis (1, or -1 for the last), for all that comes from a convolution.
+        read: What is read of every value.
+        grids: The values that gave their resolution to maps: outputs of convolutions.
     """
 
-    def __init__(self, graph: Graph, activity: Mapping[int, Activity], outputs: Sequence[int]) -> None:
-        self.graph, self.activity, self.outputs = graph, activity, frozenset(outputs)
-        self.ops = needed(graph, list(outputs))
+    def __init__(
+        self, graph: Graph, activity: Mapping[int, Activity], followed: Followed, ends: Mapping[int, Reads]
+    ) -> None:
+        self.graph, self.activity, self.followed, self.ends = graph, activity, followed, ends
+        self.ops = needed(graph, list(ends))
+        self.read = reads(self.ops, followed, ends)
         self.made = {o: op for op in self.ops for o in op.outputs}
         self.order = {o: k for k, op in enumerate(self.ops) for o in op.outputs}
-        self.channels: dict[int, int] = {}
+        self.convolutions = {o: op for op in _all(self.ops) if op.type in CONVOLUTIONS for o in op.outputs}
+        self.maps: dict[int, list[int]] = {}  # grid -> the values that have it, in order
         for op in self.ops:
-            self._follow(op)
-        self.convolutions = [
-            op for op in self.ops
-            if op.type in CONVOLUTIONS and activity[op.outputs[0]] is Activity.ACTIVE and self.space(op.outputs[0])
-        ]  # fmt: skip
+            for output in op.outputs:
+                if self._is_map(output):
+                    self.maps.setdefault(self.grid(output), []).append(output)
 
-    def _follow(self, op: Op) -> None:
-        """Notes which axis of the op's outputs holds the channels, if it comes from a convolution."""
-        if op.type in CONVOLUTIONS:
-            self.channels[op.outputs[0]] = 1 if b"NC" in op.attrs.get("data_format", b"") else -1
-            return
-        known = [self.channels[i] for i in op.inputs if i in self.channels and self.activity.get(i) is Activity.ACTIVE]
-        if not known:
-            return
-        axis = known[0]
-        if op.type == "Transpose":
-            order = self._constant(op.inputs[1])
-            axis = order.index(axis % len(order)) if order else axis
-            axis = -1 if order and axis == len(order) - 1 else axis
-        self.channels.update(dict.fromkeys(op.outputs, axis))
+    # --- What is a map
 
-    def _constant(self, number: int) -> list[int] | None:
-        op = self.made.get(number)
-        return [int(v) for v in op.attrs["value"]] if op is not None and op.type == "Const" else None
+    def axes(self, number: int) -> Axes:
+        """The axes of a value."""
+        return self.followed.axes.get(number, Axes(()))
 
-    def space(self, number: int) -> tuple | None:
-        """The sizes of the axes that are neither batch nor channels, 1 left out; None for what has no extent."""
-        shape = self.graph.values[number].shape
-        if shape.rank is None or shape.rank < 3 or number not in self.channels:
-            return None
-        sizes = shape.as_list()[1:]
-        sizes.pop(self.channels[number] - 1 if self.channels[number] > 0 else -1)
-        return tuple(s for s in sizes if s != 1) or None
+    def places(self, number: int) -> frozenset[Axis]:
+        """The axes of places of a value, also of those that lie beside others."""
+        inside = [a for axis in self.axes(number).flat() for part in axis.parts for a in part]
+        return frozenset(a for a in [*self.axes(number).flat(), *inside] if a.kind is Kind.PLACE)
 
-    def last(self) -> int | None:
+    def grid(self, number: int) -> int:
+        """The convolution whose resolution a value has; -1: none's."""
+        return max((a.grid for a in self.places(number) if a.grid in self.convolutions), default=-1)
+
+    def _is_map(self, number: int) -> bool:
+        """Examples first, all places of a convolution once, and channels, each on axes of their own."""
+        source = self.grid(number)
+        if self.activity.get(number) is not Activity.ACTIVE or number not in self.read or source < 0:
+            return False
+        if not self.graph.values[number].dtype.is_floating:
+            return False
+        labels = self.axes(number).labels
+        others = {Kind.PLACE, Kind.JOINED}
+        channels = [label for label in labels[1:] if label and not any(a.kind in others for a in label)]
+        folded = [label for label in labels[1:] if label not in channels and {a.kind for a in label} - others]
+        mine = [a for label in labels for a in _opened(label) if a.grid == source]
+        return (
+            [a.kind for a in labels[0]] == [Kind.EXAMPLES]
+            and len(channels) <= 1
+            and not folded
+            and not any(a.kind is Kind.UNKNOWN for label in labels for a in label)
+            and {a.where for a in mine} >= {a.where for a in self.places(source)}
+            and len(mine) == len(set(mine))
+        )
+
+    def whole(self, number: int) -> bool:
+        """Whether what is explained reads a value at every place."""
+        wanted = frozenset(a for a in self.places(number) if a.grid == self.grid(number))
+        return whole_places(self.axes(number), self.read[number], wanted)
+
+    # --- The deepest, and all
+
+    def last(self) -> tuple[int, ...]:
         """The deepest map that comes out of a convolution, after its normalisation and activation.
 
-        It is followed through everything that keeps its extent (sums with a shortcut, concatenation, dense layers
-        on its channels), to where it is pooled, flattened or averaged. In a network whose output is itself a map, it is
-        what feeds the last convolution.
+        It is followed through everything that keeps its places (sums with a shortcut, concatenation, attention, dense
+        layers on its channels), to where they are pooled, flattened or averaged, or where only some of them are read
+        on. In a network whose output is itself a map, it is what feeds the last convolution. Maps with places of an
+        input come before those that the network makes of a code.
         """
         before: set[int] | None = None
-        for op in reversed(self.convolutions):
-            if before is not None and op.outputs[0] not in before:
+        shown: list[int] = []
+        own: list[int] = []
+        for source in sorted(self.maps, key=lambda g: self.order[self.maps[g][0]], reverse=True):
+            values = [v for v in self.maps[source] if before is None or v in before]
+            if values and before is None and self._is_shown(source):
+                before = {o for op in needed(self.graph, list(self.made[values[0]].inputs)) for o in op.outputs}
+                shown = values[:1]
                 continue
-            reached = self._reached(op)
-            if reached & self.outputs:
-                before = {o for earlier in needed(self.graph, [op.inputs[0]]) for o in earlier.outputs} | {op.inputs[0]}
-                continue
-            candidates = reached if before is None else reached & before
-            plain = {v for v in candidates if self.graph.values[v].shape.rank == len(self.space(v) or ()) + 2}
-            if candidates:  # best without the axes of 1 that one-dimensional ops put in
-                return max(plain or candidates, key=self._depth)
-        return self.convolutions[0].outputs[0] if self.convolutions else None
+            values = [v for v in values if self.whole(v)]
+            if values and all(a.input >= 0 for a in self.places(values[0]) if a.grid == source):
+                return self.with_frames(self._deepest(values, source))
+            own += [self._deepest(values, source)] if values else []
+        best = (own or shown)[:1]
+        return self.with_frames(best[0]) if best else ()
 
-    def each(self) -> list[int]:
+    def _is_shown(self, source: int) -> bool:
+        """Whether an output has the places of this convolution."""
+        wanted = {a.where for a in self.places(source)}
+        return any({a.where for a in self.places(end) if a.grid == source} >= wanted for end in self.ends)
+
+    def _deepest(self, values: Sequence[int], source: int) -> int:
+        """The last one with the most places that carries all that the convolution has to say.
+
+        The keys of an attention do not: its queries and values pass beside them. Better without the axes of 1 that
+        one-dimensional ops put in.
+        """
+        most = max(len(self.places(v)) for v in values)
+        values = [v for v in values if len(self.places(v)) == most]
+        plain = [v for v in values if all(self.axes(v).labels)]
+        return next((v for v in reversed(plain or values) if self._carries_all(source, v)), values[0])
+
+    def _carries_all(self, source: int, number: int) -> bool:
+        """Whether nothing gets from a convolution to the ends beside this value."""
+        beside = {self.maps[source][0], source} - {number}
+        for op in self.ops[self.order[self.maps[source][0]] :]:
+            if any(i in beside for i in op.inputs) and op.type not in SHAPE_ONLY:
+                beside.update(o for o in op.outputs if o != number and self.activity.get(o) is Activity.ACTIVE)
+        return not beside.intersection(self.ends)
+
+    def each(self) -> list[tuple[int, ...]]:
         """Every convolution's map, after its own normalisation and activation."""
         comes_from = functions_of(self.graph, self.activity, self.ops)
-        found = []
-        for op in self.convolutions:
-            own = op.outputs[0]
-            after = [v for v, start in comes_from.items() if own in start and v not in self.outputs]
-            found.append(max(after, key=self._depth, default=own))
-        return list(dict.fromkeys(found))
+        found: dict[int, tuple[int, ...]] = {}
+        for values in self.maps.values():
+            own = values[0]
+            after = [v for v, start in comes_from.items() if own in start and v not in self.ends and v in self.order]
+            chosen = max(after, key=lambda v: self.order[v], default=own)
+            if not any(chosen in frames for frames in found.values()):
+                found[chosen] = self.with_frames(chosen)
+        return list(dict.fromkeys(found.values()))
 
-    def _reached(self, op: Op) -> set[int]:
-        """Values made from a convolution's output that have its extent, or have it again (dense layers flatten)."""
-        size, made = self.space(op.outputs[0]), {op.outputs[0]}
-        for later in self.ops:
-            if later.type not in MAP_ENDS and not later.bodies and any(i in made for i in later.inputs):
-                made.update(o for o in later.outputs if self.activity.get(o) is Activity.ACTIVE)
-        return {o for o in made if _same(self.space(o), size)}
+    # --- Films
 
-    def _depth(self, number: int) -> int:
-        """Later is deeper; of a value and its aliases the last, behind the mark of a custom gradient."""
-        return self.order.get(number, -1)
+    def with_frames(self, number: int) -> tuple[int, ...]:
+        """The value; where it is that of one frame, the values of all of them, if the network treats them alike."""
+        for place, index in self.axes(number).at:
+            if index is None or not place.size:
+                continue
+            frames = {index: number}
+            for other in self._alike(number):
+                at = dict(self.axes(other).at).get(place)
+                if at is not None:
+                    frames.setdefault(at, other)
+            if len(frames) == place.size:
+                return tuple(frames[k] for k in sorted(frames, reverse=place.backwards))
+        return (number,)
+
+    def _alike(self, number: int) -> Iterator[int]:
+        """Values made like this one, from a convolution with the same kernel."""
+        source = self.grid(number)
+        if source < 0:
+            return
+        position = self.maps[source].index(number) if number in self.maps.get(source, []) else 0
+        kernel = self._root(self.convolutions[source].inputs[1])
+        for other, values in self.maps.items():
+            if self._root(self.convolutions[other].inputs[1]) == kernel and position < len(values):
+                yield values[position]
+
+    def _root(self, number: int) -> int:
+        """Where a kernel is read from."""
+        while number in self.made and self.made[number].inputs and self.made[number].type != "Const":
+            number = self.made[number].inputs[0]
+        return number
+
+    def stacked(self, values: Sequence[int]) -> Axes:
+        """The axes of values that are stacked behind the examples; of one value its own."""
+        axes = self.axes(values[0])
+        if len(values) == 1:
+            return axes
+        places = [p for p, index in axes.at if index is not None and dict(self.axes(values[1]).at).get(p) != index]
+        return Axes((axes.labels[0], (places[0]._replace(backwards=False),), *axes.labels[1:]))
 
     def aliases(self, number: int) -> list[int]:
         """The value and what it is an alias of."""
@@ -120,7 +208,17 @@ class FeatureMaps:
         return chain
 
 
-def _same(a: tuple | None, b: tuple | None) -> bool:
-    if a is None or b is None or len(a) != len(b):
-        return False
-    return all(p is None or q is None or p == q for p, q in zip(a, b, strict=True))
+def _opened(label: Sequence[Axis]) -> Iterator[Axis]:
+    """The axes in a label, those that lie end to end included."""
+    for axis in label:
+        yield axis
+        for part in axis.parts:
+            yield from part
+
+
+def _all(ops: Iterable[Op]) -> Iterator[Op]:
+    """Ops, those of bodies included."""
+    for op in ops:
+        yield op
+        for body in op.bodies:
+            yield from _all(body.ops)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -68,7 +68,7 @@ def _path(layers: list[Any]) -> str:
     return "/".join(names[1:]) or names[0]
 
 
-def distinct(calls: list[LayerCall]) -> list[LayerCall]:
+def distinct(calls: Sequence[LayerCall]) -> list[LayerCall]:
     """Calls without the inner frames of the same call (a layer's `__call__` may pass through several)."""
     kept: list[LayerCall] = []
     for call in calls:
@@ -79,36 +79,55 @@ def distinct(calls: list[LayerCall]) -> list[LayerCall]:
     return kept
 
 
-def find(calls: list[LayerCall], layer: Any) -> LayerCall:
+def name_of(call: LayerCall, calls: Sequence[LayerCall]) -> str:
+    """The path of a call; of a layer that is called several times with the number of the call, `"base/conv#1"`."""
+    same = [c for c in calls if c.path == call.path]
+    return call.path if len(same) == 1 else f"{call.path}#{next(k for k, c in enumerate(same) if c is call)}"
+
+
+def find(calls: Sequence[LayerCall], layer: Any) -> LayerCall:
     """The call meant by a name, a path such as `"base/conv5"`, an index, a layer object, or `(one of them, call)`.
 
     Raises:
         LayerError: No such layer, or it is called several times and the call is not said.
     """
+    found = matching(calls, layer)
+    if len(found) > 1:
+        names = list(dict.fromkeys(name_of(c, calls) for c in found))
+        name = _name(layer)
+        raise LayerError(
+            f"The layer {name!r} is called {len(found)} times: pass the name of one call ({', '.join(names[:20])}), or "
+            f"layer=({name!r}, k) for its call number k, from 0."
+        )
+    return found[0]
+
+
+def matching(calls: Sequence[LayerCall], layer: Any) -> list[LayerCall]:
+    """All calls meant by what `find` takes.
+
+    Raises:
+        LayerError: There is none.
+    """
     which = None
     if isinstance(layer, tuple) and len(layer) == 2:
         layer, which = layer
-    calls = distinct(calls)
-    found = [c for c in calls if _matches(c, layer)]
     if isinstance(layer, int) and not isinstance(layer, bool):
         top = [c for c in calls if "/" not in c.path]
         if not -len(top) <= layer < len(top):
             raise LayerError(f"The model calls {len(top)} layers, so an index is in -{len(top)} to {len(top) - 1}. "
                              f"Received: layer={layer}.")  # fmt: skip
-        found = [top[layer]]
+        return [top[layer]]
+    found = [c for c in calls if _matches(c, layer)] or [c for c in calls if name_of(c, calls) == layer]
     if not found:
         raise LayerError(
-            f"The model calls no layer {_name(layer)!r}. {suggest(_name(layer), {c.path for c in calls})} "
+            f"The model calls no layer {_name(layer)!r}. {suggest(_name(layer), {name_of(c, calls) for c in calls})} "
             f"{received(layer)}"
         )
-    if which is None and len(found) > 1:
-        raise LayerError(
-            f"The layer {_name(layer)!r} is called {len(found)} times ({', '.join(c.path for c in found)}): pass a "
-            f"full path, or layer=({_name(layer)!r}, k) for its call number k, from 0."
-        )
-    if which is not None and not -len(found) <= which < len(found):
+    if which is None:
+        return found
+    if not -len(found) <= which < len(found):
         raise LayerError(f"The layer {_name(layer)!r} is called {len(found)} times. Received: call {which}.")
-    return found[which or 0]
+    return [found[which]]
 
 
 def _matches(call: LayerCall, layer: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -13,9 +13,11 @@ import tensorflow as tf
 from tfxai.errors import LayerError, ModelError, NoGradientError, TfxaiError
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, capture, types_of
+from tfxai.graph.reads import Reads
 from tfxai.model import entry, layers
 from tfxai.model.feature_maps import FeatureMap, FeatureMaps
 from tfxai.model.function import as_function, name_of
+from tfxai.model.grid import grid
 from tfxai.model.traced import Compiled, TracedModel
 
 LAST_CONVOLUTION = "last_conv"
@@ -45,31 +47,69 @@ def captured(model: Any, pack: Callable, specs: Sequence[tf.TensorSpec], watched
         return Captured(_captured(as_function(model, pack), specs, model), calls)
 
 
-def prepare(model: Any, capture: Captured, on: str, layer: Any, maps: bool, jit_compile: bool) -> TracedModel:
-    """What a method reads of a captured model.
+def prepare(model: Any, capture: Captured, on: str, jit_compile: bool) -> TracedModel:
+    """What a method reads of a captured model, explained at its inputs.
 
     Args:
         model: As the user gave it.
-        capture: Of it; watched where a layer or feature maps are read.
+        capture: Of it.
         on: "logit" or "probability".
-        layer: A layer, `"last_conv"`, or None; for maps also `"all"` or a list of layers.
-        maps: Whether the method reads feature maps at `layer`, instead of attributing to it.
         jit_compile: Compile with XLA.
 
     Raises:
         NoGradientError: No output depends differentiably on any explained tensor.
-        LayerError: The layer is not there, or the output does not depend on it.
     """
-    graph, calls = capture
+    graph = capture.graph
     pairs = [(number, k) for k, i in enumerate(graph.inputs) for number in entry.explained(graph, i)]
     embedded, input_of = tuple(n for n, _ in pairs), tuple(k for _, k in pairs)
     outputs = tuple(entry.logits(graph, o) if on == "logit" else o for o in graph.outputs)
     names = _output_names(graph, model)
     traced = TracedModel(graph, embedded, input_of, embedded, outputs, names, jit_compile=jit_compile)
     _check_path(traced, None)
-    if maps:
-        return _with_maps(traced, model, calls, layer)
-    return traced if layer is None else _at_layer(traced, model, calls, layer)
+    return traced
+
+
+class Asked(NamedTuple):
+    """A layer that is asked for.
+
+    Attributes:
+        layer: A layer, `"last_conv"`, or None; for maps also `"all"` or a list of layers.
+        maps: Whether the method reads feature maps at it, instead of attributing to it.
+        inputs: Names of the inputs.
+    """
+
+    layer: Any
+    maps: bool
+    inputs: Sequence[str]
+
+
+def at_layer(
+    traced: TracedModel, model: Any, calls: Sequence[layers.LayerCall], asked: Asked, ends: Mapping[int, Reads]
+) -> TracedModel:
+    """The model explained at a layer, or with the feature maps of one or several.
+
+    Args:
+        traced: As prepared for its inputs.
+        model: As the user gave it.
+        calls: Of its layers.
+        asked: Which layer.
+        ends: What is explained: the output values, and what is read of them.
+
+    Raises:
+        LayerError: The layer is not there, what is explained does not depend on it, or it has no map.
+    """
+    calls = layers.distinct(calls)
+    if asked.maps:
+        return _with_maps(traced, model, calls, asked, ends)
+    if isinstance(asked.layer, str) and asked.layer == LAST_CONVOLUTION:
+        finder = FeatureMaps(traced.graph, traced.activity, traced.followed, ends)
+        explained = _last(finder, calls)
+        path = _path_of(finder, calls, explained[0])
+    else:
+        explained, path = _layer(traced.graph, layers.find(calls, _resolved(model, asked.layer)), calls)
+    traced = dataclasses.replace(traced, explained=explained, layer=path, compiled=Compiled())
+    _check_path(traced, path, list(ends))
+    return traced
 
 
 def _output_names(graph: Graph, model: Any) -> tuple[tuple[str, ...], ...]:
@@ -82,61 +122,68 @@ def _output_names(graph: Graph, model: Any) -> tuple[tuple[str, ...], ...]:
     return tuple(own if name in own else (*own, name) for own, name in zip(names, listed, strict=True))
 
 
-def _at_layer(traced: TracedModel, model: Any, calls: Any, layer: Any) -> TracedModel:
-    """The model whose explained tensors are the outputs of a layer."""
-    if isinstance(layer, str) and layer == LAST_CONVOLUTION:
-        explained, path = _last(FeatureMaps(traced.graph, traced.activity, traced.outputs), calls)
-    else:
-        explained, path = _layer(traced.graph, calls, _resolved(model, layer))
-    traced = dataclasses.replace(traced, explained=explained, layer=path, compiled=Compiled())
-    _check_path(traced, path)
-    return traced
-
-
-def _with_maps(traced: TracedModel, model: Any, calls: Any, layer: Any) -> TracedModel:
+def _with_maps(
+    traced: TracedModel, model: Any, calls: Sequence[layers.LayerCall], asked: Asked, ends: Mapping[int, Reads]
+) -> TracedModel:
     """The model that gives the feature maps of one or several layers."""
-    finder = FeatureMaps(traced.graph, traced.activity, traced.outputs)
-    chosen: dict[int, str] = {}
-    for one in layer if isinstance(layer, list) else [layer]:
+    finder = FeatureMaps(traced.graph, traced.activity, traced.followed, ends)
+    chosen: dict[tuple[int, ...], str] = {}
+    for one in asked.layer if isinstance(asked.layer, list) else [asked.layer]:
         if one is None or isinstance(one, str) and one in (LAST_CONVOLUTION, "all"):
-            numbers, _ = _last(finder, calls)
-            found = finder.each() if one == "all" else numbers
-            chosen |= {n: _path_of(finder, calls, n) for n in found}
+            last = _last(finder, calls)
+            found = finder.each() if one == "all" else [last]
+            chosen |= {values: _path_of(finder, calls, *values) for values in found}
         else:
-            numbers, path = _layer(traced.graph, calls, _resolved(model, one))
-            chosen[numbers[0]] = path
-    for number, path in chosen.items():
-        shape = traced.graph.values[number].shape
-        if shape.rank is None or shape.rank < 3:
-            raise LayerError(
-                f"A class activation map needs feature maps, axes (example, place..., channel). Received: the layer "
-                f"{path!r} with output of shape {shape}. Choose a layer before pooling or flattening, or layer=None."
-            )
-        _check_path(dataclasses.replace(traced, explained=(number,), compiled=Compiled()), path)
-    maps = tuple(FeatureMap(n, finder.channels.get(n, -1), path) for n, path in chosen.items())
+            chosen |= _of_layer(finder, calls, _resolved(model, one))
+    for values, path in chosen.items():
+        _check_path(dataclasses.replace(traced, explained=values, compiled=Compiled()), path, list(ends))
+    maps = tuple(_map(finder, traced, values, path, asked.inputs) for values, path in chosen.items())
     return dataclasses.replace(traced, feature_maps=maps, layer=", ".join(chosen.values()), compiled=Compiled())
 
 
-def _last(finder: FeatureMaps, calls: Any) -> tuple[tuple[int, ...], str]:
-    """The last convolution's map and its path."""
-    number = finder.last()
-    if number is None:
-        known = ", ".join(sorted({c.path for c in layers.distinct(calls)})[:20]) or "none"
+def _map(
+    finder: FeatureMaps, traced: TracedModel, values: tuple[int, ...], path: str, names: Sequence[str]
+) -> FeatureMap:
+    """A map and where its places are. Beside others, those are meant that come from the convolution it has them of."""
+    owners = {a.input for a in finder.places(values[0]) if a.grid == finder.grid(values[0])}
+    wanted = owners.pop() if len(owners) == 1 else None
+    axes = finder.stacked(values)
+    where = grid(axes, path, traced.layouts, names, wanted)
+    frame = where.places.index(axes.labels[1][0]) if len(values) > 1 else None
+    return FeatureMap(values, path, where, frame)
+
+
+def _of_layer(finder: FeatureMaps, calls: Sequence[layers.LayerCall], layer: Any) -> dict[tuple[int, ...], str]:
+    """The value that a layer returned, or those of all frames where it is called for one after the other."""
+    found = layers.matching(calls, layer)
+    if len(found) > 1 and len({call.path for call in found}) == 1:
+        values = finder.with_frames(_layer(finder.graph, found[0], calls)[0][0])
+        if len(values) == len(found):
+            return {values: found[0].path}
+    numbers, path = _layer(finder.graph, layers.find(calls, layer), calls)
+    return {numbers[:1]: path}
+
+
+def _last(finder: FeatureMaps, calls: Sequence[layers.LayerCall]) -> tuple[int, ...]:
+    """The values of the last convolution's map."""
+    numbers = finder.last()
+    if not numbers:
+        known = ", ".join(sorted({c.path for c in calls})[:20]) or "none"
         raise LayerError(
             "The model has no convolution with a spatial map on the way to its output, so there is no last one. "
             f"Found the ops: {types_of(finder.ops)}. Say which layer's output to use with layer=; layers: {known}."
         )
-    return (number,), _path_of(finder, calls, number)
+    return numbers
 
 
-def _path_of(finder: FeatureMaps, calls: Any, number: int) -> str:
+def _path_of(finder: FeatureMaps, calls: Sequence[layers.LayerCall], number: int, *frames: int) -> str:
     """The innermost layer that returned this value, or else the op that made it."""
-    same = {finder.graph.values[n].name for n in finder.aliases(number)}
-    for call in layers.distinct(calls):
+    for call in calls:
         for tensor in call.tensors:
             with contextlib.suppress(LayerError):
                 if finder.aliases(layers.number_of(finder.graph, tensor))[-1] == finder.aliases(number)[-1]:
-                    return call.path
+                    return call.path if frames else layers.name_of(call, calls)
+    same = {finder.graph.values[n].name for n in finder.aliases(number)}
     return min(same, key=len).removesuffix(":0")
 
 
@@ -170,21 +217,25 @@ def _resolved(model: Any, layer: Any) -> Any:
     return layer
 
 
-def _layer(graph: Graph, calls: Any, layer: Any) -> tuple[tuple[int, ...], str]:
-    """Value numbers of what a layer returned, and its path."""
-    call = layers.find(calls, layer)
+def _layer(graph: Graph, call: layers.LayerCall, calls: Sequence[layers.LayerCall]) -> tuple[tuple[int, ...], str]:
+    """Value numbers of what a layer returned, and the name of the call."""
     numbers = tuple(layers.number_of(graph, t) for t in call.tensors if t.dtype.is_floating)
     if not numbers:
         raise LayerError(f"The layer {call.path!r} returns no float tensor to attribute to. Choose another layer.")
-    return numbers, call.path
+    return numbers, layers.name_of(call, calls)
 
 
-def _check_path(model: TracedModel, path: str | None) -> None:
-    """Raises LayerError or NoGradientError when no output depends differentiably on what is explained."""
-    if any(model.activity[o] is Activity.ACTIVE for o in model.outputs):
+def _check_path(model: TracedModel, path: str | None, ends: Sequence[int] = ()) -> None:
+    """Raises LayerError or NoGradientError when no output (of `ends`) depends differentiably on what is explained."""
+    if any(model.activity[o] is Activity.ACTIVE for o in ends or model.outputs):
         return
     if path is not None:
-        raise LayerError(f"The model's output does not depend on the layer {path!r}. Choose a layer on its path.")
+        other = any(model.activity[o] is Activity.ACTIVE for o in model.outputs)
+        raise LayerError(
+            f"The model's output does not depend on the layer {path!r}"
+            + (", but another output does" if other else "")
+            + ". Choose a layer on its path."
+        )
     raise NoGradientError(
         "No output of the model depends differentiably on its input, so there is nothing to attribute. Expected a "
         "path of float ops from the input (or from an embedding of it) to the output; comparisons, rounding and "

@@ -34,7 +34,7 @@ class Bar(Protocol):
 
 
 class Features(NamedTuple):
-    """f(x) (n,), the class (n,) or None, and per feature map its value and df / d(map), both (n, places, channels)."""
+    """f(x) (n,), the class (n,) or None, and per feature map itself and df / d(map), both (n, places..., channels)."""
 
     score: tf.Tensor
     target: tf.Tensor | None
@@ -141,7 +141,7 @@ class Scorer:
 
     def features(self, table: RuleTable, x: Tensors) -> Features:
         """The feature maps at x and the gradient with respect to each, backward only as far as they are."""
-        numbers = [m.value for m in self.model.feature_maps]
+        numbers = [v for m in self.model.feature_maps for v in m.values]
 
         def run(inputs: Tensors, x: Tensors, feed: Tensors, *weights: tf.Tensor) -> tuple:
             replay = self.model.replay(table)
@@ -155,7 +155,16 @@ class Scorer:
             maps = [env[n].x for n in numbers]
             return score.x, index, maps, tape.gradient(score.x, maps, unconnected_gradients=ZERO)
 
-        return Features(*self._call(("features",), table, run, x))
+        score, index, maps, slopes = self._call(("features",), table, run, x)
+        return Features(score, index, *map(self._on_grids, (maps, slopes)))
+
+    def _on_grids(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Per feature map (n, places..., channels), the frames of a film stacked."""
+        given, found = iter(tensors), []
+        for one in self.model.feature_maps:
+            frames = [next(given) for _ in one.values]
+            found.append(one.grid.features(tf.stack(frames, axis=1) if len(frames) > 1 else frames[0]))
+        return found
 
     def backward(self, table: RuleTable, x: Tensors, reference: Tensors | None = None) -> Attribution:
         """f and its backward pass under a table.

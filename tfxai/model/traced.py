@@ -13,12 +13,15 @@ import tensorflow as tf
 from tfxai.errors import TargetError
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.affine import joined
+from tfxai.graph.axes import Axes
 from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.fold import fold
+from tfxai.graph.follow import Followed
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
 from tfxai.model.feature_maps import FeatureMap
+from tfxai.model.layout import Layout, layout_of, layouts
 
 FORWARD = RuleTable()
 
@@ -73,6 +76,27 @@ class TracedModel:
         return classify(self.graph, dict.fromkeys(self.explained, Activity.ACTIVE))
 
     @functools.cached_property
+    def followed(self) -> Followed:
+        """The axes of every value."""
+        return Followed(self.graph)
+
+    @functools.cached_property
+    def layouts(self) -> list[Layout]:
+        """Which axes of each flat input are places."""
+        return layouts(self.graph, self.followed.axes)
+
+    def layout(self, k: int) -> Layout:
+        """Which axes of explained tensor number k are places."""
+        number = self.explained[k]
+        if number in self.graph.inputs:
+            return self.layouts[self.graph.inputs.index(number)]
+        return layout_of(self.followed.axes.get(number), self.graph.values[number].shape.rank or 0, self.layouts)
+
+    def own_axes(self, k: int) -> Axes:
+        """The axes of explained tensor number k."""
+        return self.followed.axes.get(self.explained[k], Axes(()))
+
+    @functools.cached_property
     def output_shapes(self) -> list[tuple]:
         """Of each output, without the batch axis.
 
@@ -100,7 +124,7 @@ class TracedModel:
         """The form of the graph that a table replays, and the activity of its values."""
         form = table.program
         if form not in self._programs:
-            keep = {*self.explained, *self.outputs, *(m.value for m in self.feature_maps)}
+            keep = {*self.explained, *self.outputs, *(v for m in self.feature_maps for v in m.values)}
             if form.gradients:  # custom ones find what they use
                 for op in needed(self.graph, self.outputs, self.explained, gradients=True):
                     keep.update(op.backward[1].values() if op.backward is not None else ())
