@@ -266,7 +266,7 @@ def test_bad_layers(network):
     rows = np.ones((1, 4), "float32")
     with pytest.raises(tfxai.errors.LayerError, match="no convolution with a spatial map.*MatMul.*layer=.*hidden"):
         tfxai.explain(table, rows, "gradcam")
-    with pytest.raises(tfxai.errors.LayerError, match="needs feature maps.*'hidden' with output of shape"):
+    with pytest.raises(tfxai.errors.LayerError, match="needs feature maps.*'hidden' with axes .examples, made 3."):
         tfxai.explain(table, rows, "gradcam", layer="hidden")
     with pytest.raises(tfxai.errors.LayerError, match="Did you mean"):
         tfxai.explain(model, x, "gradcam", layer="poool")

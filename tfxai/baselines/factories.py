@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +46,8 @@ def constant(value: float) -> Baseline:
 def blur(sigma: float = 10.0) -> Baseline:
     """Each image blurred over its spatial axes: what is left when detail is gone.
 
-    Images of integers stay integers (rounded).
+    Images of integers stay integers (rounded). Which axes are spatial is known of the model that is explained; of an
+    array alone they are all but the first and the last. Of several inputs each is blurred.
 
     Args:
         sigma: Standard deviation in pixels.
@@ -62,13 +64,25 @@ def blur(sigma: float = 10.0) -> Baseline:
     if not is_width(sigma):
         raise BaselineError(f"blur(sigma) needs a number of pixels above 0, such as 10.0. {received(sigma)}")
 
-    def blurred(x: np.ndarray) -> np.ndarray:
+    return Blur(float(sigma))
+
+
+@dataclasses.dataclass(frozen=True)
+class Blur:
+    """What `blur` returns: a baseline that takes the axes of places from the model.
+
+    Attributes:
+        sigma: As in `blur`.
+    """
+
+    sigma: float
+
+    def __call__(self, x: np.ndarray, places: Sequence[int] | None = None) -> np.ndarray:
+        """x blurred over its places: all axes but the first and the last, unless they are given."""
         if x.ndim < 3:
             raise BaselineError(f"blur needs shape (n, ..., channels). Received: {x.shape}. Use mean_of(data).")
-        result = gaussian(x, sigma, tuple(range(1, x.ndim - 1)))
+        result = gaussian(x, self.sigma, tuple(places or range(1, x.ndim - 1)))
         return np.rint(result).astype(x.dtype) if x.dtype.kind in "iu" else result
-
-    return blurred
 
 
 def mean_of(data: Any) -> Baseline:

@@ -46,9 +46,21 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
     meta["baseline"] = run.references.words
     if joined.steps is not None:
         meta["steps"] = joined.steps.tolist()
+    meta["channels"] = _channels(run)
     if run.model.layer is None and run.inputs.features:
         meta["features"] = run.inputs.features
     return meta
+
+
+def _channels(run: Run) -> dict[str, list[int | None]]:
+    """Which axis of each input, and of each of the values, holds the channels: None where there are none."""
+    model = run.model
+    inputs = [layout.channels for layout in model.layouts]
+    if run.method.one_map_per_layer:
+        return {"inputs": inputs, "values": [m.grid.channels for m in model.feature_maps]}
+    if model.layer is not None and not model.feature_maps:
+        return {"inputs": inputs, "values": [model.layout(k).channels for k in range(len(model.explained))]}
+    return {"inputs": inputs, "values": inputs}
 
 
 def _presented(run: Run, flat: Sequence[np.ndarray]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfxai.baselines.factories import Blur
 from tfxai.baselines.fitted import fitted
 from tfxai.errors import BaselineError, received
 from tfxai.explainer.inputs import Inputs
@@ -69,8 +70,10 @@ def resolve(baseline: Any, inputs: Inputs, model: TracedModel) -> References:
         BaselineError: It does not fit them.
     """
     found: list[np.ndarray | None] = []
-    for part, array, number in zip(_parts(baseline, inputs), inputs.arrays, model.graph.inputs, strict=True):
-        looked_up = number not in model.embedded
+    for k, (part, array) in enumerate(zip(_parts(baseline, inputs), inputs.arrays, strict=True)):
+        looked_up = model.graph.inputs[k] not in model.embedded
+        if isinstance(part, Blur):
+            part = part(array, model.layouts[k].places)
         found.append(None if part is None and looked_up else fitted(part, array))
     counts = {r.shape[1] for r in found if r is not None} - {1}
     if len(counts) > 1:
@@ -84,6 +87,8 @@ def described(baseline: Any) -> str:
     """A baseline in words."""
     if baseline is None:
         return "zeros"
+    if isinstance(baseline, Blur):
+        return f"blur(sigma={baseline.sigma:g})"
     if callable(baseline):
         return str(getattr(baseline, "__qualname__", type(baseline).__name__))
     if isinstance(baseline, (list, tuple, dict)):
@@ -94,7 +99,7 @@ def described(baseline: Any) -> str:
 def _parts(baseline: Any, inputs: Inputs) -> list[Any]:
     """One baseline per input."""
     count = len(inputs.arrays)
-    if callable(baseline) and count > 1:
+    if callable(baseline) and count > 1 and not isinstance(baseline, Blur):
         baseline = baseline(inputs.pack(inputs.arrays))
     if isinstance(baseline, dict):
         unknown = set(map(str, baseline)) - set(inputs.names)

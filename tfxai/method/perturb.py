@@ -63,7 +63,7 @@ class Occlusion(Method):
         values = []
         for k, tensor in enumerate(x):
             shape = tuple(int(s) for s in tensor.shape[1:])
-            masks = list(_windows(shape, self.window, self.stride))
+            masks = list(_windows(shape, scorer.model.layout(k).places, self.window, self.stride))
             total = np.zeros(tensor.shape, np.float64)
             blank = reference[k] if self.fill is None else tf.fill(tensor.shape, tf.cast(self.fill, tensor.dtype))
             for part, some, repeat in scorer.copies(len(masks)):
@@ -120,7 +120,7 @@ class RISE(Method):
         n = len(scorer)
         sums, squares = ([np.zeros(t.shape, np.float64) for t in x] for _ in range(2))
         for part, some, repeat in scorer.copies(self.samples):
-            drawn = [self._masks(rng, x) for _ in range(part.start, part.stop)]
+            drawn = [self._masks(rng, scorer, x) for _ in range(part.start, part.stop)]
             masks = [np.stack(m) for m in zip(*drawn, strict=True)]  # per tensor (count, ...)
             points = [_shown(repeat(t), repeat(r), np.tile(m, [n] + [1] * (m.ndim - 1)))
                       for t, r, m in zip(x, reference, masks, strict=True)]  # fmt: skip
@@ -129,29 +129,40 @@ class RISE(Method):
                 sums[k] += np.tensordot(scores, mask, 1)
                 squares[k] += np.tensordot(scores**2, mask**2, 1)
         values, errors = [], []
-        for tensor, once, twice in zip(x, sums, squares, strict=True):
-            scale = self.probability * _sharing(tensor.shape[1:])
+        for k, (tensor, once, twice) in enumerate(zip(x, sums, squares, strict=True)):
+            scale = self.probability * _sharing(tensor.shape, scorer.model.layout(k).places)
             mean = once / self.samples
             values.append(tf.constant(mean / scale, tensor.dtype))
             deviation = np.sqrt(np.maximum(twice / self.samples - mean**2, 0) / max(self.samples - 1, 1))
             errors.append(tf.constant(deviation / scale, tensor.dtype))
         return Attribution(values, score, None, target, error=errors if self.samples > 1 else None)
 
-    def _masks(self, rng: np.random.Generator, x: Tensors) -> list[np.ndarray]:
-        """One mask per tensor, (places..., 1) or (features,)."""
-        return [_mask(rng, tuple(int(s) for s in t.shape[1:]), self.grid, self.probability) for t in x]
+    def _masks(self, rng: np.random.Generator, scorer: Scorer, x: Tensors) -> list[np.ndarray]:
+        """One mask per tensor, its places or features, with 1 for channels."""
+        shapes = [tuple(int(s) for s in t.shape[1:]) for t in x]
+        layouts = [scorer.model.layout(k) for k in range(len(x))]
+        return [_mask(rng, shape, layout.places, self.grid, self.probability)
+                for shape, layout in zip(shapes, layouts, strict=True)]  # fmt: skip
 
 
-def _windows(shape: tuple[int, ...], window: Any, stride: Any) -> Iterator[np.ndarray]:
-    """Masks that are 1 in a window, of `shape` with 1 for axes that it covers whole."""
-    axes = len(shape) if len(shape) == 1 else len(shape) - 1
+def _windows(shape: tuple[int, ...], places: Sequence[int], window: Any, stride: Any) -> Iterator[np.ndarray]:
+    """Masks that are 1 in a window, of `shape` with 1 for axes that it covers whole.
+
+    Args:
+        shape: Of one example.
+        places: Its axes of places, counted with that of the examples.
+        window, stride: As in `Occlusion`.
+    """
+    axes = [a - 1 for a in places]
     if isinstance(window, (tuple, list)) and len(window) == len(shape):
-        axes = len(shape)
-    parts = {1: shape[0], 2: 16}.get(len(shape), 8)  # a table's feature, a stretch of a sequence, a patch
-    sizes = _per_axis(window, shape[:axes], "window", [max(1, length // parts) for length in shape[:axes]])
-    steps = _per_axis(stride, shape[:axes], "stride", [max(1, s // 2) for s in sizes])
+        axes = list(range(len(shape)))
+    lengths = [shape[a] for a in axes]
+    # a table's feature, a stretch of a sequence, a patch
+    parts = shape[0] if len(shape) == 1 else {1: 16}.get(len(places), 8)
+    sizes = _per_axis(window, lengths, "window", [max(1, length // parts) for length in lengths])
+    steps = _per_axis(stride, lengths, "stride", [max(1, s // 2) for s in sizes])
     starts = []
-    for size, step, length in zip(sizes, steps, shape, strict=False):
+    for size, step, length in zip(sizes, steps, lengths, strict=True):
         if size > length:
             raise OptionError(f"window {size} is larger than the input's axis of {length}. Choose a smaller one.")
         starts.append(sorted({*range(0, length - size + 1, step), length - size}))
@@ -161,8 +172,11 @@ def _windows(shape: tuple[int, ...], window: Any, stride: Any) -> Iterator[np.nd
                 "they had no effect. Choose a stride up to the window."
             )
     for corner in itertools.product(*starts):
-        mask = np.zeros([*shape[:axes], *[1] * (len(shape) - axes)], np.float64)
-        mask[tuple(slice(a, a + s) for a, s in zip(corner, sizes, strict=True))] = 1
+        mask = np.zeros([s if a in axes else 1 for a, s in enumerate(shape)], np.float64)
+        hidden = [slice(None)] * len(shape)
+        for a, start, size in zip(axes, corner, sizes, strict=True):
+            hidden[a] = slice(start, start + size)
+        mask[tuple(hidden)] = 1
         yield mask
 
 
@@ -181,19 +195,21 @@ def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
     return reference + (x - reference) * tf.cast(mask, x.dtype)
 
 
-def _sharing(shape: Sequence[int]) -> int:
+def _sharing(shape: Sequence[int], places: Sequence[int]) -> int:
     """How many channels share the value of their place."""
-    return int(shape[-1]) if len(shape) > 1 else 1
+    return int(np.prod([s for a, s in enumerate(shape) if a and a not in places], initial=1))
 
 
-def _mask(rng: np.random.Generator, shape: tuple[int, ...], grid: int, probability: float) -> np.ndarray:
+def _mask(
+    rng: np.random.Generator, shape: tuple[int, ...], places: Sequence[int], grid: int, probability: float
+) -> np.ndarray:
     """A coarse random grid, stretched beyond the input's size and cut out at a random place."""
     if len(shape) == 1:
         return (rng.uniform(size=shape) < probability).astype(np.float64)
-    places = shape[:-1]
-    coarse = (rng.uniform(size=[grid] * len(places)) < probability).astype(np.float64)
-    cells = [-(-length // grid) for length in places]
+    lengths = [shape[a - 1] for a in places]
+    coarse = (rng.uniform(size=[grid] * len(lengths)) < probability).astype(np.float64)
+    cells = [-(-length // grid) for length in lengths]
     fine = resized(tf.constant(coarse[None]), [(grid + 1) * cell for cell in cells], "bilinear").numpy()[0]
-    starts = [rng.integers(0, (grid + 1) * cell - length + 1) for cell, length in zip(cells, places, strict=True)]
-    cut = tuple(slice(start, start + length) for start, length in zip(starts, places, strict=True))
-    return fine[cut][..., None].astype(np.float64)
+    starts = [rng.integers(0, (grid + 1) * cell - length + 1) for cell, length in zip(cells, lengths, strict=True)]
+    cut = tuple(slice(start, start + length) for start, length in zip(starts, lengths, strict=True))
+    return fine[cut].reshape([s if a in places else 1 for a, s in enumerate(shape, 1)]).astype(np.float64)

@@ -83,8 +83,13 @@ class Grid:
                 heat = tf.pad(heat, paddings)
         return heat
 
+    @property
+    def channels(self) -> int:
+        """The axis of 1 that a map has where its input has its channels, behind the places if it has none."""
+        return 1 if self.layout.channels == 1 else 1 + len(self.axes)
+
     def with_channels(self, heat: tf.Tensor) -> tf.Tensor:
-        """(n, places...) with an axis of 1 where the input has its channels."""
+        """(n, places...) with an axis of 1 for the channels, so that it is a picture like its input."""
         return tf.expand_dims(heat, 1 if self.layout.channels == 1 else -1)
 
     def spread(self, heat: tf.Tensor, axes: Axes, rank: int) -> tf.Tensor:
@@ -220,5 +225,8 @@ def _check(places: Sequence[Axis], path: str, names: Sequence[str]) -> None:
 
 def described(axes: Axes) -> str:
     """Axes in words, for errors."""
-    words = ["*".join(a.kind.value for a in label) or "1" for label in axes.labels]
-    return f"axes ({', '.join(words)})"
+
+    def word(axis: Axis) -> str:
+        return axis.kind.value if axis.kind is Kind.EXAMPLES else f"{axis.kind.value} {axis.size or '?'}"
+
+    return f"axes ({', '.join(' x '.join(map(word, label)) or '1' for label in axes.labels)})"

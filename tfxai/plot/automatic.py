@@ -10,7 +10,7 @@ import numpy as np
 from tfxai.errors import InputError
 from tfxai.plot.kinds.table import KINDS, guess
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import part, unit, unsigned
+from tfxai.result.describe import part, shown, unit, unsigned
 from tfxai.support.checks import one_of
 
 
@@ -32,9 +32,10 @@ def auto(
         ax: Where to draw; None makes a figure.
         input: Which input of a model with several, or which layer of several: key or position. Needed for inputs;
             of layers the deepest is drawn.
-        kind: "image", "volume", "series", "logo", "tokens" or "bars"; None goes by the shape: three axes are an image
-            (channels before the places are seen too), four a volume, two with both large and of alike length an image
-            without channels, other two a series; whole numbers are tokens, other vectors bars.
+        kind: "image", "volume", "series", "logo", "tokens" or "bars"; None goes by the shape: three axes are an image,
+            four a volume, two with both large and of alike length an image without channels, other two a series; whole
+            numbers are tokens, other vectors bars. Which axis holds the channels is known of the model; of an
+            explanation made by hand it is the last, unless data_format= says otherwise.
         labels: Class names, to name the target.
         tokens: The words of this example, for "tokens".
         **options: Of the function of that kind in `tfxai.plot`. `background=None` leaves out the image.
@@ -57,6 +58,9 @@ def auto(
         one_of(kind, "kind", KINDS, ", or None")
     if not -len(e) <= index < len(e):
         raise InputError(f"The explanation has {len(e)} examples. Received: index {index}.")
+    if e.meta.get("channels"):  # known: they are put last
+        options.pop("data_format", None)
+    e = shown(e)
     values, inputs = part(e, input)
     one, x = values[index], None if inputs is None else np.asarray(inputs[index])
     options.setdefault("unit", unit(e, index, labels))

@@ -11,10 +11,10 @@ import numpy as np
 from tfxai.errors import InputError, OptionError, received
 from tfxai.plot.automatic import auto
 from tfxai.plot.kinds import scale
-from tfxai.plot.kinds.image import channels_last, format_of, image
+from tfxai.plot.kinds.image import image
 from tfxai.plot.kinds.table import guess
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import target_name, title, unsigned
+from tfxai.result.describe import shown, target_name, title, unsigned
 
 SCALES = ("own", "row")
 
@@ -123,17 +123,18 @@ def compare(
     if not explanations or len({len(e) for e in explanations}) != 1:
         counts = [len(e) for e in explanations]
         raise InputError(f"Expected explanations of the same examples. Received: explanations of {counts} examples.")
+    explanations = [shown(e) for e in explanations]
     examples = list(range(min(4, len(explanations[0])))) if examples is None else list(examples)
     titles = [title(e) for e in explanations] if titles is None else list(titles)
     rows = [target_name(explanations[0], i, labels) for i in examples]
     notes = [[_delta(e, i) for e in explanations] for i in examples]
     if not all(isinstance(e.values, np.ndarray) and guess(e.values[0], None) == "image" for e in explanations):
         return _any(explanations, examples, titles, labels, options)
-    shown = [ranged(explanations[0].inputs[i]) for i in examples] if images is None else [images[i] for i in examples]
+    beside = [ranged(explanations[0].inputs[i]) for i in examples] if images is None else [images[i] for i in examples]
     signs = ["absolute_value" if c in sizes else "positive" if unsigned(e.values) else "all"
              for c, e in enumerate(explanations)]  # fmt: skip
-    maps = [[_places_last(e, i) for e in explanations] for i in examples]
-    return grid(shown, maps, titles, rows, signs, outlier_perc, overlay, notes, scales)
+    maps = [[np.asarray(e.values[i], float) for e in explanations] for i in examples]
+    return grid(beside, maps, titles, rows, signs, outlier_perc, overlay, notes, scales)
 
 
 def _any(explanations, examples, titles, labels, options) -> Any:
@@ -190,14 +191,9 @@ def _delta(e: ExplanationData, i: int) -> str:
     return "" if e.delta is None else f"delta {abs(float(e.delta[i])):.2g}"
 
 
-def _places_last(e: ExplanationData, i: int) -> np.ndarray:
-    x = np.asarray(e.inputs[i]) if isinstance(e.inputs, np.ndarray) else None
-    return channels_last(e.values[i], format_of(e.values[i], x))
-
-
 def ranged(x: Any) -> np.ndarray | None:
     """An input as an image in [0, 1]."""
-    x = None if x is None else channels_last(x, format_of(np.asarray(x)))
+    x = None if x is None else np.asarray(x, float)
     if x is None or x.ndim not in (2, 3):
         return None
     if x.ndim == 3 and x.shape[-1] not in (1, 3, 4):

@@ -12,10 +12,10 @@ from PIL import Image
 
 from tfxai.plot.automatic import auto
 from tfxai.plot.kinds import scale
-from tfxai.plot.kinds.image import channels_last, coloured, faint, format_of, summed
+from tfxai.plot.kinds.image import coloured, faint, summed
 from tfxai.plot.kinds.table import guess
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import part, unsigned
+from tfxai.result.describe import part, shown, unsigned
 
 SIDE = 192  # least pixels of the shorter side
 
@@ -29,7 +29,7 @@ def render(e: ExplanationData, index: int = 0, key: Any = None, labels: Sequence
         key: Which input or layer, of several.
         labels: Class names.
     """
-    values, inputs = part(e, key)
+    values, inputs = part(shown(e), key)
     one, x = values[index], None if inputs is None else np.asarray(inputs[index])
     if guess(one, x) == "image" and np.isfinite(one).all():
         return _map(one, x, "positive" if unsigned(values) else "all")
@@ -49,19 +49,19 @@ def drawn(figure: Any, dpi: int = 72) -> np.ndarray:
 
 def photograph(e: ExplanationData, index: int = 0, key: Any = None) -> np.ndarray | None:
     """The input as (height, width, 3) uint8, where it is an image."""
-    _, inputs = part(e, key)
+    _, inputs = part(shown(e), key)
     x = None if inputs is None else np.asarray(inputs[index])
     if x is None or x.dtype.kind not in "biuf" or guess(x, None) != "image" or not np.isfinite(x).all():
         return None
-    return _enlarged(coloured(channels_last(x, format_of(x))))
+    return _enlarged(coloured(np.asarray(x, float)))
 
 
 def _map(one: np.ndarray, x: np.ndarray | None, sign: str) -> np.ndarray:
     """A map over its image, as pixels."""
-    values = scale.signed_part(summed(channels_last(one, format_of(one, x)), None), sign)
+    values = scale.signed_part(summed(np.asarray(one, float), None), sign)
     top = scale.limit(values, 1.0)
     image = x is not None and x.dtype.kind in "biuf" and x.ndim == one.ndim and np.isfinite(x).all()
-    behind = coloured(channels_last(x, format_of(x))) if image else None  # type: ignore[arg-type]
+    behind = coloured(np.asarray(x, float)) if image else None
     if behind is not None and behind.shape[:2] != values.shape:
         if one.ndim == 2:
             behind = None  # another thing, not the same places

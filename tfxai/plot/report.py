@@ -17,7 +17,7 @@ from tfxai.plot.automatic import auto
 from tfxai.plot.comparison import ranged
 from tfxai.plot.kinds.table import guess
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import keys, target_name, title
+from tfxai.result.describe import keys, shown, target_name, title
 from tfxai.support.files import replacing
 from tfxai.support.structure import leaves
 
@@ -188,6 +188,7 @@ def _pictures(e: ExplanationData, i: int, labels, tokens, dpi: int = 100) -> str
 
 def _input(e: ExplanationData, i: int) -> str:
     """The image itself, before its maps."""
+    e = shown(e)
     x = e.inputs[i] if isinstance(e.inputs, np.ndarray) else None
     picture = ranged(x) if x is not None and guess(np.asarray(x), None) == "image" else None
     if picture is None:

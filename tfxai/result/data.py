@@ -87,7 +87,7 @@ class ExplanationData:
         return f"Explanation({', '.join(parts)})"
 
     def smooth(self, sigma: float) -> Self:
-        """The same with values blurred over their spatial axes; the sum of every example stays.
+        """The same with values blurred over their places (all axes but those of examples and channels); sums stay.
 
         Args:
             sigma: Standard deviation in pixels (steps of a sequence), above 0.
@@ -103,12 +103,15 @@ class ExplanationData:
         if not is_width(sigma):
             raise OptionError(f"sigma is a number of pixels above 0, such as 2.0. {received(sigma)}")
 
+        channels = iter(self.meta.get("channels", {}).get("values", []))
+
         def one(array: np.ndarray) -> np.ndarray:
             if array.ndim < 3:
                 raise OptionError(
                     "Only values with spatial axes (examples, ..., channels) can be smoothed. Received: shape "
                     f"{array.shape}. Use tabular values as they are."
                 )
-            return blur(array, sigma, tuple(range(1, array.ndim - 1)))
+            axis = next(channels, array.ndim - 1)
+            return blur(array, sigma, tuple(a for a in range(1, array.ndim) if a != axis))
 
         return dataclasses.replace(self, values=map_structure(one, self.values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from tfxai.errors import InputError
 from tfxai.result.data import ExplanationData
+from tfxai.support.structure import map_structure
 
 COMPARED = re.compile(r"\d+ - (\d+|mean\(.*\))")  # what tfxai.targets calls one class against others
 LONGEST = 40  # letters of a class name beside a scale; the whole name is in titles and pages
@@ -41,6 +43,26 @@ def target_name(e: ExplanationData, index: int, labels: Sequence[str] | None = N
 def unsigned(values: np.ndarray) -> bool:
     """Whether a map has no direction: nothing in it is below zero, whatever the example."""
     return bool((values >= 0).all() and (values > 0).any())
+
+
+def shown(e: ExplanationData) -> ExplanationData:
+    """The same with channels last everywhere, as pictures are drawn; what is not known of its axes stays."""
+
+    def last(tree: Any, axes: Sequence[int | None]) -> Any:
+        left = iter(axes)
+
+        def one(array: np.ndarray) -> np.ndarray:
+            axis = next(left, None)
+            return array if axis is None or axis == array.ndim - 1 else np.moveaxis(array, axis, -1)
+
+        return map_structure(one, tree)
+
+    known = e.meta.get("channels")
+    if not known:
+        return e
+    inputs = None if e.inputs is None else last(e.inputs, known["inputs"])
+    meta = {key: value for key, value in e.meta.items() if key != "channels"}
+    return dataclasses.replace(e, values=last(e.values, known["values"]), inputs=inputs, meta=meta)
 
 
 def keys(e: ExplanationData) -> list[Any]:

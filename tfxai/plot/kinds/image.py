@@ -98,12 +98,6 @@ def image(
     return ax
 
 
-def format_of(one: np.ndarray, x: np.ndarray | None = None) -> str:
-    """Where the channels of a map are: as in its input, where that is an image; few before many are channels first."""
-    like = x if x is not None and x.ndim == 3 else one
-    return "channels_first" if like.ndim == 3 and like.shape[0] <= 4 < like.shape[-1] else "channels_last"
-
-
 def channels_last(array: Any, data_format: str) -> np.ndarray:
     """Channels at the end."""
     either(data_format, "data_format", "channels_last", "channels_first")
@@ -155,7 +149,7 @@ def fits(one: np.ndarray, x: np.ndarray | None) -> bool:
 
 def draw(one: np.ndarray, x: np.ndarray | None, ax: Any, options: dict, *, sign: str, **facts: Any) -> Any:
     """Over the input, where that has the same places."""
-    options = {"sign": sign, "data_format": format_of(one, x), **options}
+    options = {"sign": sign, **options}
     if x is not None and x.ndim == one.ndim and (one.ndim == 3 or x.shape == one.shape):
         options.setdefault("background", x)
     return image(one, ax=ax, **options)
