@@ -14,7 +14,8 @@ from tfxai.explainer.references import References
 from tfxai.graph.table import Program
 from tfxai.method.base import Method
 from tfxai.model.attribution import Attribution
-from tfxai.model.scorer import Scorer
+from tfxai.model.ends import rows_of
+from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer
 from tfxai.model.traced import TracedModel
 from tfxai.targets.bound import BoundTarget
 
@@ -44,6 +45,18 @@ class Run:
     seed: int | None = None
     bar: Progress | None = None
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises ModelError where the model does not return a row for each example.
+
+        Where that cannot be followed and examples go through it one by one, two of them are tried together.
+        """
+        n, rows = self.inputs.n, rows_of(self.model, self.target)
+        if rows is False and n > 1:
+            raise ModelError(f"{NO_ROWS}: one prediction for all of them. Received: {n} examples. {ONE_EACH}")
+        if rows is None and self.size == 1 and n > 1:
+            scorer, x = self._scorer(slice(0, 2))
+            scorer.score(x)
 
     def chunks(self) -> list[slice]:
         """Which examples are explained together."""

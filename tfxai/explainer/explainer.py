@@ -152,6 +152,7 @@ class Explainer:
         if batch_size is not None:
             whole_number(batch_size, "batch_size", more=", or None")
         run = self._run(x, target, baseline, batch_size, seed, verbose)
+        run.check()
         results = []
         for rows in run.chunks():
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tfxai.graph.activity import Activity
+from tfxai.graph.axes import Kind
 from tfxai.graph.capture import needed
 from tfxai.graph.moves import AS_FIRST, BY_ELEMENT
 from tfxai.graph.ops import ALIASES
@@ -50,3 +51,20 @@ def reads_of(model: TracedModel, ends: Ends) -> Mapping[int, Reads]:
         if axes is not None:
             found[number] = everything(axes) if place is None else chosen(axes, place)
     return found
+
+
+def rows_of(model: TracedModel, target: BoundTarget) -> bool | None:
+    """Whether what is explained has a row for each example; None where an op on the way cannot be followed.
+
+    A bag of instances has one prediction for all of them. A function of several outputs may read any of them.
+    """
+    found = {_has_rows(model, number) for number in explained_ends(model, target)}
+    return True if True in found else None if None in found else False
+
+
+def _has_rows(model: TracedModel, number: int) -> bool | None:
+    axes = model.followed.axes.get(number)
+    first = axes.labels[0] if axes is not None and axes.labels else None
+    if first is None or any(axis.kind is Kind.UNKNOWN for axis in first):
+        return None
+    return [axis.kind for axis in first] == [Kind.EXAMPLES]

@@ -15,11 +15,17 @@ from tfxai.graph.audit import Audit
 from tfxai.graph.capture import capture, needed
 from tfxai.graph.replay import Environment, MergedBatch, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
-from tfxai.graph.value import Value
+from tfxai.graph.value import Value, at_x
 from tfxai.model.attribution import Attribution
+from tfxai.model.ends import rows_of
 from tfxai.model.traced import FORWARD, TracedModel, repeated
 from tfxai.targets.bound import OUT_OF_RANGE, BoundTarget, FunctionTarget
 
+NO_ROWS = "The model does not return one row per example"
+ONE_EACH = (
+    "Expected an output whose first axis is that of the examples. For bags of examples with one prediction each, pass "
+    "bags with an axis of their own, (bags, instances, ...)."
+)
 MOST_COPIES = 64  # examples in a pass of changed copies: a model may look at its batch size
 Tensors = Sequence[tf.Tensor]
 Repeat = Callable[[tf.Tensor], tf.Tensor]
@@ -96,7 +102,9 @@ class Scorer:
             yield part, *self._of(np.asarray(rows[part]))
 
     def per_pass(self, n: int) -> int:
-        """How many changed copies of n examples share a pass."""
+        """How many changed copies of n examples share a pass; none, where a model makes one prediction of them all."""
+        if rows_of(self.model, self.target) is False:
+            return 1
         return max(1, min(self.limit, MOST_COPIES) // n)
 
     def _of(self, rows: np.ndarray) -> tuple[Scorer, Repeat]:
@@ -255,6 +263,8 @@ class Scorer:
         try:
             return compiled(list(self.inputs), list(x), list(self.feed), *given, *weights)
         except tf.errors.InvalidArgumentError as error:
+            if NO_ROWS in str(error):
+                raise ModelError(f"{NO_ROWS}. {ONE_EACH}") from None
             if OUT_OF_RANGE not in str(error):
                 raise
             raise TargetError(f"{OUT_OF_RANGE}. Received: target {self.target.label}.") from None
@@ -310,6 +320,7 @@ class Scorer:
         if isinstance(self.target, FunctionTarget):
             return self._function_score(self.target.function, table, env), None
         value = env[self.model.outputs[self.target.output]]
+        value = value._replace(x=self._checked(value.x, env))
         weights, index = self.target.weights(_column(value.x), feed)
 
         def summed(output: tf.Tensor) -> tf.Tensor:
@@ -318,6 +329,13 @@ class Scorer:
             return tf.reduce_sum(own * output, list(range(1, output.shape.rank)))
 
         return Value(summed(value.x), None if value.reference is None else summed(value.reference)), index
+
+    def _checked(self, output: tf.Tensor, env: Environment) -> tf.Tensor:
+        """The output, which has a row for each example that was put in; else the pass stops."""
+        rows = [tf.shape(at_x(env[i]))[0] for i in (*self.model.explained, *self.model.graph.inputs) if i in env]
+        alike = tf.reduce_any(tf.equal(tf.stack(rows), tf.shape(output)[0]))
+        with tf.control_dependencies([tf.debugging.Assert(alike, [NO_ROWS])]):
+            return tf.identity(output)
 
     def _function_score(self, function: Callable, table: RuleTable, env: Environment) -> Value:
         """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
