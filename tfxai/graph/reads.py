@@ -153,7 +153,7 @@ def _moved(move: Move, before: Label, after: Label, masks: list[Mask]) -> list[M
             return [False] * len(before)
         whole[slice(*_ends(*move.cut))] = masks[0] if len(masks) == 1 and masks[0] is not False else True
         return [whole]
-    if len(before) == len(after) and all(map(_same, before, after)):
+    if move.change is None and len(before) == len(after) and all(map(_same, before, after)):
         return list(masks)
     return [True] * len(before)
 

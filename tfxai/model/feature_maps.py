@@ -104,22 +104,24 @@ class FeatureMaps:
         It is followed through everything that keeps its places (sums with a shortcut, concatenation, attention, dense
         layers on its channels), to where they are pooled, flattened or averaged, or where only some of them are read
         on. In a network whose output is itself a map, it is what feeds the last convolution. Maps with places of an
-        input come before those that the network makes of a code.
+        input come before those that the network makes of a code, and maps that are read whole before others.
         """
         before: set[int] | None = None
         shown: list[int] = []
         own: list[int] = []
+        partly: list[int] = []
         for source in sorted(self.maps, key=lambda g: self.order[self.maps[g][0]], reverse=True):
             values = [v for v in self.maps[source] if before is None or v in before]
             if values and before is None and self._is_shown(source):
                 before = {o for op in needed(self.graph, list(self.made[values[0]].inputs)) for o in op.outputs}
                 shown = values[:1]
                 continue
+            partly += [self._deepest(values, source)] if values else []
             values = [v for v in values if self.whole(v)]
             if values and all(a.input >= 0 for a in self.places(values[0]) if a.grid == source):
                 return self.with_frames(self._deepest(values, source))
             own += [self._deepest(values, source)] if values else []
-        best = (own or shown)[:1]
+        best = (own or partly or shown)[:1]
         return self.with_frames(best[0]) if best else ()
 
     def _is_shown(self, source: int) -> bool:
