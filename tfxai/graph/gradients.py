@@ -2,7 +2,8 @@
 
 With an open batch dimension TensorFlow reduces every gradient of `Add` and `Mul` over axes that turn out to be
 none at run time: a whole pass over memory each. Where the static shapes say there is nothing to reduce, the
-gradient is written directly; the numbers are the same.
+gradient is written directly; the numbers are the same. By a complex number z = a + ib the gradient is d/da + i d/db,
+hence the conjugates, which are nothing to do for real ones.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 
 def _scaled(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
-    return [upstream * inputs[1], upstream * inputs[0]]
+    return [upstream * tf.math.conj(inputs[1]), upstream * tf.math.conj(inputs[0])]
 
 
 def _added(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -25,7 +26,7 @@ def _subtracted(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Ten
 
 
 def _divided(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
-    return [upstream / inputs[1], None]
+    return [upstream / tf.math.conj(inputs[1]), None]
 
 
 BACKWARD: dict[str, tuple[Callable, tuple[int, ...]]] = {  # op type -> (gradients, which inputs they serve)

@@ -95,6 +95,13 @@ SMOOTH = frozenset({
     "Selu", "Sigmoid", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh",
 })  # fmt: skip
 STEPS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
+# Of one varying operand: the outputs are inputs, bounds or whole numbers as they are, their changes exact.
+EXACT = (PIECEWISE - {"Relu", "LeakyRelu"}) | STEPS | {"Maximum", "Minimum", "FloorDiv", "FloorMod"}
+# Of the smooth ones: on all reals, bending on a scale of 1; and those that have another curve on either side of 0.
+ENTIRE = frozenset({
+    "Asinh", "Atan", "Cos", "Cosh", "Erf", "Erfc", "Exp", "Expm1", "Sin", "Sinh", "Softplus",
+})  # fmt: skip
+BENT_AT_ZERO = frozenset({"BesselI0e", "BesselI1e", "Elu", "Selu", "Softsign"})
 # Of one varying operand: defined and tame on all reals, so that f may be asked for far from x and the reference.
 EVERYWHERE = PIECEWISE | STEPS | {
     "Asinh", "Atan", "Cos", "Elu", "Erf", "Erfc", "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Tanh",

@@ -81,7 +81,7 @@ class Call:
                 full[i] = tensor
             outputs = self.run(full)
             pairs = [(o, u) for o, u in zip(outputs, upstream, strict=True) if u is not None]
-            pairs = [(o, u) for o, u in pairs if o.dtype.is_floating]
+            pairs = [(o, u) for o, u in pairs if o.dtype.is_floating or o.dtype.is_complex]
         found = tape.gradient(
             [o for o, _ in pairs],
             watched,
