@@ -11,11 +11,13 @@ from tfxai.errors import ModelError
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.references import References
+from tfxai.graph.audit import broken, contribution
 from tfxai.graph.table import Program
 from tfxai.method.base import Method
 from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
 from tfxai.model.traced import TracedModel
+from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.targets.bound import BoundTarget
 
 
@@ -87,8 +89,24 @@ class Run:
             return {}
         rows = slice(example, example + 1)
         scorer, x = self._scorer(rows)
-        lost = scorer.leaks(table, x, self.references.at(0, rows, self.model, scorer.inputs))
-        return {op: float(amount) for op, amount in lost.items()}
+        found = scorer.audit(contribution, table, x, self.references.at(0, rows, self.model, scorer.inputs))
+        return {op: float(arrived - left) for op, (arrived, left) in found.items()}
+
+    def breaks(self, example: int) -> str | None:
+        """An op whose inputs get infinite multipliers, or none that are numbers, although its outputs have finite ones.
+
+        Looked for at x, and for methods without a rule table at the reference too.
+        """
+        table, rows = self.method.rules(), slice(example, example + 1)
+        scorer, x = self._scorer(rows)
+        reference = self.references.at(0, rows, self.model, scorer.inputs)
+        passes = [(table, x, reference)] if table else [(OrdinaryGradient(), t, None) for t in (x, reference)]
+        for one in passes:
+            found = scorer.audit(broken, *one)
+            origins = [op for op, (arrived, left) in found.items() if arrived == 0 and left > 0]
+            if origins:
+                return origins[0]
+        return None
 
     def _scorer(self, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
         """The scorer of some examples, and their explained tensors."""

@@ -55,7 +55,8 @@ AFFINE = frozenset({
     "GatherV2", "MatrixBandPart", "MatrixDiag", "MatrixDiagPart", "MatrixDiagPartV3", "MatrixDiagV3",
     "MatrixSetDiagV3", "MirrorPad", "Pack", "Pad", "PadV2", "ParallelDynamicStitch", "Reshape", "ReverseSequence",
     "ReverseV2", "Roll", "ScatterNd", "Slice", "Split", "SplitV", "Squeeze", "StridedSlice",
-    "TensorScatterAdd", "TensorScatterSub", "TensorScatterUpdate", "Tile", "Transpose", "Unpack",
+    "TensorScatterAdd", "TensorScatterSub", "TensorScatterUpdate", "Tile", "Transpose", "Unpack", "XlaDynamicSlice",
+    "XlaDynamicUpdateSlice",
     # segments, blocks, resampling, pooling
     "AvgPool", "AvgPool3D", "BatchToSpaceND", "DepthToSpace", "ResizeBicubic", "ResizeBilinear",
     "ResizeNearestNeighbor", "ScaleAndTranslate", "SegmentMean", "SegmentSum", "SpaceToBatchND", "SpaceToDepth",
@@ -70,7 +71,8 @@ AFFINE = frozenset({
 # Of the affine ones: constants among their inputs are added or put beside, so a change of x does not meet them.
 ADDITIVE = frozenset({
     "Add", "AddN", "AddV2", "BiasAdd", "BiasAddV1", "Concat", "ConcatV2", "Pack", "PadV2", "DynamicStitch",
-    "ParallelDynamicStitch", "SelectV2", "Select", "TensorListSetItem", "TensorListPushBack", "TensorListFromTensor",
+    "ParallelDynamicStitch", "SelectV2", "Select", "XlaDynamicUpdateSlice",
+    "TensorListSetItem", "TensorListPushBack", "TensorListFromTensor",
 })  # fmt: skip
 # Linear, and their other float inputs are parameters rather than summands.
 STEERED = frozenset({"ScaleAndTranslate"})

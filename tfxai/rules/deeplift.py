@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import UnsupportedOpError
-from tfxai.graph import ops
+from tfxai.graph import gradients, ops
 from tfxai.graph.capture import Op
 from tfxai.graph.table import Call, Rule, RuleTable, linear, ruled, unsupported
 from tfxai.graph.value import Carried, Value
@@ -22,7 +22,17 @@ from tfxai.rules.annotations import norms
 from tfxai.rules.chords import Curve, Point
 from tfxai.rules.division import bounded, bounds_a_norm, division, normalised, normalises
 from tfxai.rules.magnitudes import euclidean, modulus
-from tfxai.rules.numerics import cast_real, column_like, continuous, empty, inner, per_example, rounding, unbroadcast
+from tfxai.rules.numerics import (
+    cast_real,
+    column_like,
+    continuous,
+    empty,
+    inner,
+    per_example,
+    rounding,
+    same_shape,
+    unbroadcast,
+)
 
 NODES = 6  # Gauss-Legendre nodes for ops that mix their inputs; what they miss is put back
 
@@ -198,7 +208,7 @@ def _with(call: Call, tensor: tf.Tensor) -> list[tf.Tensor]:
 def _elementwise(call: Call) -> tuple:
     """x, x0, y, y0 in one shape, and how a gradient of that shape returns to the input's."""
     x, x0, y = call.x[call.active[0]], call.x0[call.active[0]], call.y[0]
-    if x.shape.as_list() == y.shape.as_list() and len(call.x) == 1:
+    if same_shape(x, y) and len(call.x) == 1:
         return x, x0, y, call.y0[0], lambda g: g
     wide = tf.broadcast_to(x, tf.shape(y))
     return wide, tf.broadcast_to(x0, tf.shape(y)), y, call.y0[0], lambda g: unbroadcast(g, x)
@@ -285,7 +295,7 @@ class RescaleRules(RuleTable):
         """The rule for one op.
 
         Raises:
-            UnsupportedOpError: There is none, and `unknown_ops` says to raise.
+            UnsupportedOpError: There is none, and `unknown_ops` says to raise; or no gradient either.
         """
         kind = call.op.type
         for types, applies, rule in FIRST:
@@ -293,6 +303,7 @@ class RescaleRules(RuleTable):
                 return rule
         if kind in RULES:
             return RULES[kind]
+        gradients.check(kind, call.op.name)
         if self.unknown_ops == "average":
             return averaged
         raise unsupported(call.op, "it is in no table and not known to be affine.", "DeepLIFT")

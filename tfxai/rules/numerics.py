@@ -37,9 +37,14 @@ def finite_or_none(slope: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.math.is_finite(tf.abs(slope)), slope, tf.zeros_like(slope))
 
 
+def same_shape(a: tf.Tensor, b: tf.Tensor) -> bool:
+    """Whether two static shapes are known to be alike, open axes at the same places."""
+    return a.shape.rank is not None and b.shape.rank is not None and a.shape.as_list() == b.shape.as_list()
+
+
 def unbroadcast(gradient: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """The gradient of a tensor that was broadcast, in the tensor's own shape."""
-    if None not in like.shape.as_list()[1:] and like.shape.as_list() == gradient.shape.as_list():
+    if same_shape(gradient, like) and None not in like.shape.as_list()[1:]:
         return gradient
     target, source = tf.shape(like), tf.shape(gradient)
     axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=target, s1=source)
@@ -47,11 +52,16 @@ def unbroadcast(gradient: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 
 
 def per_example(tensor: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tensor, axis=list(range(1, tensor.shape.rank)))
+    """The sum over all axes but the first."""
+    rank = tensor.shape.rank
+    return tf.reduce_sum(tensor, axis=tf.range(1, tf.rank(tensor)) if rank is None else list(range(1, rank)))
 
 
 def column_like(column: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """With trailing axes of length 1, as many as `like` has."""
+    if like.shape.rank is None or column.shape.rank is None:
+        ones = tf.ones([tf.rank(like) - tf.rank(column)], tf.int32)
+        return tf.reshape(column, tf.concat([tf.shape(column), ones], 0))
     while column.shape.rank < like.shape.rank:
         column = column[..., None]
     return column

@@ -26,7 +26,7 @@ from tfxai.rules.annotations import kernel_before, norms, only_kernels_read
 from tfxai.rules.chords import Curve, Point
 from tfxai.rules.deeplift import RescaleRules, gradient, inverse_norm, refuse_rounded_products
 from tfxai.rules.division import bounded, limited
-from tfxai.rules.numerics import continuous, inner, rounding
+from tfxai.rules.numerics import continuous, inner, rounding, same_shape
 
 Spreads = list[tf.Tensor | None]  # one per output; None where it is no float
 # A part below so many rounding errors of the spread is what rounding left of 0: the error of a sum grows as the square
@@ -218,4 +218,5 @@ def _at_least(call: Call, spreads: Spreads) -> Spreads:
 
 
 def _same_shape(call: Call) -> bool:
-    return call.x0[call.active[0]].shape.as_list() == call.y0[0].shape.as_list()
+    """Whether nothing is broadcast: for certain where the ops that ask have no second operand."""
+    return len(call.x) == 1 or same_shape(call.x0[call.active[0]], call.y0[0])
