@@ -95,14 +95,16 @@ class Run:
     def breaks(self, example: int) -> str | None:
         """An op whose inputs get infinite multipliers, or none that are numbers, although its outputs have finite ones.
 
-        Looked for at x, and for methods without a rule table at the reference too.
+        Looked for at x, and for methods without a rule table at the reference too; where the score itself is no number,
+        no op's gradient is to blame.
         """
         table, rows = self.method.rules(), slice(example, example + 1)
         scorer, x = self._scorer(rows)
         reference = self.references.at(0, rows, self.model, scorer.inputs)
-        passes = [(table, x, reference)] if table else [(OrdinaryGradient(), t, None) for t in (x, reference)]
-        for one in passes:
-            found = scorer.audit(broken, *one)
+        for point in (x, reference) if table is None else (x,):
+            if not np.isfinite(scorer.score(point)[0]).all():
+                continue
+            found = scorer.audit(broken, *((OrdinaryGradient(), point) if table is None else (table, x, reference)))
             origins = [op for op, (arrived, left) in found.items() if arrived == 0 and left > 0]
             if origins:
                 return origins[0]

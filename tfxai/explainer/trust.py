@@ -22,15 +22,14 @@ def doubts(run: Run, e: Explanation) -> Found:
         bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
         if len(bad):
             message = f"{e.method}: NaN or Inf in the values of {len(bad)} examples (first: example {bad[0]})."
-            return [(message + _beginning(run, e, int(bad[0])), CompletenessWarning)]
+            return [(message + _beginning(run, int(bad[0])), CompletenessWarning)]
     found = _empty_maps(e) if run.method.one_map_per_layer else []
     return found + _incomplete(run, e)
 
 
-def _beginning(run: Run, e: Explanation, example: int) -> str:
-    """Where values that are no numbers begin, if the scores are and a gradient is not; and what to do about it."""
-    scores = [e.score[example]] + ([] if e.baseline_score is None else [e.baseline_score[example]])
-    op = run.breaks(example) if np.isfinite(scores).all() else None
+def _beginning(run: Run, example: int) -> str:
+    """Where values that are no numbers begin, if it is known, and what to do about it."""
+    op = run.breaks(example)
     if op is None:
         return ""
     message = f" They begin at the op {op}, whose slope is not finite there, as that of a root at 0: add a small number"
