@@ -78,6 +78,8 @@ ONE = {
     "Real": (lambda z: R.Real(input=_as_complex(z)), ROW, None),
     "Imag": (lambda z: R.Imag(input=_as_complex(z)), ROW, None),
     "Complex": (lambda z: _parts(R.Complex(real=z, imag=z)), ROW, None),
+    "ComplexAbs": (lambda z: R.ComplexAbs(x=_as_complex(z)), ROW, None),
+    "Angle": (lambda z: R.Angle(input=tf.complex(z, z[:, ::-1])), ROW, None),
     "Conj": (lambda z: _parts(R.Conj(input=_as_complex(z))), ROW, None),
     "EnsureShape": (lambda z: R.EnsureShape(input=z, shape=[None, 5]), ROW, None),
     "BroadcastTo": (lambda z: R.BroadcastTo(input=z[:, None], shape=tf.stack([tf.shape(z)[0], 2, 5])), ROW, None),

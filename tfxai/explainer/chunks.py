@@ -11,12 +11,14 @@ from tfxai.errors import ModelError
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.references import References
+from tfxai.graph.audit import broken, contribution
 from tfxai.graph.table import Program
 from tfxai.method.base import Method
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
 from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer
 from tfxai.model.traced import TracedModel
+from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.targets.bound import BoundTarget
 
 
@@ -100,8 +102,26 @@ class Run:
             return {}
         rows = slice(example, example + 1)
         scorer, x = self._scorer(rows)
-        lost = scorer.leaks(table, x, self.references.at(0, rows, self.model, scorer.inputs))
-        return {op: float(amount) for op, amount in lost.items()}
+        found = scorer.audit(contribution, table, x, self.references.at(0, rows, self.model, scorer.inputs))
+        return {op: float(arrived - left) for op, (arrived, left) in found.items()}
+
+    def breaks(self, example: int) -> str | None:
+        """An op whose inputs get infinite multipliers, or none that are numbers, although its outputs have finite ones.
+
+        Looked for at x, and for methods without a rule table at the reference too; where the score itself is no number,
+        no op's gradient is to blame.
+        """
+        table, rows = self.method.rules(), slice(example, example + 1)
+        scorer, x = self._scorer(rows)
+        reference = self.references.at(0, rows, self.model, scorer.inputs)
+        for point in (x, reference) if table is None else (x,):
+            if not np.isfinite(scorer.score(point)[0]).all():
+                continue
+            found = scorer.audit(broken, *((OrdinaryGradient(), point) if table is None else (table, x, reference)))
+            origins = [op for op, (arrived, left) in found.items() if arrived == 0 and left > 0]
+            if origins:
+                return origins[0]
+        return None
 
     def _scorer(self, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
         """The scorer of some examples, and their explained tensors."""

@@ -22,9 +22,20 @@ def doubts(run: Run, e: Explanation) -> Found:
         bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
         if len(bad):
             message = f"{e.method}: NaN or Inf in the values of {len(bad)} examples (first: example {bad[0]})."
-            return [(message, CompletenessWarning)]
+            return [(message + _beginning(run, int(bad[0])), CompletenessWarning)]
     found = _empty_maps(e) if run.method.one_map_per_layer else []
     return found + _incomplete(run, e)
+
+
+def _beginning(run: Run, example: int) -> str:
+    """Where values that are no numbers begin, if it is known, and what to do about it."""
+    op = run.breaks(example)
+    if op is None:
+        return ""
+    message = f" They begin at the op {op}, whose slope is not finite there, as that of a root at 0: add a small number"
+    if run.method.rules() is not None:
+        return f"{message} to its input in the model."
+    return f"{message} to its input in the model, or use method='deeplift', which needs no slope where nothing changed."
 
 
 def _incomplete(run: Run, e: Explanation) -> Found:

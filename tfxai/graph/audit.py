@@ -1,6 +1,8 @@
-"""Which op leaks: every op's own delta in a DeepLIFT backward pass."""
+"""What comes to every op in a backward pass, and what it hands on: which op leaks, and at which a gradient breaks."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -8,41 +10,53 @@ from tfxai.graph.capture import Op
 from tfxai.graph.replay import Replay
 from tfxai.graph.value import Carried, Value
 
+Measure = Callable[[Sequence[tf.Tensor], Value], tf.Tensor]  # (upstream, value) -> a number
+
+
+def contribution(upstream: Sequence[tf.Tensor], value: Value) -> tf.Tensor:
+    """sum(upstream * (y - y0)), over all examples of the chunk: what an op loses of it, it leaks."""
+    change = [_wide(value.x) - _wide(value.reference)]
+    if value.spread is not None:
+        change.append(_wide(value.spread))
+    parts = [tf.math.conj(_wide(u)) * c for u, c in zip(upstream, change, strict=True)]
+    return tf.add_n([tf.reduce_sum(tf.math.real(p)) for p in parts])
+
+
+def broken(upstream: Sequence[tf.Tensor], value: Value) -> tf.Tensor:
+    """How many multipliers are infinite or no number: at an op that makes some of none, the gradient breaks."""
+    return tf.add_n([tf.math.count_nonzero(~tf.math.is_finite(tf.abs(_wide(u)))) for u in upstream])
+
 
 class Audit:
-    """Wraps the step of a replay; after the backward pass `totals` has one number per op.
+    """Wraps the step of a replay; after the backward pass it has two numbers per op. A loop counts as one op.
 
-    An op's delta is what arrives at its outputs, sum(upstream * (y - y0)), minus what it hands on to its
-    inputs, sum(multiplier * (x - x0)), over all examples of the chunk. A loop counts as one op.
+    Attributes:
+        arrived: What the measure says of the op's outputs.
+        left: And of its inputs.
     """
 
-    def __init__(self) -> None:
-        self.totals: dict[str, tf.Tensor] = {}
+    def __init__(self, measure: Measure) -> None:
+        self.measure = measure
+        self.arrived: dict[str, tf.Tensor] = {}
+        self.left: dict[str, tf.Tensor] = {}
 
     def __call__(self, replay: Replay, op: Op, values: list[Carried]) -> list[Carried]:
-        inputs = [self._probe(op, v, -1) if self._carries(v) else v for v in values]
+        inputs = [self._probe(op, v, self.left) if self._carries(v) else v for v in values]
         outputs = replay.step(op, inputs)
-        return [self._probe(op, v, 1) if self._carries(v) else v for v in outputs]
+        return [self._probe(op, v, self.arrived) if self._carries(v) else v for v in outputs]
 
     def _carries(self, value: Carried) -> bool:
-        if not isinstance(value, Value) or value.reference is None:
-            return False
-        return value.x.dtype.is_floating or value.x.dtype.is_complex
+        return isinstance(value, Value) and (value.x.dtype.is_floating or value.x.dtype.is_complex)
 
-    def _probe(self, op: Op, value: Value, sign: int) -> Value:
-        """The same value; notes upstream * change for the op when the gradient comes by."""
-        probed, change = [value.x], [_wide(value.x) - _wide(value.reference)]
-        if value.spread is not None:
-            probed, change = [*probed, value.spread], [*change, _wide(value.spread)]
+    def _probe(self, op: Op, value: Value, found: dict[str, tf.Tensor]) -> Value:
+        """The same value; measures what arrives at it when the gradient comes by."""
+        probed = [value.x] if value.spread is None else [value.x, value.spread]
 
         @tf.custom_gradient
         def noted(*tensors: tf.Tensor):
             def backward(*upstream: tf.Tensor):
-                parts = [tf.math.conj(_wide(u)) * c for u, c in zip(upstream, change, strict=True)]
                 name = f"{op.name} ({op.type})"
-                self.totals[name] = self.totals.get(name, 0.0) + sign * sum(
-                    tf.reduce_sum(tf.math.real(p)) for p in parts
-                )
+                found[name] = found.get(name, 0) + self.measure(upstream, value)
                 return list(upstream)
 
             return [tf.identity(t) for t in tensors], backward

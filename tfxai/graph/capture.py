@@ -129,7 +129,7 @@ class _Flattener:
             if node.type == "Const":
                 attrs: dict[str, Any] = {"value": tf.make_ndarray(node.node_def.attr["value"].tensor)}
                 return Op(node.type, node.name, inputs, outputs, attrs, node=node)
-            if not hasattr(tf.raw_ops, node.type) or node.type == "Placeholder":
+            if node.type == "Placeholder":
                 return Op(node.type, node.name, inputs, outputs, {}, node=node)
             return Op(node.type, node.name, inputs, outputs, execute.attributes(node),
                       execute.input_slots(node), node=node, scope=self.scope(node, env))  # fmt: skip

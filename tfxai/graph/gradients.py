@@ -1,8 +1,9 @@
-"""Backward passes of sums and scalings that need no broadcasting.
+"""Backward passes: of sums and scalings that need no broadcasting, and of which ops there is none.
 
 With an open batch dimension TensorFlow reduces every gradient of `Add` and `Mul` over axes that turn out to be
 none at run time: a whole pass over memory each. Where the static shapes say there is nothing to reduce, the
-gradient is written directly; the numbers are the same.
+gradient is written directly; the numbers are the same. By a complex number z = a + ib the gradient is d/da + i d/db,
+hence the conjugates, which are nothing to do for real ones.
 """
 
 from __future__ import annotations
@@ -10,10 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
+from tensorflow.python.framework.ops import gradient_registry
+
+from tfxai.errors import UnsupportedOpError
+from tfxai.graph.ops import STEPS_AS_ONE
+from tfxai.graph.xla import WRITTEN
 
 
 def _scaled(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
-    return [upstream * inputs[1], upstream * inputs[0]]
+    return [upstream * tf.math.conj(inputs[1]), upstream * tf.math.conj(inputs[0])]
 
 
 def _added(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -25,7 +31,7 @@ def _subtracted(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Ten
 
 
 def _divided(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
-    return [upstream / inputs[1], None]
+    return [upstream / tf.math.conj(inputs[1]), None]
 
 
 BACKWARD: dict[str, tuple[Callable, tuple[int, ...]]] = {  # op type -> (gradients, which inputs they serve)
@@ -46,6 +52,20 @@ def backward(op_type: str, data: Sequence[int], inputs: Sequence[tf.Tensor]) -> 
     if not all(i in served and _same(inputs[i].shape, output) for i in data):
         return None
     return lambda upstream: [function(inputs, upstream)[i] for i in data]
+
+
+def check(op_type: str, name: str) -> None:
+    """Raises UnsupportedOpError for an op that TensorFlow cannot differentiate."""
+    if op_type in WRITTEN or op_type in STEPS_AS_ONE:
+        return
+    try:
+        gradient_registry.lookup(op_type)
+    except LookupError:
+        raise UnsupportedOpError(
+            f"TensorFlow has no gradient of the op {op_type} at {name!r}, so nothing can be sent back through it. "
+            "Methods that only run the model explain it: 'occlusion', 'rise', and 'scorecam' for feature maps. Or "
+            "replace the layer by one made of ops that have gradients."
+        ) from None
 
 
 def _same(shape: tf.TensorShape, output: tf.TensorShape) -> bool:

@@ -55,7 +55,8 @@ AFFINE = frozenset({
     "GatherV2", "MatrixBandPart", "MatrixDiag", "MatrixDiagPart", "MatrixDiagPartV3", "MatrixDiagV3",
     "MatrixSetDiagV3", "MirrorPad", "Pack", "Pad", "PadV2", "ParallelDynamicStitch", "Reshape", "ReverseSequence",
     "ReverseV2", "Roll", "ScatterNd", "Slice", "Split", "SplitV", "Squeeze", "StridedSlice",
-    "TensorScatterAdd", "TensorScatterSub", "TensorScatterUpdate", "Tile", "Transpose", "Unpack",
+    "TensorScatterAdd", "TensorScatterSub", "TensorScatterUpdate", "Tile", "Transpose", "Unpack", "XlaDynamicSlice",
+    "XlaDynamicUpdateSlice",
     # segments, blocks, resampling, pooling
     "AvgPool", "AvgPool3D", "BatchToSpaceND", "DepthToSpace", "ResizeBicubic", "ResizeBilinear",
     "ResizeNearestNeighbor", "ScaleAndTranslate", "SegmentMean", "SegmentSum", "SpaceToBatchND", "SpaceToDepth",
@@ -70,7 +71,8 @@ AFFINE = frozenset({
 # Of the affine ones: constants among their inputs are added or put beside, so a change of x does not meet them.
 ADDITIVE = frozenset({
     "Add", "AddN", "AddV2", "BiasAdd", "BiasAddV1", "Concat", "ConcatV2", "Pack", "PadV2", "DynamicStitch",
-    "ParallelDynamicStitch", "SelectV2", "Select", "TensorListSetItem", "TensorListPushBack", "TensorListFromTensor",
+    "ParallelDynamicStitch", "SelectV2", "Select", "XlaDynamicUpdateSlice",
+    "TensorListSetItem", "TensorListPushBack", "TensorListFromTensor",
 })  # fmt: skip
 # Linear, and their other float inputs are parameters rather than summands.
 STEERED = frozenset({"ScaleAndTranslate"})
@@ -95,6 +97,13 @@ SMOOTH = frozenset({
     "Selu", "Sigmoid", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh",
 })  # fmt: skip
 STEPS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
+# Of one varying operand: the outputs are inputs, bounds or whole numbers as they are, their changes exact.
+EXACT = (PIECEWISE - {"Relu", "LeakyRelu"}) | STEPS | {"Maximum", "Minimum", "FloorDiv", "FloorMod"}
+# Of the smooth ones: on all reals, bending on a scale of 1; and those that have another curve on either side of 0.
+ENTIRE = frozenset({
+    "Asinh", "Atan", "Cos", "Cosh", "Erf", "Erfc", "Exp", "Expm1", "Sin", "Sinh", "Softplus",
+})  # fmt: skip
+BENT_AT_ZERO = frozenset({"BesselI0e", "BesselI1e", "Elu", "Selu", "Softsign"})
 # Of one varying operand: defined and tame on all reals, so that f may be asked for far from x and the reference.
 EVERYWHERE = PIECEWISE | STEPS | {
     "Asinh", "Atan", "Cos", "Elu", "Erf", "Erfc", "Selu", "Sigmoid", "Sin", "Softplus", "Softsign", "Tanh",

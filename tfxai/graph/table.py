@@ -81,7 +81,7 @@ class Call:
                 full[i] = tensor
             outputs = self.run(full)
             pairs = [(o, u) for o, u in zip(outputs, upstream, strict=True) if u is not None]
-            pairs = [(o, u) for o, u in pairs if o.dtype.is_floating]
+            pairs = [(o, u) for o, u in pairs if o.dtype.is_floating or o.dtype.is_complex]
         found = tape.gradient(
             [o for o, _ in pairs],
             watched,
@@ -141,9 +141,16 @@ def ruled(call: Call, rule: Rule) -> list[tf.Tensor]:
 
 
 def linear(call: Call) -> list[tf.Tensor]:
-    """The op's outputs at x with its ordinary gradient."""
+    """The op's outputs at x with its ordinary gradient.
+
+    Raises:
+        UnsupportedOpError: There is none.
+    """
     backward = gradients.backward(call.op.type, call.active, call.x)
-    return call.run(call.x) if backward is None else ruled(call, lambda _, upstream: backward(upstream[0]))
+    if backward is not None:
+        return ruled(call, lambda _, upstream: backward(upstream[0]))
+    gradients.check(call.op.type, call.op.name)
+    return call.run(call.x)
 
 
 def unsupported(op: Op, why: str, table: str) -> UnsupportedOpError:

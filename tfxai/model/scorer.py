@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfxai.errors import ModelError, TargetError
 from tfxai.graph.activity import Activity, classify
-from tfxai.graph.audit import Audit
+from tfxai.graph.audit import Audit, Measure
 from tfxai.graph.capture import capture, needed
 from tfxai.graph.replay import Environment, MergedBatch, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
@@ -189,7 +189,7 @@ class Scorer:
         def attribution(reference: Tensors | None, key: tuple) -> Attribution:
             def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple:
                 given, weights = (None, rest) if reference is None else (rest[0], rest[1:])
-                score, index, multipliers, _ = self._pass(table, inputs, x, feed, given, weights)
+                score, index, multipliers = self._pass(table, inputs, x, feed, given, weights)
                 if given is None:
                     return multipliers, score.x, None, index, None
                 moved = [m * (a - r) for m, a, r in zip(multipliers, x, given, strict=True)]
@@ -199,17 +199,22 @@ class Scorer:
 
         return self._against(x, reference, attribution)
 
-    def leaks(self, table: RuleTable, x: Tensors, reference: Tensors | None = None) -> dict[str, tf.Tensor]:
-        """How much each op loses of the change of the score, summed over the examples; arguments as in `backward`."""
+    def audit(
+        self, measure: Measure, table: RuleTable, x: Tensors, reference: Tensors | None = None
+    ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+        """What a measure says of each op's outputs and inputs in a backward pass; other arguments as in `backward`."""
 
-        def losses(reference: Tensors | None, key: tuple) -> dict[str, tf.Tensor]:
-            def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> dict[str, tf.Tensor]:
+        def measured(reference: Tensors | None, key: tuple) -> tuple[dict, dict]:
+            def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple[dict, dict]:
                 given, weights = (None, rest) if reference is None else (rest[0], rest[1:])
-                return self._pass(table, inputs, x, feed, given, weights, Audit())[3]
+                audit = Audit(measure)
+                self._pass(table, inputs, x, feed, given, weights, audit)
+                return audit.arrived, audit.left
 
-            return self._call(("leaks", table, *key), table, run, x, reference)
+            return self._call(("audit", measure, table, *key), table, run, x, reference)
 
-        return self._against(x, reference, losses)
+        arrived, left = self._against(x, reference, measured)
+        return {op: (arrived.get(op, 0), left.get(op, 0)) for op in arrived | left}
 
     def _against(self, x: Tensors, reference: Tensors | None, run: Callable[[Any, tuple], T]) -> T:
         """`run(reference, key)`, with the reference in batch 1 where the model allows it: then it runs once for all.
@@ -272,8 +277,8 @@ class Scorer:
     def _pass(
         self, table: RuleTable, inputs: Tensors, x: Tensors, feed: Tensors, reference: Tensors | None,
         weights: Tensors, audit: Audit | None = None,
-    ) -> tuple[Value, tf.Tensor | None, list[tf.Tensor], dict[str, tf.Tensor]]:  # fmt: skip
-        """The score in every stream, the class, the multipliers, and what `audit` found."""
+    ) -> tuple[Value, tf.Tensor | None, list[tf.Tensor]]:  # fmt: skip
+        """The score in every stream, the class, the multipliers; `audit` looks on."""
         watched = [tf.identity(t) for t in x]
         replay = self.model.replay(table, audit)
         with tf.GradientTape() as tape:
@@ -283,7 +288,7 @@ class Scorer:
             score, index = self._score(table, env, feed)
         multipliers = tape.gradient(score.x, watched, unconnected_gradients=ZERO)
         dense = [tf.convert_to_tensor(m) for m in multipliers]  # a gather's gradient comes sparse
-        return score, index, dense, audit.totals if audit else {}
+        return score, index, dense
 
     def _beginning(self, table: RuleTable, inputs: Tensors, values: Sequence[Value], weights: Tensors) -> Environment:
         """What is there before the first op behind the explained tensors: inputs, weights, masks, and these."""

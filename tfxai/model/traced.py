@@ -101,9 +101,15 @@ class TracedModel:
         """Of each output, without the batch axis.
 
         Raises:
-            TargetError: An output has no batch axis.
+            TargetError: An output has no batch axis, or an unknown number of axes.
         """
         shapes = [self.graph.values[o].shape for o in self.outputs]
+        if any(shape.rank is None for shape in shapes):
+            raise TargetError(
+                "How many axes the model's output has is not known before it runs (tf.cond and keras.ops."
+                "associative_scan lose it); expected one score or more per example. Give the output its shape with "
+                "tf.ensure_shape(output, [None, ...])."
+            )
         if any(shape.rank == 0 for shape in shapes):
             raise TargetError(
                 "The model returns one number for the whole batch; expected one or more per example, first axis batch."

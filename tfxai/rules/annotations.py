@@ -45,13 +45,14 @@ def kernel_before(graph: Graph, activity: Activities) -> dict[int, str]:
 
 
 def only_kernels_read(graph: Graph, activity: Activities) -> dict[int, bool]:
-    """Values that are no result, and that only dense and convolution ops read, whose weights do not vary -> True.
+    """Real values that are no result, and that only dense and convolution ops read, whose weights do not vary -> True.
 
     Of an op with several outputs all of them, or none.
     """
     notes: dict[int, bool] = {}
     for part in graphs(graph):
         widely = {i for op in part.ops if not _weighs(op, activity) for i in op.inputs} | set(part.outputs)
+        widely |= {o for op in part.ops for o in op.outputs if graph.values[o].dtype.is_complex}
         notes.update({o: True for op in part.ops if widely.isdisjoint(op.outputs) for o in op.outputs})
     return notes
 

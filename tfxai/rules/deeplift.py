@@ -7,25 +7,34 @@ Every rule distributes `sum(upstream * (y - y0))` over the op's inputs so that t
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import UnsupportedOpError
-from tfxai.graph import ops
+from tfxai.graph import gradients, ops
 from tfxai.graph.capture import Op
 from tfxai.graph.table import Call, Rule, RuleTable, linear, ruled, unsupported
 from tfxai.graph.value import Carried, Value
 from tfxai.rules.annotations import norms
-from tfxai.rules.division import bounded as bounded_norm
-from tfxai.rules.division import bounds_a_norm, division, normalised, normalises
-from tfxai.rules.numerics import column_like, empty, per_example, rounding, tolerance_of, unbroadcast, widened
+from tfxai.rules.chords import Curve, Point
+from tfxai.rules.division import bounded, bounds_a_norm, division, normalised, normalises
+from tfxai.rules.magnitudes import euclidean, modulus
+from tfxai.rules.numerics import (
+    cast_real,
+    column_like,
+    continuous,
+    empty,
+    inner,
+    per_example,
+    rounding,
+    same_shape,
+    unbroadcast,
+)
 
 NODES = 6  # Gauss-Legendre nodes for ops that mix their inputs; what they miss is put back
-TINY = {tf.float16: 1e-7}  # the hair where x0 is 0: far above the least number of the dtype
-LEAST_HAIR = 1e-30
 
 
 def gradient(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -41,61 +50,18 @@ def midpoint(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return call.vjp(mean, upstream)
 
 
-def piecewise(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Rescale, piecewise linear f: dy / dx is exact at any distance, f' is needed at dx = 0 only."""
-    x, x0, y, y0, back = _elementwise(call)
-    dx = x - x0
-    with_slope = call.vjp(_with(call, x), upstream)[0]
-    return [back(tf.where(dx == 0, with_slope, upstream[0] * tf.math.divide_no_nan(y - y0, dx)))]
-
-
-def rectifier(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Rescale, one kink at 0: (f(x) - f(x0 - e)) / (x - x0 + e) with e one rounding error of x0.
-
-    One quotient, the fewest passes over memory, and right at dx = 0 too: there it is f'(x0) from the left, which at
-    the kink is TensorFlow's value. The sum loses what rounding would.
-    """
-    x, x0, y = call.x[0], call.x0[0], call.y[0]
-    tiny = TINY.get(x.dtype, LEAST_HAIR)
-    below = x0 - rounding(x.dtype) * tf.abs(x0) - tf.cast(tiny, x.dtype)
-    return [upstream[0] * tf.math.divide_no_nan(y - call.run(_with(call, below))[0], x - below)]
-
-
 def rescale(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Rescale: dy / dx, and the mean of the slopes at both ends where rounding would spoil the quotient."""
-    if call.discrete:
-        return piecewise(call, upstream)
+    """Rescale: dy / dx, and f' where x did not change, as exact beside the reference as far from it."""
     x, x0, y, y0, back = _elementwise(call)
-    wide = [tf.cast(t, widened(x.dtype)) for t in (x, x0, y, y0)]
-    ones = [tf.ones_like(y)]
-    ends = call.vjp(_with(call, x), ones)[0] + call.vjp(_with(call, x0), [tf.ones_like(y0)])[0]
-    near = tf.cast(ends, wide[0].dtype) / 2
-    slope = _quotient(wide[0], wide[1], wide[2], wide[3], near, tolerance_of(x.dtype))
-    return [back(upstream[0] * tf.cast(slope, x.dtype))]
+    chord = Curve(call, call.active[0], call.x).chord(Point(x, y), Point(x0, y0))
+    if call.discrete:  # which may have changed as well: then y is another function of x
+        chord = tf.where(_same_decisions(call), chord, tf.math.divide_no_nan(y - y0, x - x0))
+    return [back(upstream[0] * tf.math.conj(chord))]
 
 
 def inverse_norm(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Rescale where the inverse of a norm may be infinite."""
-    return rescale(bounded_norm(call), upstream)
-
-
-def bounded(slope: Callable[[tf.Tensor], tf.Tensor]) -> Rule:
-    """Rescale for a smooth f of unit scale whose slope follows from its output: few passes, same accuracy.
-
-    Where |dx| <= tolerance ** (2/3) the slope at the mean output is taken: its error grows with dx ** 2, that of the
-    quotient falls with 1 / dx, and there they meet. In float32 that is at 0.01: the slope is off by at most 1e-6,
-    and farther away the quotient's rounding error is at most 1e-5.
-    """
-
-    def rule(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Rescale."""
-        dtype = call.x[0].dtype
-        x, x0, y, y0 = (tf.cast(t, widened(dtype)) for t in (call.x[0], call.x0[0], call.y[0], call.y0[0]))
-        dx = x - x0
-        near = tf.abs(dx) <= tolerance_of(dtype) ** 0.67  # two thirds
-        return [upstream[0] * tf.cast(tf.where(near, slope((y + y0) / 2), (y - y0) / dx), dtype)]
-
-    return rule
+    return rescale(bounded(call), upstream)
 
 
 def shapley(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -103,17 +69,22 @@ def shapley(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     if len(call.active) == 1:
         return rescale(call, upstream)
     shape = tf.shape(call.y[0])
-    (a, b), (a0, b0) = [[tf.broadcast_to(t, shape) for t in pair] for pair in (call.x, call.x0)]
-    f = {(i, j): call.run([p, q])[0] for i, p in enumerate((a0, a)) for j, q in enumerate((b0, b))}
-    ones = [tf.ones_like(a)]
-    slopes = [call.vjp([p, q], ones) for p in (a0, a) for q in (b0, b)]
-    slope_a, slope_b = (sum(s[k] for s in slopes) / 4 for k in (0, 1))
-    gain_a = (f[1, 0] - f[0, 0] + f[1, 1] - f[0, 1]) / 2
-    gain_b = (f[0, 1] - f[0, 0] + f[1, 1] - f[1, 0]) / 2
-    zero, tolerance = tf.zeros_like(a), tolerance_of(a.dtype)
-    ma = _quotient(a, a0, gain_a, zero, slope_a, tolerance, scale=tf.abs(f[1, 1]))
-    mb = _quotient(b, b0, gain_b, zero, slope_b, tolerance, scale=tf.abs(f[1, 1]))
-    return [unbroadcast(upstream[0] * m, t) for m, t in ((ma, call.x[0]), (mb, call.x[1]))]
+    ends = [[tf.broadcast_to(t, shape) for t in pair] for pair in (call.x, call.x0)]
+    credits = []
+    for k in (0, 1):
+        curves = [Curve(call, k, inputs) for inputs in ends]  # by the end at which the other operand is held
+        chords = [curve.chord(*[curve.at(inputs[k]) for inputs in ends]) for curve in curves]
+        credits.append(unbroadcast(upstream[0] * tf.math.conj(chords[0] + chords[1]) / 2, call.x[k]))
+    return credits
+
+
+def angle(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Of a complex number a + ib, atan2(b, a): the Shapley value of both."""
+    (z,), (z0,) = call.x, call.x0
+    ends = [[tf.math.imag(t), tf.math.real(t)] for t in (z, z0)]
+    op = dataclasses.replace(call.op, type="Atan2", attrs={}, slots=(("y", -1), ("x", -1)))
+    parts = shapley(dataclasses.replace(call, op=op, active=(0, 1), x=ends[0], x0=ends[1]), upstream)
+    return [tf.complex(parts[1], parts[0])]
 
 
 def select(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -125,8 +96,9 @@ def select(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     deltas = {1: a - a0, 2: b - b0}
     missing = call.y[0] - call.y0[0] - sum(shares[i] * deltas[i] for i in call.active)
     total = sum(tf.abs(deltas[i]) for i in call.active)
-    spread = tf.math.divide_no_nan(missing, total)
-    return [unbroadcast(upstream[0] * (shares[i] + spread * tf.sign(deltas[i])), call.x[i]) for i in call.active]
+    spread = tf.math.divide_no_nan(missing, cast_real(total, missing.dtype))
+    slopes = {i: shares[i] + spread * tf.math.conj(tf.sign(deltas[i])) for i in call.active}
+    return [unbroadcast(upstream[0] * tf.math.conj(slopes[i]), call.x[i]) for i in call.active]
 
 
 def largest(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -157,16 +129,27 @@ def _winner(call: Call, upstream: Sequence[tf.Tensor], between: Callable) -> lis
 
 def averaged_rows(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """The Jacobian averaged on the straight line from the reference: complete row by row."""
-    return _averaged(call, upstream, lambda t: tf.reduce_sum(t, axis=-1, keepdims=True))
+    slopes, deltas = _averaged(call, upstream)
+    enough = 3.4 * rounding(deltas[0].dtype) ** (1 / (2 * NODES + 1))  # 1 in float32: nearer the nodes miss nothing
+    far = tf.reduce_max(tf.abs(deltas[0]), axis=-1, keepdims=True) > enough
+    return _completed(call, upstream, slopes, deltas, lambda t: tf.reduce_sum(t, axis=-1, keepdims=True), far)
+
+
+def averaged_smooth(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """The Jacobian averaged on the straight line from the reference: complete example by example."""
+    slopes, deltas = _averaged(call, upstream)
+    size = sum(per_example(tf.abs(call.x[i])) for i in call.active)
+    far = sum(per_example(tf.abs(d)) for d in deltas) > 0.01 * size  # nearer than that the nodes miss nothing
+    return _completed(call, upstream, slopes, deltas, per_example, far)
 
 
 def averaged(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """The Jacobian averaged on the straight line from the reference: complete example by example."""
-    return _averaged(call, upstream, per_example)
+    return _completed(call, upstream, *_averaged(call, upstream), per_example)
 
 
-def _averaged(call: Call, upstream: Sequence[tf.Tensor], total: Callable) -> list[tf.Tensor]:
-    """The mean of the gradients at the nodes, and what it misses of each `total` put back."""
+def _averaged(call: Call, upstream: Sequence[tf.Tensor]) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """The mean of the gradients at the nodes, and the changes of the inputs."""
     x = [call.x[i] for i in call.active]
     x0 = [tf.broadcast_to(call.x0[i], tf.shape(call.x[i])) for i in call.active]
     deltas = [a - b for a, b in zip(x, x0, strict=True)]
@@ -177,13 +160,13 @@ def _averaged(call: Call, upstream: Sequence[tf.Tensor], total: Callable) -> lis
         for i, b, d in zip(call.active, x0, deltas, strict=True):
             inputs[i] = b + tf.cast(node, d.dtype) * d
         slopes = [s + tf.cast(weight, s.dtype) * g for s, g in zip(slopes, call.vjp(inputs, upstream), strict=True)]
-    return _completed(call, upstream, slopes, deltas, total)
+    return slopes, deltas
 
 
 def decided(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """An affine op steered by a decision that changed (a gather at other indices): both slopes, completed."""
     deltas = [call.x[i] - call.x0[i] for i in call.active]
-    at_reference = [tf.broadcast_to(a, tf.shape(b)) if b.dtype.is_floating else b
+    at_reference = [tf.broadcast_to(a, tf.shape(b)) if continuous(b) else b
                     for a, b in zip(call.x0, call.x, strict=True)]  # fmt: skip
     for i in call.discrete:
         at_reference[i] = tf.broadcast_to(call.x0[i], tf.shape(call.x[i]))
@@ -192,17 +175,23 @@ def decided(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def _completed(
-    call: Call, upstream: Sequence, slopes: Sequence[tf.Tensor], deltas: Sequence[tf.Tensor], total: Callable
-) -> list[tf.Tensor]:
-    """Puts what the slopes miss back on the inputs that changed, in proportion to their change."""
+    call: Call, upstream: Sequence, slopes: Sequence[tf.Tensor], deltas: Sequence[tf.Tensor], total: Callable,
+    far: tf.Tensor | None = None,
+) -> list[tf.Tensor]:  # fmt: skip
+    """Puts what the slopes miss back on the inputs that changed, in proportion to their change.
+
+    Only where they are `far`: beside the reference, what is missing is a rounding error, and a quotient of two noise.
+    """
     moved = [
-        u * (a - b)
+        inner(u, a - b)
         for u, a, b in zip(upstream, call.y, call.y0, strict=True)
-        if u is not None and a.dtype.is_floating and not empty(a)
+        if u is not None and continuous(a) and not empty(a)
     ]
-    missing = sum(total(m) for m in moved) - sum(total(s * d) for s, d in zip(slopes, deltas, strict=True))
+    missing = sum(total(m) for m in moved) - sum(total(inner(s, d)) for s, d in zip(slopes, deltas, strict=True))
     spread = tf.math.divide_no_nan(missing, sum(total(tf.abs(d)) for d in deltas))
-    return [s + column_like(spread, d) * tf.sign(d) for s, d in zip(slopes, deltas, strict=True)]
+    if far is not None:
+        spread = tf.where(far, spread, tf.zeros_like(spread))
+    return [s + cast_real(column_like(spread, d), d.dtype) * tf.sign(d) for s, d in zip(slopes, deltas, strict=True)]
 
 
 def _column(tensor: tf.Tensor, call: Call) -> tf.Tensor:
@@ -219,20 +208,16 @@ def _with(call: Call, tensor: tf.Tensor) -> list[tf.Tensor]:
 def _elementwise(call: Call) -> tuple:
     """x, x0, y, y0 in one shape, and how a gradient of that shape returns to the input's."""
     x, x0, y = call.x[call.active[0]], call.x0[call.active[0]], call.y[0]
-    if x.shape.as_list() == y.shape.as_list() and len(call.x) == 1:
+    if same_shape(x, y) and len(call.x) == 1:
         return x, x0, y, call.y0[0], lambda g: g
     wide = tf.broadcast_to(x, tf.shape(y))
     return wide, tf.broadcast_to(x0, tf.shape(y)), y, call.y0[0], lambda g: unbroadcast(g, x)
 
 
-def _quotient(
-    x: tf.Tensor, x0: tf.Tensor, y: tf.Tensor, y0: tf.Tensor, slope: tf.Tensor, tolerance: float, scale: Any = None
-) -> tf.Tensor:
-    """(y - y0) / (x - x0), or `slope` where both changes are too small for their rounding errors."""
-    dx, dy = x - x0, y - y0
-    size = tf.abs(y) if scale is None else scale
-    near = (tf.abs(dx) <= tolerance * (1 + tf.abs(x))) & (tf.abs(dy) <= tolerance * size) | (dx == 0)
-    return tf.where(near, slope, tf.math.divide_no_nan(dy, dx))
+def _same_decisions(call: Call) -> tf.Tensor:
+    """Where the inputs that are decisions are as they are at the reference."""
+    same = [call.x[i] == call.x0[i] for i in call.discrete]
+    return functools.reduce(tf.logical_and, same)
 
 
 # --- Which rule an op gets ------------------------------------------------------------------------------------------
@@ -283,17 +268,17 @@ FIRST: tuple[tuple[frozenset[str], Callable[[Call], bool], Rule], ...] = (
 RULES: dict[str, Rule] = {
     **dict.fromkeys(ops.BILINEAR, midpoint),
     **dict.fromkeys(ops.QUADRATIC, midpoint),
-    **dict.fromkeys(ops.SMOOTH, rescale),
-    **dict.fromkeys(ops.PIECEWISE | ops.STEPS, piecewise),
-    **dict.fromkeys(("Relu", "Relu6", "LeakyRelu"), rectifier),
-    "Sigmoid": bounded(lambda y: y * (1 - y)),
-    "Tanh": bounded(lambda y: 1 - y * y),
+    **dict.fromkeys(ops.SMOOTH | ops.PIECEWISE | ops.STEPS, rescale),
     **dict.fromkeys(ops.PAIRWISE, shapley),
     **dict.fromkeys(ops.DIVISIONS, division),
     **dict.fromkeys(ops.LARGEST, largest),
     **dict.fromkeys(ops.SMALLEST, smallest),
     **dict.fromkeys(ops.ROWS, averaged_rows),
-    **dict.fromkeys(ops.MIXING, averaged),
+    **dict.fromkeys(ops.MIXING, averaged_smooth),
+    "TopKV2": averaged,  # its kinks are anywhere, and its numbers exact
+    "EuclideanNorm": euclidean,
+    "ComplexAbs": modulus,
+    "Angle": angle,
     **dict.fromkeys(ops.SELECTS, select),
 }
 
@@ -310,7 +295,7 @@ class RescaleRules(RuleTable):
         """The rule for one op.
 
         Raises:
-            UnsupportedOpError: There is none, and `unknown_ops` says to raise.
+            UnsupportedOpError: There is none, and `unknown_ops` says to raise; or no gradient either.
         """
         kind = call.op.type
         for types, applies, rule in FIRST:
@@ -318,6 +303,7 @@ class RescaleRules(RuleTable):
                 return rule
         if kind in RULES:
             return RULES[kind]
+        gradients.check(kind, call.op.name)
         if self.unknown_ops == "average":
             return averaged
         raise unsupported(call.op, "it is in no table and not known to be affine.", "DeepLIFT")

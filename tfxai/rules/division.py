@@ -42,7 +42,8 @@ def bounds_a_norm(call: Call) -> bool:
 def normalised(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Division by a norm, y = v / r or v * s with s = 1 / r: solved from the product y * r = v."""
     by = 1 if call.op.type == "RealDiv" else call.input_notes(norms).index(Norm.INVERSE)
-    same = tf.sign(call.x[by]) * tf.sign(call.x0[by]) > 0  # else it is 0 times a norm, or a norm less a number
+    norm, norm0 = (tf.math.real(ends[by]) for ends in (call.x, call.x0))
+    same = tf.sign(norm) * tf.sign(norm0) > 0  # else it is 0 times a norm, or a norm less a number
     return _divided(call, upstream, by, same)
 
 
@@ -52,6 +53,8 @@ def division(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     As by a norm where b and its reference are so far apart that a corner, a / b0 or a0 / b, is out of all proportion.
     """
     ratio = call.x[1] / call.x0[1]
+    if ratio.dtype.is_complex:
+        ratio = tf.abs(ratio)
     return _divided(call, upstream, 1, (ratio > CORNER_RATIO) | (ratio > 0) & (ratio < 1 / CORNER_RATIO))
 
 
@@ -64,7 +67,7 @@ def _divided(call: Call, upstream: Sequence[tf.Tensor], by: int, solved: tf.Tens
     else:
         parts, shapley = (2 / total, -y / total), ((1 / s + 1 / s0) / 2, -(v + v0) / (2 * s * s0))
     chosen = [tf.where(solved, p, q) for p, q in zip(parts, shapley, strict=True)]
-    return [unbroadcast(upstream[0] * chosen[i == by], call.x[i]) for i in call.active]
+    return [unbroadcast(upstream[0] * tf.math.conj(chosen[i == by]), call.x[i]) for i in call.active]
 
 
 def bounded(call: Call) -> Call:

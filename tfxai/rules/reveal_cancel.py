@@ -23,9 +23,10 @@ from tfxai.graph.capture import Op
 from tfxai.graph.table import Call, Rule, RuleTable, linear, ruled
 from tfxai.graph.value import Carried, Value
 from tfxai.rules.annotations import kernel_before, norms, only_kernels_read
+from tfxai.rules.chords import Curve, Point
 from tfxai.rules.deeplift import RescaleRules, gradient, inverse_norm, refuse_rounded_products
 from tfxai.rules.division import bounded, limited
-from tfxai.rules.numerics import rounding
+from tfxai.rules.numerics import continuous, inner, rounding, same_shape
 
 Spreads = list[tf.Tensor | None]  # one per output; None where it is no float
 # A part below so many rounding errors of the spread is what rounding left of 0: the error of a sum grows as the square
@@ -36,44 +37,51 @@ ROUNDED = 32
 def corners(call: Call, values: list[Carried]) -> list[Value]:
     """y = f(x): the Shapley values of the two parts, f at the four corners x0, x0 + p, x0 + n, x.
 
-    dy+ = ((f(x0 + p) - f(x0)) + (f(x) - f(x0 + n))) / 2, and m+ = dy+ / p; where p vanishes, the mean slope at its
-    two base points, which are then x0 and x.
+    dy+ = ((f(x0 + p) - f(x0)) + (f(x) - f(x0 + n))) / 2, and m+ = dy+ / p is the mean of two chords; dy- likewise.
+    Where a part vanishes they are the slopes at its two base points, which are then x0 and x.
     """
     (i,) = call.active
-    x0, y0 = call.x0[i], call.y0[0]
+    curve, start = Curve(call, i, call.x), Point(call.x0[i], call.y0[0])
     narrow = call.note(only_kernels_read)
-
-    def at(tensor: tf.Tensor) -> list[tf.Tensor]:
-        return [tensor if k == i else t for k, t in enumerate(call.x)]
 
     @tf.custom_gradient
     def both(x: tf.Tensor, spread: tf.Tensor) -> Any:
-        y = call.run(at(x))[0]
-        ends = [(x + x0 + sign * spread) / 2 for sign in (1, -1)]
-        spread_y = tf.subtract(*(call.run(at(end))[0] for end in ends))
+        end = curve.at(x)
+        rise, fall = _parts(x - start.x, spread)
+        up, down = (curve.at(_corner(start.x, x, part, other)) for part, other in ((rise, fall), (fall, rise)))
+        m_up = (curve.chord(up, start) + curve.chord(end, down)) / 2
+        m_down = (curve.chord(down, start) + curve.chord(end, up)) / 2
+        spread_y = m_up * rise - m_down * fall
 
         def backward(up: tf.Tensor, across: tf.Tensor | None = None) -> list[tf.Tensor]:
-            dx, dy = x - x0, y - y0
-            halves = [tf.fill(tf.shape(t), tf.cast(0.5, t.dtype)) for t in (y, y0)]
-            slope = call.vjp(at(x), halves[:1])[0] + call.vjp(at(x0), halves[1:])[0]
-            least = ROUNDED * rounding(x.dtype) * spread
-            m_up = tf.where(dx + spread <= least, slope, (spread_y + dy) / (spread + dx))
-            m_down = tf.where(spread - dx <= least, slope, (spread_y - dy) / (spread - dx))
             if across is None:
                 half = up / 2
                 return [half * (m_up + m_down), half * (m_up - m_down)]
             a, b = (up + across) * m_up, (up - across) * m_down
             return [(a + b) / 2, (a - b) / 2]
 
-        return (y, backward) if narrow else ((y, spread_y), backward)
+        return (end.y, backward) if narrow else ((end.y, spread_y), backward)
 
     outputs = both(values[i].x, values[i].spread)
     if narrow:
-        return [Value(outputs, y0)]
+        return [Value(outputs, start.y)]
     y, spread_y = outputs
     if call.op.type not in ops.RISING:
-        spread_y = tf.maximum(spread_y, tf.abs(y - y0))
-    return [Value(y, y0, spread_y)]
+        spread_y = tf.maximum(spread_y, tf.abs(y - start.y))
+    return [Value(y, start.y, spread_y)]
+
+
+def _parts(dx: tf.Tensor, spread: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The positive and the negative part, each 0 where rounding is all that is left of it."""
+    least = ROUNDED * rounding(dx.dtype) * spread
+    sides = [(spread + dx) / 2, (spread - dx) / 2]
+    rise, fall = (tf.where(2 * side <= least, tf.zeros_like(side), side) for side in sides)
+    return rise, -fall
+
+
+def _corner(x0: tf.Tensor, x: tf.Tensor, part: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """x0 + part; x itself where that is the whole change, so that no rounding parts them."""
+    return tf.where(other == 0, x, x0 + part)
 
 
 def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> Spreads:
@@ -82,7 +90,7 @@ def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> Spreads
     A rule hands upstream u back as M u, one number for each input, and is linear in u. The contribution of the spread
     s to the outputs is therefore M^T s, the transpose, which is found by differentiating: d <M u, s> / du = M^T s.
     """
-    floating = [i for i, y in enumerate(call.y) if y.dtype.is_floating]
+    floating = [i for i, y in enumerate(call.y) if continuous(y)]
 
     def back(upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         full: list = [None] * len(call.y)
@@ -95,7 +103,7 @@ def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> Spreads
         with tf.GradientTape() as tape:
             probe = [tf.zeros_like(call.y[i]) for i in floating]
             tape.watch(probe)
-            moved = sum(tf.reduce_sum(g * s) for g, s in zip(back(probe), spreads, strict=True))
+            moved = sum(tf.reduce_sum(inner(g, s)) for g, s in zip(back(probe), spreads, strict=True))
         made = tape.gradient(moved, probe, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return made, lambda *upstream: back(upstream)
 
@@ -148,13 +156,18 @@ def alone(call: Call, spreads: list, rule: Rule) -> Spreads:
 # The first row whose condition (call, rule) holds says how the spread is made.
 SPREADS: tuple[tuple[Callable[[Call, Rule], bool], Callable[[Call, list, Rule], Spreads]], ...] = (
     (lambda call, rule: call.op.type in ops.ONCE_DIFFERENTIABLE, once_differentiable),
-    (lambda call, rule: rule is not gradient, by_rule),
+    (lambda call, rule: rule is not gradient or _complex(call), by_rule),
     (lambda call, rule: len(call.active) == 1 and call.op.type in ops.KERNELS, kernel),
     (lambda call, rule: len(call.active) == 1 and call.op.type in ops.DIAGONAL and _same_shape(call), scaled),
     (lambda call, rule: call.op.type == "Sub", summed),
     (lambda call, rule: call.op.type in ops.ADDITIVE | ops.STEERED or not _has_constants(call), alone),
     (lambda call, rule: True, by_rule),  # linear with parameters among its inputs: its gradient is what it does
 )
+
+
+def _complex(call: Call) -> bool:
+    """Whether complex numbers go in or come out: they have no sign, so what is beside them moves as they do."""
+    return any(t.dtype.is_complex for t in (*call.x, *call.y))
 
 
 def _has_constants(call: Call) -> bool:
@@ -190,7 +203,7 @@ class RevealCancelRules(RuleTable):
     def reveals(self, call: Call, rule: Rule) -> bool:
         """Whether the op is a nonlinearity whose parts are asked for one by one."""
         after_convolution = self.genomics and call.note(kernel_before) in ops.CONVOLUTIONS
-        one = len(call.active) == 1 and not call.discrete and _same_shape(call)
+        one = len(call.active) == 1 and not call.discrete and not _complex(call) and _same_shape(call)
         rescaled = rule in (gradient, inverse_norm) or after_convolution
         return one and call.op.type in ops.EVERYWHERE and not rescaled
 
@@ -201,8 +214,9 @@ class RevealCancelRules(RuleTable):
 def _at_least(call: Call, spreads: Spreads) -> Spreads:
     """A spread below |dy| would make a positive part negative, or a negative one positive."""
     changes = zip(spreads, call.y, call.y0, strict=True)
-    return [None if s is None else tf.maximum(s, tf.abs(y - y0)) for s, y, y0 in changes]
+    return [s if s is None or s.dtype.is_complex else tf.maximum(s, tf.abs(y - y0)) for s, y, y0 in changes]
 
 
 def _same_shape(call: Call) -> bool:
-    return call.x0[call.active[0]].shape.as_list() == call.y0[0].shape.as_list()
+    """Whether nothing is broadcast: for certain where the ops that ask have no second operand."""
+    return len(call.x) == 1 or same_shape(call.x0[call.active[0]], call.y0[0])

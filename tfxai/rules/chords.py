@@ -1,0 +1,198 @@
+"""Chords: the mean slope of y = f(x) between two points, element by element, however near they are to each other.
+
+The quotient dy / dx is right where the points are apart. Beside each other both changes are rounding errors, and it is
+noise, although f has a plain slope there. One table says for every op what its chord is without subtracting near
+numbers; where the two points are one, it is f'. All rules that ask for slopes of nonlinearities read it.
+
+A function that gives numbers as they are (a maximum, a clipped value, a step) has exact changes: its quotient is right
+at any distance. Kinks with another slope than 0 and 1, and smooth functions, are not like that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfxai.graph import ops
+from tfxai.graph.table import Call
+from tfxai.rules.numerics import finite_or_none, rounding, widened
+
+GAUSS = 3**-0.5  # the two Gauss-Legendre nodes of [-1, 1]: right for slopes of third degree
+
+
+class Point(NamedTuple):
+    """A point of the curve: x, and y = f(x)."""
+
+    x: tf.Tensor
+    y: tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Curve:
+    """y = f(x) of one input of an op, element by element, its other inputs held.
+
+    Attributes:
+        call: The op.
+        position: Of the input that varies.
+        others: The op's inputs; the one that varies is replaced.
+    """
+
+    call: Call
+    position: int
+    others: list[tf.Tensor]
+
+    @property
+    def dtype(self) -> tf.DType:
+        """Of x."""
+        return self.call.x[self.position].dtype
+
+    def at(self, x: tf.Tensor) -> Point:
+        """The point at x."""
+        return Point(x, self.call.run(self._inputs(x))[0])
+
+    def slope(self, x: tf.Tensor) -> tf.Tensor:
+        """f'(x)."""
+        alone = dataclasses.replace(self.call, active=(self.position,))
+        return tf.math.conj(alone.vjp(self._inputs(x), [tf.ones_like(x)])[0])
+
+    def chord(self, p: Point, q: Point) -> tf.Tensor:
+        """The mean slope between two points, of which q may be one for many; computed in no less than float32."""
+        kind, dtype = self.call.op.type, p.x.dtype
+        made = CHORDS[kind] if kind in CHORDS and not dtype.is_complex else guarded
+        wide = widened(dtype)
+        return tf.cast(made(self, *[Point(tf.cast(t.x, wide), tf.cast(t.y, wide)) for t in (p, q)]), dtype)
+
+    def slope_between(self, p: Point, q: Point) -> tf.Tensor:
+        """f' averaged on the way from q to p by two nodes, 0 where it has no finite value: nothing moves there."""
+        middle, half = (p.x + q.x) / 2, (p.x - q.x) * (GAUSS / 2)
+        nodes = [tf.cast(t, self.dtype) for t in (middle - half, middle + half)]
+        return finite_or_none(tf.cast(self.slope(nodes[0]) + self.slope(nodes[1]), p.x.dtype) / 2)
+
+    def _inputs(self, x: tf.Tensor) -> list[tf.Tensor]:
+        return [x if i == self.position else t for i, t in enumerate(self.others)]
+
+
+Chord = Callable[[Curve, Point, Point], tf.Tensor]
+
+
+def exact(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """The quotient: f gives numbers as they are, so its changes are exact."""
+    dx = p.x - q.x
+    slope = tf.cast(f.slope(tf.cast(p.x, f.dtype)), dx.dtype)
+    return tf.where(dx == 0, slope, tf.math.divide_no_nan(p.y - q.y, dx))
+
+
+def kink(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """Of max(x, 0): the part of the way that is above 0."""
+    above, below = tf.maximum(p.x, tf.maximum(q.x, 0)), tf.minimum(p.x, tf.minimum(q.x, 0))
+    return tf.math.divide_no_nan(above, above - below)
+
+
+def leaky(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """Of a kink between the slopes alpha and 1."""
+    alpha = tf.cast(f.call.op.attrs["alpha"], p.x.dtype)
+    return alpha + (1 - alpha) * kink(f, p, q)
+
+
+def entire(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """The quotient of points that are apart; near each other f' averaged. For an f that bends on a scale of 1."""
+    dx = p.x - q.x
+    near = tf.abs(dx) <= reach(f)
+    return tf.where(near, f.slope_between(p, q), (p.y - q.y) / dx)
+
+
+def bent_at_zero(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """As `entire` on either side of 0; across it the quotient, f being odd or nearly so there."""
+    dx = p.x - q.x
+    near = (tf.abs(dx) <= reach(f)) & (p.x * q.x > 0) | (dx == 0)
+    return tf.where(near, f.slope_between(p, q), (p.y - q.y) / dx)
+
+
+def guarded(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """As `entire`, nearer: f may have a pole or an end anywhere, so its own change must be small too."""
+    dx, dy = p.x - q.x, p.y - q.y
+    small = reach(f) / 10
+    near = (tf.abs(dx) <= small * (1 + tf.abs(p.x))) & (tf.abs(dy) <= small * tf.abs(p.y)) | (dx == 0)
+    return tf.where(near, f.slope_between(p, q), dy / dx)
+
+
+def bounded(slope: Callable[[tf.Tensor], tf.Tensor]) -> Chord:
+    """For a smooth f of unit scale whose slope follows from its output: few passes, as exact.
+
+    Where |dx| <= rounding ** .29, in float32 .01, the slope at the mean output is taken: its error grows with dx ** 2,
+    that of the quotient falls with 1 / dx, and there they meet.
+    """
+
+    def chord(f: Curve, p: Point, q: Point) -> tf.Tensor:
+        dx = p.x - q.x
+        near = tf.abs(dx) <= rounding(f.dtype) ** 0.29
+        return tf.where(near, slope((p.y + q.y) / 2), (p.y - q.y) / dx)
+
+    return chord
+
+
+def logarithm(offset: float) -> Chord:
+    """log(x + offset): log(1 + t) / dx with t = |dx| / (the smaller argument), while t is at most 1."""
+
+    def chord(f: Curve, p: Point, q: Point) -> tf.Tensor:
+        least, way = offset + tf.minimum(p.x, q.x), tf.abs(p.x - q.x)
+        t = way / least
+        beside = tf.where(way == 0, 1 / least, tf.math.divide_no_nan(tf.math.log1p(t), way))
+        return tf.where(t <= 1, beside, tf.math.divide_no_nan(p.y - q.y, p.x - q.x))
+
+    return chord
+
+
+def straight(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """f', the same everywhere: a product with something held."""
+    return tf.cast(f.slope(tf.cast(p.x, f.dtype)), p.x.dtype)
+
+
+def square(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """a + b."""
+    return p.x + q.x
+
+
+def root(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """1 / (f(a) + f(b)); 0 where both are 0: f has an infinite slope there, and contributes 0 - 0."""
+    return tf.math.divide_no_nan(tf.ones_like(p.y), p.y + q.y)
+
+
+def inverse_root(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """- f(a) f(b) * f(a) f(b) / (f(a) + f(b))."""
+    return -p.y * q.y * (p.y * (q.y / (p.y + q.y)))
+
+
+def reciprocal(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """- f(a) f(b)."""
+    return -p.y * q.y
+
+
+def reach(f: Curve) -> float:
+    """How far two points may be apart while two nodes are as exact as the quotient: in float32 a tenth.
+
+    Their error grows with dx ** 4, that of the quotient with rounding / dx.
+    """
+    return float(2.5 * rounding(f.dtype) ** 0.2)
+
+
+# op type -> its chord; what is not here has the guarded one.
+CHORDS: Mapping[str, Chord] = {
+    **dict.fromkeys(ops.EXACT, exact),
+    **dict.fromkeys(ops.ENTIRE, entire),
+    **dict.fromkeys(ops.BENT_AT_ZERO, bent_at_zero),
+    **dict.fromkeys(("Mul", "MulNoNan"), straight),
+    "Relu": kink,
+    "LeakyRelu": leaky,
+    "Sigmoid": bounded(lambda y: y * (1 - y)),
+    "Tanh": bounded(lambda y: 1 - y * y),
+    "Log": logarithm(0),
+    "Log1p": logarithm(1),
+    "Square": square,
+    "Sqrt": root,
+    "Rsqrt": inverse_root,
+    **dict.fromkeys(("Reciprocal", "Inv"), reciprocal),
+}
