@@ -64,6 +64,12 @@ def _reason(run: Run, examples: int, worst: int, allowed: float) -> str:
     if run.method.rules() is not None:
         name, amount = max(run.leaks(worst).items(), key=lambda kv: abs(kv[1]), default=("", 0.0))
         return f"The op that leaks most is {name}: {amount:.3g}."
+    jumps = list(dict.fromkeys(f"{op.type} at {op.name!r}" for op in run.model.jumps()))
+    if jumps:
+        return (
+            f"The score jumps where a decision changes ({', '.join(jumps[:3])}), which gradients do not see, however "
+            "many points they are taken at. Use method='deeplift', which gives decisions their credit."
+        )
     return run.method.remedy
 
 

@@ -22,20 +22,36 @@ class Activity(enum.IntEnum):
     ACTIVE = 4  # from its values, differentiably
 
 
-def classify(graph: Graph, known: dict[int, Activity]) -> dict[int, Activity]:
+def classify(graph: Graph, known: dict[int, Activity], decisions: bool = False) -> dict[int, Activity]:
     """The activity of all values, function bodies included.
 
     Args:
         graph: As captured, or folded.
         known: That of some values (inputs, explained tensors). They keep it even when an op would say otherwise: an
             explained tensor is ACTIVE although it may be looked up from token ids.
+        decisions: Whether a number that is made of decisions alone (a comparison that is cast) is ACTIVE, for tables
+            that give decisions their credit.
 
     Returns:
         Value number -> activity. Inputs that are not in `known` are CONTEXT, captured tensors CONST.
     """
     found = dict.fromkeys(graph.captured, Activity.CONST) | dict.fromkeys(graph.inputs, Activity.CONTEXT) | known
     _spread(graph, found, frozenset(known))
+    while decisions and (made := _numbers_of(graph, found)):
+        known = known | dict.fromkeys(made, Activity.ACTIVE)
+        found.update(known)
+        _spread(graph, found, frozenset(known))
     return found
+
+
+def _numbers_of(graph: Graph, found: dict[int, Activity]) -> list[int]:
+    """Numbers with a gradient that ops outside of loops make of decisions: the first on every way."""
+    return [
+        o for op in graph.ops if not op.bodies for o in op.outputs
+        if found[o] is Activity.DISCRETE and differentiable(graph.values[o])
+        and not any(found[i] is Activity.ACTIVE for i in op.inputs)
+        and not any(found[i] is Activity.DISCRETE and differentiable(graph.values[i]) for i in op.inputs)
+    ]  # fmt: skip
 
 
 def _spread(graph: Graph, activity: dict[int, Activity], fixed: frozenset[int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -41,9 +42,13 @@ class Audit:
         self.left: dict[str, tf.Tensor] = {}
 
     def __call__(self, replay: Replay, op: Op, values: list[Carried]) -> list[Carried]:
-        inputs = [self._probe(op, v, self.left) if self._carries(v) else v for v in values]
-        outputs = replay.step(op, inputs)
-        return [self._probe(op, v, self.arrived) if self._carries(v) else v for v in outputs]
+        outputs = replay.step(op, [self._measured(op, v, self.left) for v in values])
+        return [self._measured(op, v, self.arrived) for v in outputs]
+
+    def _measured(self, op: Op, value: Carried, found: dict[str, tf.Tensor]) -> Carried:
+        if isinstance(value, Value) and value.decided is not None:
+            return self._credited(op, value, found)
+        return self._probe(op, value, found) if self._carries(value) else value
 
     def _carries(self, value: Carried) -> bool:
         return isinstance(value, Value) and (value.x.dtype.is_floating or value.x.dtype.is_complex)
@@ -64,6 +69,20 @@ class Audit:
         result = noted(*probed)
         result = list(result) if isinstance(result, (list, tuple)) else [result]
         return value._replace(**dict(zip(("x", "spread"), result, strict=False)))
+
+    def _credited(self, op: Op, value: Value, found: dict[str, tf.Tensor]) -> Value:
+        """The same decision; measures the credit that comes to it."""
+
+        @tf.custom_gradient
+        def noted(zero: tf.Tensor) -> Any:
+            def backward(credit: tf.Tensor) -> tf.Tensor:
+                name = f"{op.name} ({op.type})"
+                found[name] = found.get(name, 0) + self.measure([credit], Value(tf.ones_like(zero), zero))
+                return credit
+
+            return tf.identity(zero), backward
+
+        return value._replace(decided=noted(value.decided))
 
 
 def _wide(tensor: tf.Tensor) -> tf.Tensor:

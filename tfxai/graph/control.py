@@ -110,6 +110,7 @@ def _promote(replay: Bodies, number: int, value: Carried) -> Carried:
     streams = replay.table.streams if activity is Activity.ACTIVE else min(replay.table.streams, 2)
     if not isinstance(value, Value):
         return lift(value, streams)
+    value = value._replace(decided=None)  # what is decided in a loop or branch stays there
     if streams == 3 and value.spread is None:  # so far it depends on shapes only: no difference yet
         return value._replace(spread=tf.raw_ops.ZerosLike(x=value.x))
     return value

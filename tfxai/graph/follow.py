@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from tfxai.graph import sizes
 from tfxai.graph.axes import (
@@ -110,6 +111,8 @@ class Followed:
         shape = self.shape(op.outputs[k])
         if shape is None:
             return None
+        if any(i not in self.axes and self.graph.values[i].dtype != tf.resource for i in op.inputs):
+            return unknown(shape, op.type)
         given = [self.axes[i] for i in op.inputs if i in self.axes]
         if op.type in COUNTS or all(a.kind is Kind.MADE for axes in given for a in axes.flat()):
             return made(shape)

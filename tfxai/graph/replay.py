@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -72,17 +73,15 @@ class Replay:
             return values
         if all(self.activity[o] <= Activity.CONTEXT for o in op.outputs):
             return op.run([at_x(v) for v in values])
+        call = self.call(op, values)
         if all(self.activity[o] < Activity.ACTIVE for o in op.outputs):
-            return self.apart(op, values)
-        return list(self.table.apply(self.call(op, values), values))
-
-    def apart(self, op: Op, values: list[Carried]) -> list[Carried]:
-        """Shapes and decisions: each stream makes its own, and no gradient passes."""
-        x = op.run([at_x(v) for v in values])
-        if self.table.streams == 1:
-            return [Value(t) for t in x]
-        self.table.refuse(op, x)
-        return [Value(t, r) for t, r in zip(x, _at_reference(op, values), strict=True)]
+            call = dataclasses.replace(call, y=op.run(call.x))
+            if self.table.streams > 1:
+                self.table.refuse(op, call.y)
+            if all(self.activity[o] is Activity.SHAPE for o in op.outputs):
+                return list(RuleTable.decide(self.table, call, values))
+            return list(self.table.decide(call, values))
+        return list(self.table.apply(call, values))
 
     def call(self, op: Op, values: list[Carried]) -> Call:
         """The op as its rule sees it."""

@@ -26,12 +26,14 @@ class Program:
         gradients: What an op says about gradients (`StopGradient`, custom gradients) is honoured, as the tape does;
             else the forward function is read, and they are passed through.
         rectifiers_as_one: Rectifiers made of several ops come as one `RectifierStep`.
+        decisions: A number that is made of decisions carries what is explained, as their credit.
         affine_as_one: A kernel comes with its bias and the normalisation behind it as one `AffineStep`.
     """
 
     gradients: bool = False
     rectifiers_as_one: bool = False
     affine_as_one: bool = False
+    decisions: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -111,6 +113,12 @@ class RuleTable:
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:
         """Outputs of one op of which at least one input and one output is ACTIVE: here, its value alone."""
         return [Value(t) for t in call.run(call.x)]
+
+    def decide(self, call: Call, values: list[Carried]) -> list[Value]:
+        """Outputs of one op that decides, or that only depends on shapes: here, each stream its own."""
+        if self.streams == 1:
+            return [Value(y) for y in call.y]
+        return [Value(*both) for both in zip(call.y, call.y0, strict=True)]
 
     def refuse(self, op: Op, outputs: Sequence[tf.Tensor]) -> None:
         """Raises UnsupportedOpError where the table cannot stand for an op that passes no gradient; here never."""

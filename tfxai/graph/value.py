@@ -10,12 +10,14 @@ import tensorflow as tf
 class Value(NamedTuple):
     """One value of the graph at x and at the reference; for RevealCancel also how far apart the two parts are.
 
-    `x - reference = positive + negative`, `spread = positive - negative`. What is not carried is None.
+    `x - reference = positive + negative`, `spread = positive - negative`. What is not carried is None. `decided` stands
+    beside a decision: a 0 in its shape, whose gradient is the credit of those who decide.
     """
 
     x: tf.Tensor
     reference: tf.Tensor | None = None
     spread: tf.Tensor | None = None
+    decided: tf.Tensor | None = None
 
     @property
     def positive(self) -> tf.Tensor:

@@ -348,7 +348,8 @@ class Scorer:
         specs = [tf.TensorSpec(graph.values[o].shape, graph.values[o].dtype) for o in outputs]
         own = capture(lambda *flat: function(tf.nest.pack_sequence_as(graph.structure, flat)), specs)
         pairs = list(zip(own.inputs, outputs, strict=True))
-        activity = classify(own, {i: self.model.activity[o] for i, o in pairs})
+        _, known = self.model.program(table)
+        activity = classify(own, {i: known[o] for i, o in pairs}, table.program.decisions)
         replay = Replay(activity, table, annotated(table, own, activity))
         found = replay(needed(own, own.outputs), dict(own.captured) | {i: env[o] for i, o in pairs})
         score = found[own.outputs[0]]

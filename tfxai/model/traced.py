@@ -17,6 +17,7 @@ from tfxai.graph.axes import Axes
 from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.fold import fold
 from tfxai.graph.follow import Followed
+from tfxai.graph.ops import STEPS
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
@@ -74,6 +75,11 @@ class TracedModel:
     def activity(self) -> dict[int, Activity]:
         """Of every value, with respect to the explained tensors."""
         return classify(self.graph, dict.fromkeys(self.explained, Activity.ACTIVE))
+
+    @functools.cached_property
+    def deciding(self) -> dict[int, Activity]:
+        """The same, where numbers made of decisions count as well."""
+        return classify(self.graph, dict.fromkeys(self.explained, Activity.ACTIVE), decisions=True)
 
     @functools.cached_property
     def followed(self) -> Followed:
@@ -134,7 +140,8 @@ class TracedModel:
             if form.gradients:  # custom ones find what they use
                 for op in needed(self.graph, self.outputs, self.explained, gradients=True):
                     keep.update(op.backward[1].values() if op.backward is not None else ())
-            graph, activity = fold(self.graph, self.activity, keep)
+            activity = self.deciding if form.decisions else self.activity
+            graph, activity = fold(self.graph, activity, keep)
             if form.affine_as_one:
                 graph = joined(graph, activity, keep)
             if form.rectifiers_as_one:
@@ -146,6 +153,16 @@ class TracedModel:
         """A run of the program under a table, whose rules find their annotations."""
         graph, activity = self.program(table)
         return Replay(activity, table, annotated(table, graph, activity), around)
+
+    def jumps(self) -> list[Op]:
+        """The captured ops at which the score may jump: steps, and decisions that become numbers."""
+        ops = needed(self.graph, self.outputs, self.explained)
+        decides = any(self.activity[v] is not a for v, a in self.deciding.items())
+        return [
+            op for op in ops
+            if any(self.deciding.get(i) is Activity.ACTIVE for i in op.inputs)
+            and (op.type in STEPS or decides and self.deciding.get(op.outputs[0]) is Activity.DISCRETE)
+        ]  # fmt: skip
 
     def carrying(self) -> list[Op]:
         """The captured ops through which the explained tensors reach the outputs."""

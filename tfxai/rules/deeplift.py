@@ -16,8 +16,9 @@ import tensorflow as tf
 from tfxai.errors import UnsupportedOpError
 from tfxai.graph import gradients, ops
 from tfxai.graph.capture import Op
-from tfxai.graph.table import Call, Rule, RuleTable, linear, ruled, unsupported
+from tfxai.graph.table import Call, Program, Rule, RuleTable, linear, ruled, unsupported
 from tfxai.graph.value import Carried, Value
+from tfxai.rules import decisions
 from tfxai.rules.annotations import norms
 from tfxai.rules.chords import Curve, Point
 from tfxai.rules.division import bounded, bounds_a_norm, division, normalised, normalises
@@ -289,6 +290,7 @@ class RescaleRules(RuleTable):
 
     unknown_ops: str = "raise"
     streams = 2
+    program = Program(decisions=True)
     annotations = (norms,)
 
     def rule(self, call: Call) -> Rule:
@@ -309,12 +311,24 @@ class RescaleRules(RuleTable):
         raise unsupported(call.op, "it is in no table and not known to be affine.", "DeepLIFT")
 
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:
+        if not call.active:
+            return decisions.number(dataclasses.replace(call, y=call.run(call.x)), values)
         rule = self.rule(call)
-        outputs = linear(call) if rule is gradient else ruled(call, rule)
+        outputs = applied(call, values, rule)
         return [Value(x, x0) for x, x0 in zip(outputs, call.y0, strict=True)]
+
+    def decide(self, call: Call, values: list[Carried]) -> list[Value]:
+        return decisions.decision(call, values)
 
     def refuse(self, op: Op, outputs: Sequence[tf.Tensor]) -> None:
         refuse_rounded_products(op, outputs)
+
+
+def applied(call: Call, values: Sequence[Carried], rule: Rule) -> list[tf.Tensor]:
+    """The op's outputs at x, with the rule as its backward pass."""
+    if rule is select and isinstance(values[0], Value) and values[0].decided is not None:
+        return decisions.chosen(dataclasses.replace(call, y=call.run(call.x)), values, rule)
+    return linear(call) if rule is gradient else ruled(call, rule)
 
 
 def refuse_rounded_products(op: Op, outputs: Sequence[tf.Tensor]) -> None:

@@ -20,11 +20,12 @@ import tensorflow as tf
 
 from tfxai.graph import ops
 from tfxai.graph.capture import Op
-from tfxai.graph.table import Call, Rule, RuleTable, linear, ruled
+from tfxai.graph.table import Call, Program, Rule, RuleTable, linear
 from tfxai.graph.value import Carried, Value
+from tfxai.rules import decisions
 from tfxai.rules.annotations import kernel_before, norms, only_kernels_read
 from tfxai.rules.chords import Curve, Point
-from tfxai.rules.deeplift import RescaleRules, gradient, inverse_norm, refuse_rounded_products
+from tfxai.rules.deeplift import RescaleRules, applied, gradient, inverse_norm, refuse_rounded_products
 from tfxai.rules.division import bounded, limited
 from tfxai.rules.numerics import continuous, inner, rounding, same_shape
 
@@ -184,13 +185,17 @@ class RevealCancelRules(RuleTable):
     genomics: bool = False
     unknown_ops: str = "raise"
     streams = 3
+    program = Program(decisions=True)
     annotations = (norms, kernel_before, only_kernels_read)
 
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:
+        if not call.active:
+            numbers = decisions.number(dataclasses.replace(call, y=call.run(call.x)), values)
+            return [v._replace(spread=tf.abs(v.x - v.reference)) for v in numbers]
         rule = RescaleRules(self.unknown_ops).rule(call)
         if self.reveals(call, rule):
             return corners(call, values)
-        y = linear(call) if rule is gradient else ruled(call, rule)
+        y = applied(call, values, rule)
         if call.note(only_kernels_read):  # which split by the sign of w * dx, whatever the parts of dx are
             return [Value(a, b) for a, b in zip(y, call.y0, strict=True)]
         y0, call = call.y0, dataclasses.replace(call, y=y)
@@ -206,6 +211,9 @@ class RevealCancelRules(RuleTable):
         one = len(call.active) == 1 and not call.discrete and not _complex(call) and _same_shape(call)
         rescaled = rule in (gradient, inverse_norm) or after_convolution
         return one and call.op.type in ops.EVERYWHERE and not rescaled
+
+    def decide(self, call: Call, values: list[Carried]) -> list[Value]:
+        return decisions.decision(call, values)
 
     def refuse(self, op: Op, outputs: Sequence[tf.Tensor]) -> None:
         refuse_rounded_products(op, outputs)
