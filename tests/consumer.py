@@ -12,7 +12,7 @@ import tfxai
 def explanations(model: keras.Model, x: np.ndarray) -> None:
     e = tfxai.explain(
         model, x, "deeplift", target=1, baseline=0.0, batch_size=8, seed=0, verbose=0,
-        on="probability", layer="conv", jit_compile=False, rule="rescale",
+        on="probability", layer="conv", jit_compile=False, fixed=["mask"], reduction="norm", rule="rescale",
     )  # fmt: skip
     assert_type(e, tfxai.Explanation)
     assert_type(e.score, np.ndarray)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -42,10 +43,13 @@ class ExplainMixin:
         on: str = "logit",
         layer: Any = None,
         jit_compile: bool = False,
+        fixed: Sequence[str | int] | None = None,
+        reduction: str | None = None,
         **options: Any,
     ) -> Explanation:
         """`tfxai.explain(self, x, ...)`."""
-        explainer = Explainer(self, method, on=on, layer=layer, jit_compile=jit_compile, **options)
+        shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
+        explainer = Explainer(self, method, **shared, **options)
         return explainer(x, target, baseline, batch_size, seed, verbose)
 
 

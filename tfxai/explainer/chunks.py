@@ -35,6 +35,7 @@ class Run:
         size: Most examples in a chunk.
         seed: Of the random draws, the same for every chunk.
         bar: Shows the progress.
+        reduction: How the channels of an embedding become one value: "sum", "norm", or as the method has it.
         weights: What does not depend on the input, read at the first pass.
     """
 
@@ -46,6 +47,7 @@ class Run:
     size: int = 1
     seed: int | None = None
     bar: Progress | None = None
+    reduction: str | None = None
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
 
     def check(self) -> None:

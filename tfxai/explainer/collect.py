@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from tfxai.explainer.fingerprint import fingerprint
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.references import References
 from tfxai.explanation import Explanation
+from tfxai.graph.axes import Axes, Axis, Kind
 from tfxai.model.attribution import Attribution
 
 
@@ -47,6 +48,9 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
     if joined.steps is not None:
         meta["steps"] = joined.steps.tolist()
     meta["channels"] = _channels(run)
+    held = [name for k, name in enumerate(run.inputs.names) if k not in run.model.input_of]
+    if held and run.model.layer is None:
+        meta["fixed"] = held
     if run.model.layer is None and run.inputs.features:
         meta["features"] = run.inputs.features
     return meta
@@ -69,26 +73,75 @@ def _presented(run: Run, flat: Sequence[np.ndarray]) -> Any:
     if method.one_map_per_layer:
         return flat[0] if len(flat) == 1 else {m.path: v for m, v in zip(model.feature_maps, flat, strict=True)}
     if model.layer is not None and not model.feature_maps:
+        paths = model.layer.split(", ")
+        if len(paths) > 1 and len(paths) == len(flat):
+            return dict(zip(paths, flat, strict=True))
         return flat[0] if len(flat) == 1 else list(flat)
     parts: list[np.ndarray | None] = [None] * len(inputs.arrays)
-    for owner, values in zip(model.input_of, flat, strict=True):
-        if values.shape != inputs.arrays[owner].shape:
-            values = _per_feature(values, inputs.arrays[owner].shape, inputs.names[owner])
+    for k, (owner, values) in enumerate(zip(model.input_of, flat, strict=True)):
+        if model.explained[k] != model.graph.inputs[owner]:
+            reduce = _norm if (run.reduction or method.reduction) == "norm" else _sum
+            values = _per_feature(values, model.own_axes(k), owner, inputs, reduce)
         before = parts[owner]
         parts[owner] = values if before is None else before + values
     zeros = [np.zeros(a.shape, np.float32) if p is None else p for a, p in zip(inputs.arrays, parts, strict=True)]
     return inputs.pack(zeros)
 
 
-def _per_feature(values: np.ndarray, shape: tuple, name: str) -> np.ndarray:
-    """Values in the input's shape: an embedding's channels are summed."""
-    if values.shape[: len(shape)] == shape:
-        return values.sum(axis=tuple(range(len(shape), values.ndim)))
-    if np.prod(shape[1:]) == 1:  # one category per example, encoded
-        return values.reshape(len(values), -1).sum(axis=1).reshape(shape)
-    raise InputError(
-        f"Input {name!r} of shape {shape} enters the model as numbers of shape {values.shape}, so they have no one "
-        "place in it. Explain the output of the encoding layer with layer=."
+def _sum(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    return values.sum(axis=axes)
+
+
+def _norm(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    return np.sqrt((values.astype(np.float64) ** 2).sum(axis=axes)).astype(values.dtype)
+
+
+def _per_feature(values: np.ndarray, axes: Axes, owner: int, inputs: Inputs, reduce: Callable) -> np.ndarray:
+    """Values of an embedding in the input's shape, its channels summed, or their norm: each where it was looked up.
+
+    Raises:
+        InputError: It cannot be followed where that is.
+    """
+    shape, name = inputs.arrays[owner].shape, inputs.names[owner]
+    where: dict[int, Any] = {0: slice(None)}  # axis of the input -> its positions
+    kept: dict[int, int] = {0: 0}  # axis of the input -> axis of the values
+    back = []
+    for k, label in enumerate(axes.labels[1:], 1):
+        own = [axis for axis in label if axis.input == owner and axis.kind is Kind.PLACE]
+        if len(label) == 1 and own and own[0].stride == 1 and own[0].axis not in kept:
+            (axis,) = own
+            covered = _positions(axis, shape[axis.axis])
+            where[axis.axis] = slice(covered.start, covered.stop, covered.step)
+            kept[axis.axis] = k
+            back += [axis.axis] if axis.backwards else []
+        elif own or any(axis.kind is not Kind.MADE for axis in label):
+            raise InputError(_lost(name, shape, values.shape))
+    for axis, index in axes.at:
+        if axis.input == owner and index is not None and axis.axis not in where:
+            where[axis.axis] = _positions(axis, shape[axis.axis])[index]
+    order = [k for _, k in sorted(kept.items())]
+    reduced = reduce(values, tuple(k for k in range(1, values.ndim) if k not in order))
+    reduced = np.transpose(reduced, [sorted(order).index(k) for k in order])
+    for position, axis_ in enumerate(sorted(kept)):
+        reduced = np.flip(reduced, position) if axis_ in back else reduced
+    free = [a for a in range(1, len(shape)) if a not in where]
+    if any(shape[a] != 1 for a in free):
+        raise InputError(_lost(name, shape, values.shape))
+    result = np.zeros(shape, values.dtype)
+    result[tuple(where.get(a, 0) for a in range(len(shape)))] = reduced
+    return result
+
+
+def _positions(axis: Axis, length: int) -> range:
+    """The positions of an input's axis that an axis covers, in the input's direction."""
+    start, stop = (round(share * length) for share in axis.window)
+    return range(start, stop, max(1, round((stop - start) / axis.size)) if axis.size else 1)
+
+
+def _lost(name: str, shape: tuple, entered: tuple) -> str:
+    return (
+        f"Input {name!r} of shape {shape} enters the model as numbers of shape {entered}, and it cannot be followed "
+        "which of them belong to which of its own. Explain the output of the encoding layer with layer=."
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
-from tfxai.errors import UnknownOptionError, UnsupportedOpError, warn
+from tfxai.errors import InputError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
 from tfxai.explainer import references
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
@@ -22,7 +23,7 @@ from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
 from tfxai.model.prepare import Asked, Captured, at_layer, captured, prepare
 from tfxai.model.traced import TracedModel
-from tfxai.support.checks import either, whole_number
+from tfxai.support.checks import either, one_of, whole_number
 from tfxai.targets import bound
 from tfxai.targets.bound import BoundTarget
 
@@ -43,6 +44,8 @@ def explain(
     on: str = "logit",
     layer: Any = None,
     jit_compile: bool = False,
+    fixed: Sequence[str | int] | None = None,
+    reduction: str | None = None,
     **options: Any,
 ) -> Explanation:
     """Explains the predictions of any Keras model: how much each input feature contributed to each score.
@@ -66,6 +69,11 @@ def explain(
         layer: Attribute to this layer's output instead of the input: a name, path, index or layer, or "last_conv"; for
             class activation maps the layer that they read, None being the last convolution.
         jit_compile: Compile with XLA.
+        fixed: Names (or positions) of inputs that stay as they are in x, also at the baseline, and get 0: masks,
+            lengths, conditions. Whole numbers and flags that only select or mask are known as such without it:
+            `e.meta["fixed"]` lists them.
+        reduction: What becomes of the channels of an embedding: their "sum", or their "norm" (L2). None goes by the
+            method: contributions are summed, of slopes the size is taken.
         **options: Of the method: its fields.
 
     Returns:
@@ -81,7 +89,8 @@ def explain(
         >>> e.values.shape, bool(abs(e.delta).max() < 1e-5)
         ((4, 3), True)
     """
-    explainer = Explainer(model, method, on=on, layer=layer, jit_compile=jit_compile, **options)
+    shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
+    explainer = Explainer(model, method, **shared, **options)
     return explainer(x, target, baseline, batch_size, seed, verbose)
 
 
@@ -94,13 +103,13 @@ class Explainer:
     Args:
         model: As in `explain`.
         method: As in `explain`.
-        on, layer, jit_compile: As in `explain`.
+        on, layer, jit_compile, fixed, reduction: As in `explain`.
         **options: Of the method.
 
     Attributes:
         method: The method object.
         model: The model.
-        on, layer, jit_compile: As given.
+        on, layer, jit_compile, fixed, reduction: As given.
         traces: How many functions TensorFlow has traced for it so far. A call with inputs of known form adds none.
 
     Raises:
@@ -123,12 +132,17 @@ class Explainer:
         on: str = "logit",
         layer: Any = None,
         jit_compile: bool = False,
+        fixed: Sequence[str | int] | None = None,
+        reduction: str | None = None,
         **options: Any,
     ) -> None:
         either(on, "on", "logit", "probability")
+        if reduction is not None:
+            one_of(reduction, "reduction", ("sum", "norm"), ", or None")
         self.method = get(method, options)
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
+        self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
         self._declared, self._float_dtype = declared_inputs(self.model), _float_dtype(self.model)
         self._captured: dict[Any, Captured] = {}
         self._traced: dict[Any, TracedModel] = {}
@@ -197,7 +211,8 @@ class Explainer:
 
         Raises:
             MethodError, OptionError: No such method, or a value it cannot use.
-            UnknownOptionError: No such option of the method, or one of the Explainer itself (on, layer, jit_compile).
+            UnknownOptionError: No such option of the method, or one of the Explainer itself (on, layer, jit_compile,
+                fixed, reduction).
 
         Example:
             >>> import keras, numpy as np, tfxai
@@ -209,7 +224,7 @@ class Explainer:
         """
         if own := [name for name in options if name in SHARED]:
             raise UnknownOptionError(
-                f"using() keeps on=, layer= and jit_compile= of its Explainer. Received: {', '.join(own)}. "
+                f"using() keeps {', '.join(f'{name}=' for name in SHARED)} of its Explainer. Received: {', '.join(own)}. "
                 "Make another: tfxai.Explainer(model, method, ...)."
             )
         other = copy.copy(self)
@@ -227,8 +242,19 @@ class Explainer:
         if key not in self._captured:
             self._captured[key] = captured(self.model, inputs.pack, inputs.specs, watched)
         if key not in self._traced:
-            self._traced[key] = prepare(self.model, self._captured[key], self.on, self.jit_compile)
+            self._traced[key] = prepare(
+                self.model, self._captured[key], self.on, self.jit_compile, self._held(inputs)
+            )  # fmt: skip
         return inputs, self._traced[key]
+
+    def _held(self, inputs: Inputs) -> list[int]:
+        """The flat inputs that are to stay as they are."""
+        known: dict[Any, int] = {k: k for k in range(len(inputs.names))}
+        known.update((name, k) for k, name in enumerate(inputs.names))
+        for name in self.fixed:
+            if name not in known:
+                raise InputError(f"fixed= names inputs. {suggest(name, inputs.names)} {received(name)}")
+        return [known[name] for name in self.fixed]
 
     def _at_layer(self, inputs: Inputs, traced: TracedModel, target: BoundTarget) -> TracedModel:
         """The model at the layer that is asked for, for this target: one for all targets that read the same layer."""
@@ -258,7 +284,7 @@ class Explainer:
         if seed is None and self.method.random:
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
         bar = Progress(-(-inputs.n // size), verbose)
-        return Run(self.method, traced, inputs, wanted, refs, size, seed, bar)
+        return Run(self.method, traced, inputs, wanted, refs, size, seed, bar, self.reduction)
 
 
 def _float_dtype(model: Any) -> str | None:

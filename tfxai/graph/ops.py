@@ -144,6 +144,8 @@ ONCE_DIFFERENTIABLE = frozenset({"LRN", "MaxPoolWithArgmax"})
 SUMS = frozenset({"Add", "AddN", "AddV2", "Sub", "Neg"})
 COMPARISONS = frozenset({"ApproximateEqual", "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "NotEqual"})
 LOGIC = frozenset({"LogicalAnd", "LogicalOr", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift", "RightShift"})
+# Look-ups, and the position of their indices among the inputs.
+GATHERS = {"Gather": 1, "GatherV2": 1, "GatherNd": 1, "ResourceGather": 1, "ResourceGatherNd": 1}
 # Along the axes of places: a window becomes one number; other sizes of a picture.
 POOLINGS = frozenset({"AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D", "MaxPoolV2", "MaxPoolWithArgmax"})
 RESIZINGS = frozenset({"ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"})

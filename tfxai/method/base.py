@@ -26,6 +26,8 @@ class Method(abc.ABC):
         random: Whether it draws random numbers.
         reads_feature_maps: Whether `layer` means feature maps that it reads, and None the last convolution's.
         one_map_per_layer: Whether it gives one map per layer, instead of one value per input feature.
+        reduction: What becomes of the channels of an embedding: "sum" of contributions, "norm" of slopes, whose sum
+            depends on signs that the network is free to choose.
         remedy: What makes the values of a complete method add up better.
         quick: Options with which it finishes soon, for a demonstration.
         fine: Options with which it is as exact as it can be, for measuring it.
@@ -37,6 +39,7 @@ class Method(abc.ABC):
     random: ClassVar[bool] = False
     reads_feature_maps: ClassVar[bool] = False
     one_map_per_layer: ClassVar[bool] = False
+    reduction: ClassVar[str] = "sum"
     remedy: ClassVar[str] = ""
     quick: ClassVar[dict[str, Any]] = {}
     fine: ClassVar[dict[str, Any]] = {}

@@ -266,6 +266,7 @@ class GuidedGradCAM(Method):
     upsampling: str = "bilinear"
 
     name: ClassVar[str] = "guided_gradcam"
+    reduction: ClassVar[str] = "norm"
     reads_feature_maps: ClassVar[bool] = True
 
     def check(self) -> None:

@@ -31,6 +31,7 @@ class Gradient(Method):
     """
 
     name: ClassVar[str] = "gradient"
+    reduction: ClassVar[str] = "norm"
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         return scorer.backward(OrdinaryGradient(), x)

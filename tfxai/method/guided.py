@@ -38,6 +38,7 @@ class GuidedBackprop(Method):
     """
 
     name: ClassVar[str] = "guided_backprop"
+    reduction: ClassVar[str] = "norm"
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         return rectified(scorer, x, "guided", self.name)
@@ -64,6 +65,7 @@ class DeconvNet(Method):
     """
 
     name: ClassVar[str] = "deconvnet"
+    reduction: ClassVar[str] = "norm"
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         return rectified(scorer, x, "deconvnet", self.name)

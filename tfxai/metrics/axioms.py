@@ -14,7 +14,7 @@ import numpy as np
 from tfxai.errors import InputError, MethodError, OptionError, received
 from tfxai.explainer import explain
 from tfxai.method.base import Method
-from tfxai.method.lookup import class_of, get
+from tfxai.method.lookup import SHARED, class_of, get
 from tfxai.method.table import METHODS
 from tfxai.metrics.lecture import equal_pair, saturated
 from tfxai.metrics.verdict import Verdict
@@ -271,7 +271,7 @@ def lecture_table() -> dict[str, dict[str, Verdict]]:
 
 def _attributions(method: str | Method, model: Any, x: Any, baseline: Any, target: Any, options: dict):
     """The explanation to measure; refuses methods that give no value per input feature."""
-    own = {k: v for k, v in options.items() if k not in ("on", "layer", "jit_compile", "seed")}
+    own = {k: v for k, v in options.items() if k not in (*SHARED, "seed")}
     made = get(method, own)
     if made.one_map_per_layer:
         raise MethodError(f"The axioms speak of one value per input feature; {made.name!r} gives maps of a layer.")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Collection
 
 import tensorflow as tf
 
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.capture import Graph
-from tfxai.graph.ops import ALIASES, ID_CARRIERS, SCALE_MERGERS, SCALE_SPREADERS, SHAPE_ONLY, SQUASHERS
+from tfxai.graph.ops import ALIASES, ID_CARRIERS, SCALE_MERGERS, SCALE_SPREADERS, SELECTS, SHAPE_ONLY, SQUASHERS
+from tfxai.graph.roles import SAYS_WHAT_EXISTS, STAYS, Use, dependent, multiplied_much, selects, uses
 
 
 def logits(graph: Graph, number: int) -> int:
@@ -34,25 +36,46 @@ def logits(graph: Graph, number: int) -> int:
 def explained(graph: Graph, number: int) -> list[int]:
     """The tensors that stand for one input in the explanation.
 
-    A float input stands for itself. Token ids, or any input that is only looked up, encoded or cast, stands for the
-    first float tensors made from its values that the output depends on differentiably: the embeddings.
+    A float input stands for itself. Token ids, or any input that is only looked up in a constant table, encoded or
+    cast, stands for the first float tensors made from its values that the output depends on differentiably: the
+    embeddings. What only selects from what other inputs computed, or says which of it exists, has none: it stays as it is in x.
     """
-    if graph.values[number].dtype.is_floating and _reaches_output(graph, number):
+    own = graph.values[number].dtype
+    if own.is_floating and _reaches_output(graph, number):
         return [number]
-    derived, found = {number}, []
+    derived, large, found = {number}, set[int](), []
+    on_inputs = dependent(graph)
     for op in graph.ops:
         if op.bodies or op.type in SHAPE_ONLY or not any(i in derived for i in op.inputs):
             continue
+        if selects(op, derived, on_inputs) or op.type in SELECTS and not any(i in derived for i in op.inputs[1:]):
+            continue
+        if op.type in STAYS and any(i in large for i in op.inputs) or multiplied_much(graph, op):
+            large.update(op.outputs)
         floats = any(i in derived and graph.values[i].dtype.is_floating for i in op.inputs)
         if floats and op.type not in ID_CARRIERS:
             continue  # float ids become indices by a cast; an arg max of them is a decision
         for output in op.outputs:
             dtype = graph.values[output].dtype
             if dtype.is_floating and op.type not in ALIASES and _reaches_output(graph, output):
-                found.append(output)
-            elif dtype.is_floating or dtype.is_integer or dtype == tf.string:
+                if not _says_what_exists(graph, output, own, on_inputs, large):
+                    found.append(output)
+            elif dtype.is_floating or dtype.is_integer or dtype == tf.string or own == tf.bool:
                 derived.add(output)
     return _merged(graph, found)
+
+
+def _says_what_exists(
+    graph: Graph, number: int, own: tf.DType, on_inputs: Collection[int], large: Collection[int]
+) -> bool:
+    """Whether a number made of whole numbers or flags is a mask of what other inputs computed, and nothing else.
+
+    Flags that are factors are masks; a whole number that is one may be a quantity, unless it counts what exists too.
+    """
+    found = uses(graph, number, on_inputs, number in large)
+    if not found or Use.NUMBER in found:
+        return False
+    return own == tf.bool or bool(found & SAYS_WHAT_EXISTS)
 
 
 def _merged(graph: Graph, found: list[int]) -> list[int]:

@@ -47,7 +47,7 @@ def captured(model: Any, pack: Callable, specs: Sequence[tf.TensorSpec], watched
         return Captured(_captured(as_function(model, pack), specs, model), calls)
 
 
-def prepare(model: Any, capture: Captured, on: str, jit_compile: bool) -> TracedModel:
+def prepare(model: Any, capture: Captured, on: str, jit_compile: bool, held: Sequence[int] = ()) -> TracedModel:
     """What a method reads of a captured model, explained at its inputs.
 
     Args:
@@ -55,12 +55,13 @@ def prepare(model: Any, capture: Captured, on: str, jit_compile: bool) -> Traced
         capture: Of it.
         on: "logit" or "probability".
         jit_compile: Compile with XLA.
+        held: The flat inputs that stay as they are.
 
     Raises:
         NoGradientError: No output depends differentiably on any explained tensor.
     """
     graph = capture.graph
-    pairs = [(number, k) for k, i in enumerate(graph.inputs) for number in entry.explained(graph, i)]
+    pairs = [(number, k) for k, i in enumerate(graph.inputs) if k not in held for number in entry.explained(graph, i)]
     embedded, input_of = tuple(n for n, _ in pairs), tuple(k for _, k in pairs)
     outputs = tuple(entry.logits(graph, o) if on == "logit" else o for o in graph.outputs)
     names = _output_names(graph, model)
@@ -73,7 +74,7 @@ class Asked(NamedTuple):
     """A layer that is asked for.
 
     Attributes:
-        layer: A layer, `"last_conv"`, or None; for maps also `"all"` or a list of layers.
+        layer: A layer, `"last_conv"`, None, or a list of layers; for maps also `"all"`.
         maps: Whether the method reads feature maps at it, instead of attributing to it.
         inputs: Names of the inputs.
     """
@@ -101,15 +102,19 @@ def at_layer(
     calls = layers.distinct(calls)
     if asked.maps:
         return _with_maps(traced, model, calls, asked, ends)
-    if isinstance(asked.layer, str) and asked.layer == LAST_CONVOLUTION:
-        finder = FeatureMaps(traced.graph, traced.activity, traced.followed, ends)
-        explained = _last(finder, calls)
-        path = _path_of(finder, calls, explained[0])
-    else:
-        explained, path = _layer(traced.graph, layers.find(calls, _resolved(model, asked.layer)), calls)
-    traced = dataclasses.replace(traced, explained=explained, layer=path, compiled=Compiled())
-    _check_path(traced, path, list(ends))
-    return traced
+    explained: tuple[int, ...] = ()
+    paths = []
+    for one in asked.layer if isinstance(asked.layer, list) else [asked.layer]:
+        if isinstance(one, str) and one == LAST_CONVOLUTION:
+            finder = FeatureMaps(traced.graph, traced.activity, traced.followed, ends)
+            numbers = _last(finder, calls)
+            path = _path_of(finder, calls, numbers[0])
+        else:
+            numbers, path = _layer(traced.graph, layers.find(calls, _resolved(model, one)), calls)
+        _check_path(dataclasses.replace(traced, explained=numbers, compiled=Compiled()), path, list(ends))
+        explained += tuple(n for n in numbers if n not in explained)
+        paths.append(path)
+    return dataclasses.replace(traced, explained=explained, layer=", ".join(paths), compiled=Compiled())
 
 
 def _output_names(graph: Graph, model: Any) -> tuple[tuple[str, ...], ...]:
