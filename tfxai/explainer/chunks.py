@@ -7,13 +7,14 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import ModelError
+from tfxai.errors import ModelError, NoGradientError
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.references import References
 from tfxai.graph.audit import broken, contribution
 from tfxai.graph.table import Program
 from tfxai.method.base import Method
+from tfxai.model import slopes
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
 from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer
@@ -51,13 +52,26 @@ class Run:
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
 
     def check(self) -> None:
-        """Raises ModelError where the model does not return a row for each example.
+        """Looks at what is known before anything is computed.
 
-        Where that cannot be followed and examples go through it one by one, two of them are tried together.
+        Where it cannot be followed whether the model returns a row for each example, and they go through it one by one,
+        two of them are tried together.
+
+        Raises:
+            ModelError: The model does not return a row for each example.
+            NoGradientError: The method follows slopes, and none arrives.
         """
         n, rows = self.inputs.n, rows_of(self.model, self.target)
         if rows is False and n > 1:
             raise ModelError(f"{NO_ROWS}: one prediction for all of them. Received: {n} examples. {ONE_EACH}")
+        if self.method.reads_gradients:
+            starts = [m.values for m in self.model.feature_maps] or [self.model.explained]
+            for values in starts:
+                if (cuts := self.model.gradient_cut(values, self.target)) is not None:
+                    raise NoGradientError(
+                        f"No gradient arrives, so {self.method.name} would be zero: every way to what is explained is "
+                        f"cut, at {slopes.named(cuts)}. Use method='deeplift' or 'occlusion', which need no slopes."
+                    )
         if rows is None and self.size == 1 and n > 1:
             scorer, x = self._scorer(slice(0, 2))
             scorer.score(x)

@@ -224,8 +224,8 @@ class Explainer:
         """
         if own := [name for name in options if name in SHARED]:
             raise UnknownOptionError(
-                f"using() keeps {', '.join(f'{name}=' for name in SHARED)} of its Explainer. Received: {', '.join(own)}. "
-                "Make another: tfxai.Explainer(model, method, ...)."
+                f"using() keeps {', '.join(f'{name}=' for name in SHARED)} of its Explainer. "
+                f"Received: {', '.join(own)}. Make another: tfxai.Explainer(model, method, ...)."
             )
         other = copy.copy(self)
         other.method = get(method, options)

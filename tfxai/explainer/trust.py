@@ -8,6 +8,7 @@ import numpy as np
 from tfxai.errors import CompletenessWarning, EmptyMapWarning
 from tfxai.explainer.chunks import Run
 from tfxai.explanation import Explanation
+from tfxai.targets.bound import FunctionTarget
 
 Found = list[tuple[str, type[Warning]]]
 # The residual that rounding alone may leave in ordinary networks, by precision. README and the contract promise 1e-4;
@@ -18,6 +19,9 @@ TOLERATED, TOLERATED_IN_HALF = 2e-3, 5e-2
 
 def doubts(run: Run, e: Explanation) -> Found:
     """What a user should know about an explanation: (message, category) of every warning."""
+    bad = np.flatnonzero(~np.isfinite(e.score))
+    if len(bad):
+        return [(_no_score(run, e, bad), CompletenessWarning)]
     for values in keras.tree.flatten(e.values):
         bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
         if len(bad):
@@ -25,6 +29,20 @@ def doubts(run: Run, e: Explanation) -> Found:
             return [(message + _beginning(run, int(bad[0])), CompletenessWarning)]
     found = _empty_maps(e) if run.method.one_map_per_layer else []
     return found + _incomplete(run, e)
+
+
+def _no_score(run: Run, e: Explanation, bad: np.ndarray) -> str:
+    """That there is no number to explain; and that a target function may have expected probabilities."""
+    message = (
+        f"{e.method}: the score of {len(bad)} examples is {e.score[bad[0]]} (first: example {bad[0]}), which "
+        "nothing can explain."
+    )
+    if isinstance(run.target, FunctionTarget) and run.model.outputs != tuple(run.model.graph.outputs):
+        message += (
+            " The target function is handed logits, the numbers before the last softmax or sigmoid; if it is written "
+            "for a probability, pass on='probability'."
+        )
+    return message
 
 
 def _beginning(run: Run, example: int) -> str:

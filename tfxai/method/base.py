@@ -24,6 +24,7 @@ class Method(abc.ABC):
         complete: Whether its values promise to sum to f(x) - f(baseline).
         uses_baseline: Whether a baseline has an effect.
         random: Whether it draws random numbers.
+        reads_gradients: Whether it follows slopes: where none arrives, it has nothing to say.
         reads_feature_maps: Whether `layer` means feature maps that it reads, and None the last convolution's.
         one_map_per_layer: Whether it gives one map per layer, instead of one value per input feature.
         reduction: What becomes of the channels of an embedding: "sum" of contributions, "norm" of slopes, whose sum
@@ -37,6 +38,7 @@ class Method(abc.ABC):
     complete: ClassVar[bool] = False
     uses_baseline: ClassVar[bool] = False
     random: ClassVar[bool] = False
+    reads_gradients: ClassVar[bool] = False
     reads_feature_maps: ClassVar[bool] = False
     one_map_per_layer: ClassVar[bool] = False
     reduction: ClassVar[str] = "sum"

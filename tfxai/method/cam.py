@@ -54,6 +54,7 @@ class GradCAM(Method):
     upsampling: str = "bilinear"
 
     name: ClassVar[str] = "gradcam"
+    reads_gradients: ClassVar[bool] = True
     reads_feature_maps: ClassVar[bool] = True
     one_map_per_layer: ClassVar[bool] = True
 
@@ -88,6 +89,7 @@ class GradCAMPlusPlus(Method):
     upsampling: str = "bilinear"
 
     name: ClassVar[str] = "gradcam++"
+    reads_gradients: ClassVar[bool] = True
     reads_feature_maps: ClassVar[bool] = True
     one_map_per_layer: ClassVar[bool] = True
 
@@ -121,6 +123,7 @@ class LayerCAM(Method):
     upsampling: str = "bilinear"
 
     name: ClassVar[str] = "layercam"
+    reads_gradients: ClassVar[bool] = True
     reads_feature_maps: ClassVar[bool] = True
     one_map_per_layer: ClassVar[bool] = True
 
@@ -157,6 +160,7 @@ class HiResCAM(Method):
     upsampling: str = "bilinear"
 
     name: ClassVar[str] = "hirescam"
+    reads_gradients: ClassVar[bool] = True
     reads_feature_maps: ClassVar[bool] = True
     one_map_per_layer: ClassVar[bool] = True
 
@@ -266,6 +270,7 @@ class GuidedGradCAM(Method):
     upsampling: str = "bilinear"
 
     name: ClassVar[str] = "guided_gradcam"
+    reads_gradients: ClassVar[bool] = True
     reduction: ClassVar[str] = "norm"
     reads_feature_maps: ClassVar[bool] = True
 

@@ -31,6 +31,7 @@ class Gradient(Method):
     """
 
     name: ClassVar[str] = "gradient"
+    reads_gradients: ClassVar[bool] = True
     reduction: ClassVar[str] = "norm"
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
@@ -61,6 +62,7 @@ class InputXGradient(Method):
     at: str = "input"
 
     name: ClassVar[str] = "input_x_gradient"
+    reads_gradients: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
 
     def check(self) -> None:

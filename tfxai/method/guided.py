@@ -38,6 +38,7 @@ class GuidedBackprop(Method):
     """
 
     name: ClassVar[str] = "guided_backprop"
+    reads_gradients: ClassVar[bool] = True
     reduction: ClassVar[str] = "norm"
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
@@ -65,6 +66,7 @@ class DeconvNet(Method):
     """
 
     name: ClassVar[str] = "deconvnet"
+    reads_gradients: ClassVar[bool] = True
     reduction: ClassVar[str] = "norm"
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:

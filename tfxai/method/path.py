@@ -79,6 +79,7 @@ class IntegratedGradients(Method):
     quadrature: str = "gauss_legendre"
 
     name: ClassVar[str] = "integrated_gradients"
+    reads_gradients: ClassVar[bool] = True
     complete: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
     remedy: ClassVar[str] = "Raise steps (or max_steps), or ask for an accuracy with tolerance=0.01."
@@ -130,6 +131,7 @@ class ExpectedGradients(Method):
     samples: int = 200
 
     name: ClassVar[str] = "expected_gradients"
+    reads_gradients: ClassVar[bool] = True
     complete: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
     random: ClassVar[bool] = True

@@ -38,7 +38,8 @@ def explained(graph: Graph, number: int) -> list[int]:
 
     A float input stands for itself. Token ids, or any input that is only looked up in a constant table, encoded or
     cast, stands for the first float tensors made from its values that the output depends on differentiably: the
-    embeddings. What only selects from what other inputs computed, or says which of it exists, has none: it stays as it is in x.
+    embeddings. What only selects from what other inputs computed, or says which of it exists, has none: it stays as it
+    is in x.
     """
     own = graph.values[number].dtype
     if own.is_floating and _reaches_output(graph, number):

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfxai.errors import ModelError, TargetError
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.audit import Audit, Measure
-from tfxai.graph.capture import capture, needed
+from tfxai.graph.capture import needed
 from tfxai.graph.replay import Environment, MergedBatch, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
 from tfxai.graph.value import Value, at_x
@@ -268,6 +268,12 @@ class Scorer:
         try:
             return compiled(list(self.inputs), list(x), list(self.feed), *given, *weights)
         except tf.errors.InvalidArgumentError as error:
+            if NO_ROWS in str(error) and isinstance(self.target, FunctionTarget):
+                raise TargetError(
+                    f"A target function returns one number per example. For {len(self)} examples this target returned "
+                    "another number of them. It sees some rows at a time, and changed copies of them: what it knows of "
+                    "each example must come from the outputs, not from data of its own."
+                ) from None
             if NO_ROWS in str(error):
                 raise ModelError(f"{NO_ROWS}. {ONE_EACH}") from None
             if OUT_OF_RANGE not in str(error):
@@ -323,7 +329,7 @@ class Scorer:
     def _score(self, table: RuleTable, env: Environment, feed: Tensors) -> tuple[Value, tf.Tensor | None]:
         """The explained number per example, in every stream that scores have (x and reference), and the class."""
         if isinstance(self.target, FunctionTarget):
-            return self._function_score(self.target.function, table, env), None
+            return self._function_score(self.target, table, env), None
         value = env[self.model.outputs[self.target.output]]
         value = value._replace(x=self._checked(value.x, env))
         weights, index = self.target.weights(_column(value.x), feed)
@@ -342,23 +348,17 @@ class Scorer:
         with tf.control_dependencies([tf.debugging.Assert(alike, [NO_ROWS])]):
             return tf.identity(output)
 
-    def _function_score(self, function: Callable, table: RuleTable, env: Environment) -> Value:
+    def _function_score(self, target: FunctionTarget, table: RuleTable, env: Environment) -> Value:
         """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
-        graph, outputs = self.model.graph, self.model.outputs
-        specs = [tf.TensorSpec(graph.values[o].shape, graph.values[o].dtype) for o in outputs]
-        own = capture(lambda *flat: function(tf.nest.pack_sequence_as(graph.structure, flat)), specs)
+        outputs, own = self.model.outputs, self.model.target_graph(target)
         pairs = list(zip(own.inputs, outputs, strict=True))
         _, known = self.model.program(table)
         activity = classify(own, {i: known[o] for i, o in pairs}, table.program.decisions)
         replay = Replay(activity, table, annotated(table, own, activity))
         found = replay(needed(own, own.outputs), dict(own.captured) | {i: env[o] for i, o in pairs})
         score = found[own.outputs[0]]
-        if len(own.outputs) != 1 or score.x.shape.rank != 1:
-            raise TargetError(
-                "A target function takes the model's outputs and returns one number per example, shape (batch,). "
-                f"Received: {len(own.outputs)} tensors, the first of shape {score.x.shape}."
-            )
-        return score
+        score = score if isinstance(score, Value) else Value(score, score if table.streams > 1 else None)
+        return score._replace(x=self._checked(score.x, env))
 
 
 def _column(output: tf.Tensor) -> tf.Tensor:

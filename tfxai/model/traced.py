@@ -10,7 +10,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.errors import TargetError
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.affine import joined
 from tfxai.graph.axes import Axes
@@ -21,8 +20,10 @@ from tfxai.graph.ops import STEPS
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
+from tfxai.model import slopes, target_function
 from tfxai.model.feature_maps import FeatureMap
 from tfxai.model.layout import Layout, layout_of, layouts
+from tfxai.targets.bound import BoundTarget, FunctionTarget
 
 FORWARD = RuleTable()
 
@@ -36,7 +37,7 @@ class Compiled:
         whole_reference: Whether a reference of batch 1 was seen to fail, and one of the size of x to work.
     """
 
-    functions: dict[Any, Callable] = dataclasses.field(default_factory=dict)
+    functions: dict[Any, Any] = dataclasses.field(default_factory=dict)
     whole_reference: bool = False
     lock: Any = dataclasses.field(default_factory=threading.RLock)
 
@@ -103,24 +104,9 @@ class TracedModel:
         return self.followed.axes.get(self.explained[k], Axes(()))
 
     @functools.cached_property
-    def output_shapes(self) -> list[tuple]:
-        """Of each output, without the batch axis.
-
-        Raises:
-            TargetError: An output has no batch axis, or an unknown number of axes.
-        """
-        shapes = [self.graph.values[o].shape for o in self.outputs]
-        if any(shape.rank is None for shape in shapes):
-            raise TargetError(
-                "How many axes the model's output has is not known before it runs (tf.cond and keras.ops."
-                "associative_scan lose it); expected one score or more per example. Give the output its shape with "
-                "tf.ensure_shape(output, [None, ...])."
-            )
-        if any(shape.rank == 0 for shape in shapes):
-            raise TargetError(
-                "The model returns one number for the whole batch; expected one or more per example, first axis batch."
-            )
-        return [tuple(shape[1:]) for shape in shapes]
+    def output_shapes(self) -> list[tuple | str]:
+        """Of each output the shape without the batch axis, or in words why it cannot be explained: a loss, a count."""
+        return [_shape_of(self.graph.values[o]) for o in self.outputs]
 
     @functools.cached_property
     def in_half_precision(self) -> bool:
@@ -259,6 +245,32 @@ class TracedModel:
             if any(self.activity[o] >= Activity.SHAPE for o in op.outputs)
         )  # fmt: skip
 
+    # --- Targets
+
+    def target_graph(self, target: FunctionTarget) -> Graph:
+        """The user's function of the outputs as a graph, captured once.
+
+        Raises:
+            TargetError: It is no function of the outputs that gives one number per example.
+        """
+        with self.compiled.lock:
+            key = "target", target.function
+            if key not in self.compiled.functions:
+                outputs = [self.graph.values[o] for o in self.outputs]
+                self.compiled.functions[key] = target_function.captured(target.function, self.graph.structure, outputs)
+            return self.compiled.functions[key]
+
+    def gradient_cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:
+        """The ops that cut every way of a gradient from what is explained to these values; None where one arrives."""
+        if not isinstance(target, FunctionTarget):
+            return slopes.cut(self.graph, starts, [self.outputs[target.output]])
+        own = self.target_graph(target)
+        arrived = [
+            i for i, o in zip(own.inputs, self.outputs, strict=True) if slopes.cut(self.graph, starts, [o]) is None
+        ]
+        before = slopes.cut(self.graph, starts, self.outputs)
+        return before if before is not None else slopes.cut(own, arrived, own.outputs)
+
     # --- Compiled functions
 
     def input_specs(self) -> list[tf.TensorSpec]:
@@ -278,6 +290,20 @@ class TracedModel:
                 traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
                 compiled.functions[key] = traced.get_concrete_function(*specs())
             return compiled.functions[key]
+
+
+def _shape_of(output: tf.Tensor) -> tuple | str:
+    if output.shape.rank is None:
+        return (
+            "How many axes the model's output has is not known before it runs (tf.cond and keras.ops."
+            "associative_scan lose it); expected one score or more per example. Give the output its shape with "
+            "tf.ensure_shape(output, [None, ...])."
+        )
+    if output.shape.rank == 0:
+        return "The model returns one number for the whole batch; expected one or more per example, first axis batch."
+    if not output.dtype.is_floating:
+        return f"The output has dtype {output.dtype.name}, which is no score; expected floats."
+    return tuple(output.shape[1:])
 
 
 def repeated(reference: Sequence[tf.Tensor], n: int) -> list[tf.Tensor]:

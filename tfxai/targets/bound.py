@@ -105,12 +105,12 @@ class FunctionTarget(BoundTarget):
         raise TypeError("a target that is a function is replayed, not weighed")
 
 
-def resolve(target: Any, shapes: Sequence[tuple], names: Sequence[Sequence[str]], n: int) -> BoundTarget:
+def resolve(target: Any, shapes: Sequence[tuple | str], names: Sequence[Sequence[str]], n: int) -> BoundTarget:
     """Checks a target against the model's outputs.
 
     Args:
         target: What the user gave.
-        shapes: Shape of each flat output without the batch axis.
+        shapes: Shape of each flat output without the batch axis, or in words why it cannot be explained.
         names: The names each flat output answers to.
         n: Number of examples.
 
@@ -126,9 +126,11 @@ def resolve(target: Any, shapes: Sequence[tuple], names: Sequence[Sequence[str]]
             f"The model has {len(shapes)} outputs ({', '.join(map(str, listed))}): say which with "
             f"target=tfxai.targets.output({listed[0]!r}, i). " + received(target)
         )
-    shape = tuple(shapes[output])
     if callable(target) and not isinstance(target, Target):
         return FunctionTarget(output, label=getattr(target, "__name__", "function"), function=target)
+    shape = shapes[output]
+    if isinstance(shape, str):
+        raise TargetError(shape)
     if isinstance(target, Target):
         return WeightsTarget(output, (_weights(target, shape, n),), target.label)
     if isinstance(target, tuple):

@@ -1,0 +1,63 @@
+"""A user's function of the outputs as a graph, checked before it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfxai.errors import TargetError, TfxaiError
+from tfxai.graph.capture import Graph, capture
+from tfxai.graph.roles import dependent
+
+EXPECTED = "A target function takes the model's outputs and returns one number per example, shape (batch,)"
+
+
+def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -> Graph:
+    """The graph of a target function.
+
+    Args:
+        function: As the user gave it.
+        structure: What the model returned, with anything in the place of its tensors.
+        outputs: The flat tensors of the trace.
+
+    Raises:
+        TargetError: It cannot be traced, returns no tensor, one of another shape, or one that no output is in.
+    """
+    found: list[Any] = []
+
+    def run(*flat: tf.Tensor) -> tf.Tensor:
+        found[:] = [function(tf.nest.pack_sequence_as(structure, flat))]
+        return _scores(found[0])
+
+    try:
+        graph = capture(run, [tf.TensorSpec(t.shape, t.dtype) for t in outputs])
+    except TfxaiError:
+        raise
+    except Exception as error:
+        raise TargetError(
+            f"{EXPECTED}, by TensorFlow or keras.ops. The target function stopped: {type(error).__name__}: "
+            f"{' '.join(str(error).split())[:300]}. Outputs here are tensors of a graph: they have no .numpy(), and "
+            "numpy cannot take them."
+        ) from error
+    if graph.outputs[0] not in dependent(graph):
+        raise TargetError(
+            f"{EXPECTED}. What this target function returns does not depend on the outputs, so no gradient and no "
+            "change of the input would show."
+        )
+    return graph
+
+
+def _scores(result: Any) -> tf.Tensor:
+    """What a target function returned, if it is one tensor of the right rank."""
+    if not tf.is_tensor(result):
+        kind = "nothing" if result is None else f"a {type(result).__name__}"
+        raise TargetError(f"{EXPECTED}. This target function returned {kind}, no tensor.")
+    if result.shape.rank not in (1, None):
+        raise TargetError(f"{EXPECTED}. This target function returned shape {tuple(result.shape)}.")
+    if not result.dtype.is_floating:
+        raise TargetError(
+            f"{EXPECTED}. This target function returned {result.dtype.name}, which has no gradient; expected floats."
+        )
+    return tf.identity(result)
