@@ -98,7 +98,7 @@ SMOOTH = frozenset({
 })  # fmt: skip
 STEPS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
 # Of one varying operand: the outputs are inputs, bounds or whole numbers as they are, their changes exact.
-EXACT = (PIECEWISE - {"Relu", "LeakyRelu"}) | STEPS | {"Maximum", "Minimum", "FloorDiv", "FloorMod"}
+EXACT = (PIECEWISE - {"LeakyRelu"}) | STEPS | {"Maximum", "Minimum", "FloorDiv", "FloorMod"}
 # Of the smooth ones: on all reals, bending on a scale of 1; and those that have another curve on either side of 0.
 ENTIRE = frozenset({
     "Asinh", "Atan", "Cos", "Cosh", "Erf", "Erfc", "Exp", "Expm1", "Sin", "Sinh", "Softplus",
