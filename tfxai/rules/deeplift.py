@@ -52,7 +52,7 @@ def midpoint(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
 
 
 def rescale(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Rescale: dy / dx, and f' where x did not change, as exact beside the reference as far from it."""
+    """Rescale: dy / dx, and the slope where x did not change, as exact beside the reference as far from it."""
     x, x0, y, y0, back = _elementwise(call)
     chord = Curve(call, call.active[0], call.x).chord(Point(x, y), Point(x0, y0))
     if call.discrete:  # which may have changed as well: then y is another function of x

@@ -16,7 +16,7 @@ def supported_ops() -> dict[str, str]:
     Example:
         >>> import tfxai
         >>> tfxai.supported_ops()["Softplus"]
-        'Rescale: dy / dx, and the mean of the slopes at both ends where rounding would spoil the quotient.'
+        'Rescale: dy / dx, and the slope where x did not change, as exact beside the reference as far from it.'
     """
     found = dict.fromkeys(ALIASES, "Passed through.") | dict.fromkeys(CONTROL | CALLS, "Replayed inside.")
     for types, _, rule in FIRST:
