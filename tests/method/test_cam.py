@@ -282,7 +282,7 @@ def test_bad_layers(network):
     first = tfxai.explain(
         shared, np.ones((1, 6, 6, 1), "float32"), "layercam", target=0, layer=("twice", 0), resize=False
     )
-    assert first.layer == "twice"
+    assert first.layer == "twice#0"
 
 
 def test_hirescam_is_what_each_place_adds_before_one_dense_layer(rng):
