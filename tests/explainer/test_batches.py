@@ -63,5 +63,5 @@ def test_stateful_layers_want_their_number_of_examples(method):
     assert tfxai.explain(model, x, method, target=0).values.shape == x.shape
     for before, after in zip(state, model.variables, strict=True):
         np.testing.assert_array_equal(before, after)
-    with pytest.raises(errors.ModelError, match=r"For 1 examples the model returned 4 scores.* stateful=True"):
+    with pytest.raises(errors.ModelError, match=r"one row per example.* stateful=True"):
         tfxai.explain(model, x[:1], method, target=0)

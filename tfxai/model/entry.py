@@ -59,7 +59,7 @@ def explained(graph: Graph, number: int) -> list[int]:
         for output in op.outputs:
             dtype = graph.values[output].dtype
             if dtype.is_floating and op.type not in ALIASES and _reaches_output(graph, output):
-                if not _says_what_exists(graph, output, own, on_inputs, large):
+                if op.type not in ID_CARRIERS or not _says_what_exists(graph, output, own, on_inputs, large):
                     found.append(output)
             elif dtype.is_floating or dtype.is_integer or dtype == tf.string or own == tf.bool:
                 derived.add(output)

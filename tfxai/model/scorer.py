@@ -24,7 +24,8 @@ from tfxai.targets.bound import OUT_OF_RANGE, BoundTarget, FunctionTarget
 NO_ROWS = "The model does not return one row per example"
 ONE_EACH = (
     "Expected an output whose first axis is that of the examples. For bags of examples with one prediction each, pass "
-    "bags with an axis of their own, (bags, instances, ...)."
+    "bags with an axis of their own, (bags, instances, ...). A layer with stateful=True keeps the state of so many "
+    "examples: pass as many, and batch_size= that number."
 )
 MOST_COPIES = 64  # examples in a pass of changed copies: a model may look at its batch size
 Tensors = Sequence[tf.Tensor]
