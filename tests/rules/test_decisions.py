@@ -66,6 +66,57 @@ def test_both_sides_of_a_comparison_share_it_as_a_step_of_their_difference():
     np.testing.assert_allclose(e.delta, 0, atol=1e-6)
 
 
+LOOKED_UP = {
+    "another axis": lambda t: tf.transpose(tf.gather(TABLE, whole(t[:, 0]), axis=1)),
+    "a table per field": lambda t: tf.transpose(
+        tf.gather(TABLE[None], tf.transpose(whole(t[:, :1])), axis=-1, batch_dims=1), [2, 0, 1]
+    ),
+    "a table per field, all axes shared": lambda t: tf.transpose(
+        tf.gather(tf.stack([TABLE, -TABLE]), whole(t[0, :2]), axis=2, batch_dims=1)
+    )[None],
+    "coordinates": lambda t: tf.gather_nd(tf.transpose(TABLE), whole(t[:, :1])),
+    "a place in a list": lambda t: tf.cast(tf.searchsorted([0.5, 1.5, 2.7], t[:, 0]), tf.float32),
+    "its digits": lambda t: tf.strings.to_number(tf.strings.as_string(whole(t[:, 0]))),
+    "picked of others": lambda t: tf.cast(tf.gather(whole(t), [0], axis=1), tf.float32),
+    "a sum": lambda t: tf.cast(whole(t[:, 0]) + whole(t[:, 1]), tf.float32),
+    "a difference": lambda t: tf.cast(3 * whole(t[:, 0]) - whole(t[:, 1]), tf.float32),
+    "a sum along an axis": lambda t: tf.cast(tf.reduce_sum(whole(t[:, :2]), 1), tf.float32),
+    "sums so far": lambda t: tf.cast(tf.cumsum(whole(t[:, :2]), 1), tf.float32),
+}
+TABLE = tf.constant(np.random.default_rng(0).normal(size=(4, 6)), tf.float32)
+
+
+def whole(t):
+    return tf.cast(t, tf.int32)
+
+
+@pytest.mark.parametrize("name", LOOKED_UP)
+def test_what_whole_numbers_give_is_of_those_that_were_cut(name):
+    """Additive in the features, whatever ops the steps are made of, and in every example alone."""
+
+    def model(t):
+        made = tf.reshape(LOOKED_UP[name](t), [tf.shape(t)[0], -1])
+        weights = tf.range(1.0, 1.0 + tf.cast(tf.shape(made)[1], tf.float32))
+        return t[:, 2:] + tf.reduce_sum(made * weights, 1, keepdims=True)
+
+    x = np.array([[3, 2.5, -0.2], [1, 2, 1], [2.5, 1, 0]], "float32")[: 1 if "all axes" in name else 3]
+    want = left_out(lambda v: model(tf.constant(v)), x)
+    assert np.abs(want[:, 0]).max() > 0.5
+    e = tfxai.explain(model, x, target=0, verbose=0)
+    np.testing.assert_allclose(e.values, want, atol=1e-4)
+
+
+def test_two_decisions_that_multiply_share_by_their_shapley_value():
+    """4 * 3 against 1 * 0: the first changes the product by 0 or by 9, the other by 3 or by 12."""
+    x, baseline = np.array([[4.2, 3.7]], "float32"), np.array([[1.1, 0.4]], "float32")
+
+    def model(t):
+        return tf.cast(whole(t[:, :1]) * whole(t[:, 1:]), tf.float32) + tf.reduce_sum(t, 1, keepdims=True)
+
+    e = tfxai.explain(model, x, target=0, baseline=baseline, verbose=0)
+    np.testing.assert_allclose(e.values - (x - baseline), [[4.5, 7.5]], atol=1e-5)
+
+
 def test_an_arg_max_is_a_step_of_the_two_winners():
     """Winner 2 at x, winner 0 at the reference; the margin goes from -1 to 3, 3 of it by the rise of x2."""
     x, baseline = np.array([[0.0, 1.0, 3.0]], "float32"), np.array([[1.0, 0.5, 0.0]], "float32")

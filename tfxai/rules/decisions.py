@@ -6,8 +6,10 @@ It travels back beside the decision, whose own dtype takes no gradient, as the g
 u (y - y0), to the numbers that decided, where the credit divided by their change is a multiplier.
 
 Who shares it: of a comparison a > b both sides, as of a step of a - b; of an arg max the winner at x and that of the
-reference, as of a step of their difference; of decisions that meet (and, or, sums of them) those that changed, in equal
-parts. A choice among computed values, and a decision that is in no table here, is taken from x at the reference too.
+reference, as of a step of their difference. Decisions that meet share by what each of them changes: two of them by
+their Shapley value (of a conjunction that both turned, half each), those of a sum by their own change, and others that
+changed in equal parts. A choice among computed values, and a decision that is in no table here, is taken from x at the
+reference too.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from tfxai.graph import moves, ops
@@ -26,6 +27,7 @@ from tfxai.rules.numerics import unbroadcast
 # (call, credit: what the score changes by a decision, in its shape) -> the multipliers of the active inputs
 Enter = Callable[[Call, tf.Tensor], "list[tf.Tensor]"]
 Zeros = Sequence["tf.Tensor | None"]  # what stands beside the inputs of an op
+WIDE = tf.float64  # whole numbers that differ, up to 2 ** 53, do so in it
 
 
 # --- Where numbers decide ---------------------------------------------------------------------------------------------
@@ -40,7 +42,8 @@ def compared(call: Call, credit: tf.Tensor) -> list[tf.Tensor]:
 
 def rounded(call: Call, credit: tf.Tensor) -> list[tf.Tensor]:
     """A step of x, element by element."""
-    return [tf.math.divide_no_nan(credit, call.x[0] - call.x0[0])]
+    (i,) = call.active
+    return [tf.math.divide_no_nan(credit, call.x[i] - call.x0[i])]
 
 
 def won(call: Call, credit: tf.Tensor) -> list[tf.Tensor]:
@@ -56,10 +59,12 @@ def won(call: Call, credit: tf.Tensor) -> list[tf.Tensor]:
 ENTER: dict[str, Enter] = {
     **dict.fromkeys(ops.COMPARISONS, compared),
     "Cast": rounded,
-    "Bucketize": rounded,
+    **dict.fromkeys(("Bucketize", "AsString", "LowerBound", "UpperBound"), rounded),
     "ArgMax": won,
     "ArgMin": won,
 }
+# Of several inputs the one that has to decide: what is sought, not the bounds that it is sought among.
+DECIDES = {"LowerBound": (1,), "UpperBound": (1,)}
 
 
 def _entered(call: Call) -> tf.Tensor | None:
@@ -67,6 +72,8 @@ def _entered(call: Call) -> tf.Tensor | None:
     enter = ENTER.get(call.op.type)
     active = [call.x[i] for i in call.active]
     if enter is None or call.discrete or not all(t.dtype.is_floating for t in active):
+        return None
+    if call.active != DECIDES.get(call.op.type, call.active):
         return None
     if enter is won and tf.get_static_value(call.x[1]) is None:
         return None
@@ -84,14 +91,36 @@ def _entered(call: Call) -> tf.Tensor | None:
 
 
 def meeting(call: Call, zeros: Zeros) -> tf.Tensor | None:
-    """Element by element: those that changed share in equal parts."""
+    """Element by element: two by their Shapley value; of more, those that changed share in equal parts."""
     shape = tf.shape(call.y[0])
     held = [(i, z) for i, z in enumerate(zeros) if z is not None]
     if len(held) == 1:
         return tf.broadcast_to(held[0][1], shape)
-    changed = [tf.cast(tf.broadcast_to(call.x[i] != call.x0[i], shape), z.dtype) for i, z in held]
-    total = tf.add_n(changed)
-    return tf.add_n([tf.math.divide_no_nan(c, total) * z for c, (_, z) in zip(changed, held, strict=True)])
+    by_value = len(call.x) == 2 and call.y[0].dtype != tf.string
+    parts = _gains(call) if by_value else _changed(call, [i for i, _ in held])
+    total = tf.add_n([tf.broadcast_to(part, shape) for part in parts])
+    return tf.add_n([_share(part, total, z) for part, (_, z) in zip(parts, held, strict=True)])
+
+
+def _gains(call: Call) -> list[tf.Tensor]:
+    """Of two decisions: what the output changes by each, averaged over both orders."""
+    ends = call.x0, call.x
+
+    def at(first: int, second: int) -> tf.Tensor:
+        return tf.cast(call.run([ends[first][0], ends[second][1]])[0], WIDE)
+
+    whole, apart = at(1, 1) - at(0, 0), at(1, 0) - at(0, 1)
+    return [(whole + apart) / 2, (whole - apart) / 2]
+
+
+def _changed(call: Call, held: Sequence[int]) -> list[tf.Tensor]:
+    """1 for each decision that changed."""
+    return [tf.cast(call.x[i] != call.x0[i], WIDE) for i in held]
+
+
+def _share(part: tf.Tensor, total: tf.Tensor, zero: tf.Tensor) -> tf.Tensor:
+    """What one of those that meet takes of the credit."""
+    return tf.cast(tf.math.divide_no_nan(part, total), zero.dtype) * zero
 
 
 def moving(call: Call, zeros: Zeros) -> tf.Tensor | None:
@@ -111,13 +140,30 @@ def _a_value(call: Call, position: int) -> bool:
 
 
 def reducing(call: Call, zeros: Zeros) -> tf.Tensor | None:
-    """Any, all, sums: those along the axes that changed share in equal parts."""
+    """Sums along axes: by their own change; any, all and others: those that changed share in equal parts."""
     zero, axes = zeros[0], call.x[1]
     if zero is None:
         return None
-    changed = tf.cast(call.x[0] != call.x0[0], zero.dtype)
-    share = tf.math.divide_no_nan(changed, tf.reduce_sum(changed, axes, keepdims=True))
-    return tf.reshape(tf.reduce_sum(share * zero, axes), tf.shape(call.y[0]))
+    part = _moved(call)
+    share = _share(part, tf.reduce_sum(part, axes, keepdims=True), zero)
+    return tf.reshape(tf.reduce_sum(share, axes), tf.shape(call.y[0]))
+
+
+def running(call: Call, zeros: Zeros) -> tf.Tensor | None:
+    """Sums so far: by the change of those that are in them."""
+    zero = zeros[0]
+    if zero is None:
+        return None
+    part, axis = _moved(call), call.x[1]
+    shares = call.run([part * tf.cast(zero, WIDE), axis])[0]
+    return tf.cast(tf.math.divide_no_nan(shares, call.run([part, axis])[0]), zero.dtype)
+
+
+def _moved(call: Call) -> tf.Tensor:
+    """What each decision has of a reduction: its change, in sums; whether it changed, in others."""
+    if call.op.type in ("Sum", "Mean", "Cumsum"):
+        return tf.cast(call.x[0], WIDE) - tf.cast(call.x0[0], WIDE)
+    return _changed(call, [0])[0]
 
 
 def encoding(call: Call, zeros: Zeros) -> tf.Tensor | None:
@@ -129,17 +175,31 @@ def encoding(call: Call, zeros: Zeros) -> tf.Tensor | None:
 
 
 def looking_up(call: Call, zeros: Zeros) -> tf.Tensor | None:
-    """A row of a constant table for every decision."""
-    zero = zeros[1]
-    whole = (
-        call.op.type == "ResourceGather"
-        or not call.op.attrs.get("batch_dims")
-        and not np.any(tf.get_static_value(call.x[2]))
-    )
-    if zero is None or not whole or tf.get_static_value(call.x[2] if len(call.x) > 2 else 0) is None:
+    """A slice of a constant table for every decision; or decisions that are picked at constant places."""
+    if zeros[0] is not None:
+        return None if 1 in call.discrete else moving(call, zeros)
+    zero, rank = zeros[1], call.y[0].shape.rank
+    axis = tf.get_static_value(call.x[2]) if len(call.x) > 2 else 0
+    if zero is None or axis is None or rank is None:
         return None
-    more = call.y[0].shape.rank - zero.shape.rank
-    column = tf.reshape(zero, tf.concat([tf.shape(zero), [1] * more], 0))
+    # The axes of y: those that table and places share, the table's before its places, the places', the table's behind.
+    shared = call.op.attrs.get("batch_dims", 0)
+    shared += zero.shape.rank if shared < 0 else 0
+    before = rank - zero.shape.rank + 1 + int(axis) if axis < 0 else int(axis) - shared
+    own = tf.shape(zero)
+    behind = [1] * (rank - before - zero.shape.rank)
+    column = tf.reshape(zero, tf.concat([own[:shared], [1] * before, own[shared:], behind], 0))
+    return tf.broadcast_to(column, tf.shape(call.y[0]))
+
+
+def at_places(call: Call, zeros: Zeros) -> tf.Tensor | None:
+    """A slice of a constant table at each place: those of its coordinates that changed share in equal parts."""
+    zero = zeros[1]
+    if zero is None or 0 in call.discrete:
+        return None
+    changed = tf.cast(call.x[1] != call.x0[1], WIDE)
+    place = tf.reduce_sum(_share(changed, tf.reduce_sum(changed, -1, keepdims=True), zero), -1)
+    column = tf.reshape(place, tf.concat([tf.shape(place), [1] * (call.y[0].shape.rank - place.shape.rank)], 0))
     return tf.broadcast_to(column, tf.shape(call.y[0]))
 
 
@@ -148,16 +208,23 @@ def by_key(call: Call, zeros: Zeros) -> tf.Tensor | None:
     return zeros[1]
 
 
+# Of one decision, element by element.
+ALONE = frozenset({
+    "Cast", "LogicalNot", "Bucketize", "Invert", "AsString", "StringToNumber", "StringToHashBucketFast",
+    "StringToHashBucketStrong", "StringToHashBucket",
+})  # fmt: skip
 MOVING = frozenset({
     "Reshape", "Squeeze", "ExpandDims", "Transpose", "Slice", "StridedSlice", "ConcatV2", "Pack", "Tile", "BroadcastTo",
     "ReverseV2",
 })  # fmt: skip
 THROUGH: dict[str, Callable[[Call, Sequence[tf.Tensor | None]], tf.Tensor | None]] = {
-    **dict.fromkeys(moves.BY_ELEMENT | {"Cast", "LogicalNot", "Bucketize"}, meeting),
+    **dict.fromkeys(moves.BY_ELEMENT | ALONE, meeting),
     **dict.fromkeys(MOVING, moving),
     **dict.fromkeys(("Any", "All", "Max", "Min", "Sum", "Prod", "Mean"), reducing),
+    "Cumsum": running,
     "OneHot": encoding,
     **dict.fromkeys(("GatherV2", "ResourceGather"), looking_up),
+    **dict.fromkeys(("GatherNd", "ResourceGatherNd"), at_places),
     "LookupTableFindV2": by_key,
 }
 
