@@ -117,6 +117,36 @@ def test_two_decisions_that_multiply_share_by_their_shapley_value():
     np.testing.assert_allclose(e.values - (x - baseline), [[4.5, 7.5]], atol=1e-5)
 
 
+class Spikes(layers.Layer):
+    """Counts the steps at which x0 is above 1, and adds half of x1."""
+
+    state_size = output_size = 1
+
+    def call(self, x, states):
+        h = states[0] + ops.cast(x[:, :1] > 1, "float32") + 0.5 * x[:, 1:]
+        return h, [h]
+
+
+@pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
+def test_what_is_decided_in_a_loop_has_its_credit(rule, rng):
+    model = keras.Sequential([keras.Input((4, 2)), layers.RNN(Spikes())])
+    x = 2 * rng.normal(size=(3, 4, 2)).astype("float32")
+    want = np.stack([x[..., 0] > 1, x[..., 1] / 2], -1)
+    assert want[..., 0].any()
+    e = tfxai.explain(model, x, target=0, rule=rule, verbose=0)
+    np.testing.assert_allclose(e.values, want, atol=1e-6)
+    np.testing.assert_allclose(e.baseline_score, 0, atol=1e-6)
+
+
+def test_what_is_decided_in_a_branch_has_its_credit():
+    def model(t):
+        step = tf.cond(tf.shape(t)[1] > 1, lambda: tf.cast(t[:, :1] > 1, tf.float32), lambda: t[:, :1])
+        return 3 * step + t[:, 1:2] + 2 * t[:, 2:]
+
+    e = tfxai.explain(model, X, target=0, verbose=0)
+    np.testing.assert_allclose(e.values, left_out(lambda v: model(tf.constant(v)), X), atol=1e-6)
+
+
 def test_an_arg_max_is_a_step_of_the_two_winners():
     """Winner 2 at x, winner 0 at the reference; the margin goes from -1 to 3, 3 of it by the rise of x2."""
     x, baseline = np.array([[0.0, 1.0, 3.0]], "float32"), np.array([[1.0, 0.5, 0.0]], "float32")
