@@ -218,7 +218,7 @@ def time_distributed(rng):
     return keras.Sequential(
         [
             keras.Input((3, 8, 8, 1)),
-            layers.TimeDistributed(layers.Conv2D(2, 3, activation="relu")),
+            layers.TimeDistributed(layers.Conv2D(4, 3, activation="relu")),
             layers.TimeDistributed(layers.Flatten()),
             layers.GlobalAveragePooling1D(),
             layers.Dense(2),

@@ -41,7 +41,7 @@ ROUGH = {
 NO_RECTIFIER = {"lstm", "gru", "gru_reset_before", "rnn_unrolled", "masked_gru", "conv_lstm", "text"}
 NO_MAP = {
     "keras_ops", "shared_layers", "subclassed", "lstm", "gru", "gru_reset_before", "rnn_unrolled", "masked_gru",
-    "conv_lstm", "attention", "text", "tabular", "maxout", "merged_batch", "time_distributed",
+    "attention", "text", "tabular", "maxout", "merged_batch",
 }  # fmt: skip
 
 
@@ -146,7 +146,8 @@ def check_promises(subject, name, options):
 
     if explainer.method.one_map_per_layer:
         (pixels,) = [a for a in keras.tree.flatten(x) if a.ndim > 2]
-        assert e.values.shape == (*pixels.shape[:-1], 1) and e.values.min() >= 0
+        places = pixels.shape[2:-1] if subject.kind == "conv_lstm" else pixels.shape[1:-1]  # its steps become one state
+        assert e.values.shape == (len(pixels), *places, 1) and e.values.min() >= 0
     else:
         assert keras.tree.map_structure(np.shape, e.values) == keras.tree.map_structure(np.shape, x)
     assert all(np.isfinite(v).all() for v in keras.tree.flatten(e.values))

@@ -167,6 +167,21 @@ def test_the_head_that_is_explained(order, rng):
         explained(model, x, target=tfxai.targets.output("gender", 0), layer="age_conv")
 
 
+def test_a_target_function_reads_its_head(rng):
+    model, x, maps = heads(("age", "gender"), rng)
+    for name in maps:
+        e = explained(model, x, target=lambda y, name=name: y[name][:, 0])
+        close(e, gradcam(model, x, maps[name], lambda y, name=name: y[name][:, 0]))
+
+
+def test_the_last_state_of_a_recurrent_convolution(rng):
+    i = keras.Input((3, 6, 6, 1))
+    h = layers.ConvLSTM2D(3, 3, padding="same")(i)
+    model = keras.Model(i, layers.Dense(2)(layers.Flatten()(h)))
+    x = rng.normal(size=(2, 3, 6, 6, 1)).astype("float32")
+    close(explained(model, x), gradcam(model, x, h, first))
+
+
 def test_one_explainer_follows_its_target(rng):
     model, x, _ = heads(("age", "gender"), rng)
     explainer = tfxai.Explainer(model, "gradcam")

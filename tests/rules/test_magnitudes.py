@@ -72,5 +72,8 @@ def test_where_the_gradient_is_no_number_the_op_is_named(method):
 
 
 def test_a_score_that_is_no_number_blames_no_op():
-    with pytest.warns(tfxai.CompletenessWarning, match=r"\(first: example 0\)\.$"):
+    with pytest.warns(
+        tfxai.CompletenessWarning,
+        match=r"score of 1 examples is -inf \(first: example 0\), which nothing can explain\.$",
+    ):
         tfxai.explain(lambda t: tf.math.log(tf.reduce_sum(t, 1)), np.zeros((1, 2), "float32"), "gradient", verbose=0)

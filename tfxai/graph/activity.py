@@ -6,10 +6,10 @@ The word is that of automatic differentiation, where active values are those tha
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from tfxai.graph.capture import Graph, Op
-from tfxai.graph.ops import ALIASES, BRANCHES, CASES, CONTROL, DECISIONS, LOOPS, RANDOM, SHAPE_ONLY, differentiable
+from tfxai.graph.capture import Graph, Op, every
+from tfxai.graph.ops import ALIASES, BRANCHES, CASES, DECISIONS, LOOPS, RANDOM, SHAPE_ONLY, differentiable
 
 
 class Activity(enum.IntEnum):
@@ -47,21 +47,11 @@ def classify(graph: Graph, known: dict[int, Activity], decisions: bool = False) 
 def _numbers_of(graph: Graph, found: dict[int, Activity]) -> list[int]:
     """Numbers with a gradient that ops make of decisions, in loops and branches too: the first on every way."""
     return [
-        o for op in _every(graph) for o in op.outputs
+        o for op in every(graph.ops) if not op.bodies for o in op.outputs
         if found[o] is Activity.DISCRETE and differentiable(graph.values[o])
         and not any(found[i] is Activity.ACTIVE for i in op.inputs)
         and not any(found[i] is Activity.DISCRETE and differentiable(graph.values[i]) for i in op.inputs)
     ]  # fmt: skip
-
-
-def _every(graph: Graph) -> Iterator[Op]:
-    """The ops of a graph, and those of the bodies of its loops and branches instead of these."""
-    for op in graph.ops:
-        if op.type in CONTROL:
-            for body in op.bodies:
-                yield from _every(body)
-        elif not op.bodies:
-            yield op
 
 
 def _spread(graph: Graph, activity: dict[int, Activity], fixed: frozenset[int]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -183,6 +183,14 @@ def needed(graph: Graph, outputs: Sequence[int], given: Sequence[int] = (), grad
             if gradients and op.backward is not None:
                 wanted.update(op.backward[1].values())
     return kept[::-1]
+
+
+def every(ops: Iterable[Op]) -> Iterator[Op]:
+    """The ops, each before those of its bodies."""
+    for op in ops:
+        yield op
+        for body in op.bodies:
+            yield from every(body.ops)
 
 
 def types_of(ops: Sequence[Op], most: int = 20) -> str:

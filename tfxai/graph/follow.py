@@ -21,15 +21,12 @@ from tfxai.graph.axes import (
     of_input,
     reshaped,
     unknown,
-)  # fmt: skip
+)
 from tfxai.graph.capture import Graph, Op
 from tfxai.graph.moves import Move, Moves, joins_at, moves
-from tfxai.graph.ops import ALIASES, BRANCHES, CASES, LOOPS, SHAPE_ONLY
+from tfxai.graph.ops import ALIASES, BRANCHES, CASES, LOOPS, RESHAPES, SHAPE_ONLY, STACKS
 
 COUNTS = SHAPE_ONLY - {"ZerosLike", "OnesLike"}  # sizes
-RESHAPES = frozenset({"Reshape", "Squeeze", "ExpandDims"})
-# Lists of a loop have the axes of their members stacked: the first axis counts the members.
-STACKS = frozenset({"TensorListFromTensor", "TensorListStack", "TensorListResize"})
 
 
 class Followed:

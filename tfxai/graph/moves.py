@@ -90,6 +90,11 @@ def as_first(op: Op, k: int, see: Facts) -> Moves:
     return Moves([kept(0, a) if k == 0 else OWN for a in range(len(_shape(see, op.outputs[k])))])
 
 
+def by_key(op: Op, k: int, see: Facts) -> Moves:
+    """An entry of a hash table for every key."""
+    return Moves([kept(1, a) for a in range(len(_shape(see, op.inputs[1])))])
+
+
 def last_own(count: int) -> Rule:
     """The last axes are the op's own, the others those of the first input: spectra, the largest k."""
 
@@ -382,7 +387,8 @@ AS_FIRST = (
     ops.NORMALISATIONS | ops.ROWS
     | {"BiasAdd", "BiasAddV1", "Cast", "Cumsum", "Cumprod", "CumulativeLogsumexp", "LRN", "ZerosLike", "OnesLike",
        "Bucketize", "EnsureShape", "MatrixBandPart", "Bitcast", "Real", "Imag", "Conj", "Angle", "ComplexAbs",
-       "StringToHashBucketFast", "LogicalNot", "IsNan", "IsInf", "IsFinite", "LookupTableFindV2"}
+       "LogicalNot", "IsNan", "IsInf", "IsFinite"}
+    | ops.TEXTS
 )  # fmt: skip
 
 TABLE: dict[str, Rule] = {
@@ -399,6 +405,7 @@ TABLE: dict[str, Rule] = {
     **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), spatial(0, mixes=True)),
     **dict.fromkeys(("Pad", "PadV2", "MirrorPad"), padded),
     **dict.fromkeys(("SpaceToBatchND", "BatchToSpaceND"), to_batch),
+    "LookupTableFindV2": by_key,
     "Transpose": transpose,
     "ReverseV2": reverse,
     "Roll": roll,

@@ -12,14 +12,13 @@ import numpy as np
 
 from tfxai.graph.axes import Axes, Axis, Label, spans
 from tfxai.graph.capture import Op
-from tfxai.graph.follow import RESHAPES, Followed
+from tfxai.graph.follow import Followed
 from tfxai.graph.moves import Move, Moves, joins_at, moves
-from tfxai.graph.ops import ALIASES, CONTROL, ROWS, SHAPE_ONLY
+from tfxai.graph.ops import ALIASES, CONTROL, MIXING_ALONG, RESHAPES, SHAPE_ONLY
 
 # All positions (True), some that are not known (False), or which.
 Mask = bool | np.ndarray
 Reads = list[list[Mask]]  # per axis, and per axis folded into it
-MIXING = ROWS | {"Cumsum", "Cumprod", "CumulativeLogsumexp", "LRN"}  # along axes that they keep
 
 
 def everything(axes: Axes) -> Reads:
@@ -87,7 +86,7 @@ def _back(op: Op, followed: Followed, found: Mapping[int, Reads]) -> Iterable[tu
             continue
         axes = followed.axes.get(output)
         same = op.type not in CONTROL and not op.type.startswith("TensorList") and axes is not None
-        rule = moves(op, k, followed) if same and op.type not in RESHAPES | MIXING else None
+        rule = moves(op, k, followed) if same and op.type not in RESHAPES | MIXING_ALONG else None
         for position, number in enumerate(op.inputs):
             own = followed.axes.get(number)
             if own is None:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import numpy as np
 
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.ops import ALIASES, COMPARISONS, GATHERS, LOGIC, SELECTS, SHAPE_ONLY
+from tfxai.graph.ops import DIVISIONS, GATHERS, MASK_COUNTS, MASK_MOVES, MASK_SUMS, SELECTS, SHAPE_ONLY
 
 LARGE = 1e3  # what is added to scores to rule a token out; features are not of that size
 
@@ -24,14 +24,6 @@ class Use(enum.Enum):
 
 
 SAYS_WHAT_EXISTS = {Use.CHOICE, Use.ADDED, Use.DENOMINATOR}
-
-STAYS = ALIASES | {
-    "Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "Tile", "BroadcastTo", "StridedSlice", "Slice", "Pack",
-}  # fmt: skip
-WITH_CONSTANTS = COMPARISONS | LOGIC | {
-    "Add", "AddV2", "Sub", "Mul", "Neg", "Maximum", "Minimum", "RealDiv", "LogicalNot", "Equal",
-}  # fmt: skip
-COUNTS = frozenset({"Sum", "Mean", "Max", "Min", "Any", "All"})
 
 
 def dependent(graph: Graph) -> set[int]:
@@ -49,12 +41,15 @@ def selects(op: Op, derived: Collection[int], on_inputs: Collection[int]) -> boo
     return position is not None and op.inputs[position] in derived and op.inputs[0] in on_inputs
 
 
-def multiplied_much(graph: Graph, op: Op) -> bool:
-    """Whether an op multiplies by a large constant."""
-    if op.type != "Mul":
-        return False
-    made = {o: other for other in graph.ops for o in other.outputs if other.type == "Const"}
-    return any(i in made and _is_large(made[i].attrs["value"]) for i in op.inputs)
+def large_constants(graph: Graph) -> set[int]:
+    """The constants whose every number is large."""
+    found = {op.outputs[0]: np.asarray(op.attrs["value"]) for op in graph.ops if op.type == "Const"}
+    return {n for n, c in found.items() if c.dtype.kind in "if" and c.size and np.min(np.abs(c)) >= LARGE}
+
+
+def grows(op: Op, large: Collection[int], constants: Collection[int]) -> bool:
+    """Whether an op makes a large number of a mask, or moves one."""
+    return any(i in large for i in op.inputs) or op.type == "Mul" and any(i in constants for i in op.inputs)
 
 
 def uses(graph: Graph, start: int, on_inputs: Collection[int], is_large: bool = False) -> set[Use]:
@@ -67,23 +62,19 @@ def uses(graph: Graph, start: int, on_inputs: Collection[int], is_large: bool = 
         is_large: Whether it was multiplied by a large number before.
     """
     mask, large, found = {start}, {start} if is_large else set[int](), set[Use]()
+    constants = large_constants(graph)
     for op in graph.ops:
         mine = [k for k, i in enumerate(op.inputs) if i in mask]
         if not mine or op.type in SHAPE_ONLY:
             continue
         rest = [i for i in op.inputs if i not in mask]
         free = not any(i in on_inputs for i in rest)
-        if op.type in STAYS or op.type in COUNTS or op.type in WITH_CONSTANTS and free:
+        if op.type in MASK_MOVES | MASK_COUNTS or op.type in MASK_SUMS and free:
             mask.update(op.outputs)
-            if multiplied_much(graph, op) or any(i in large for i in op.inputs):
-                large.update(op.outputs)
+            large.update(op.outputs if grows(op, large, constants) else ())
         else:
             found.add(_use(op, mine, any(i in large for i in op.inputs)))
     return found | ({Use.NUMBER} if mask.intersection(graph.outputs) else set())
-
-
-def _is_large(constant: np.ndarray) -> bool:
-    return constant.dtype.kind in "if" and constant.size > 0 and bool(np.min(np.abs(constant)) >= LARGE)
 
 
 def _use(op: Op, mine: list[int], large: bool) -> Use:
@@ -92,6 +83,6 @@ def _use(op: Op, mine: list[int], large: bool) -> Use:
         return Use.CHOICE
     if op.type in ("Add", "AddV2", "Sub") and large:
         return Use.ADDED
-    if op.type in ("RealDiv", "DivNoNan", "Div") and mine == [1]:
+    if op.type in DIVISIONS | {"DivNoNan"} and mine == [1]:
         return Use.DENOMINATOR
     return Use.PRODUCT if op.type == "Mul" else Use.NUMBER

@@ -12,7 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.graph.capture import Graph, Op, needed
+from tfxai.graph.capture import Graph, Op, every, needed
 from tfxai.graph.follow import Followed
 from tfxai.graph.ops import RANDOM
 
@@ -39,8 +39,8 @@ def split(graph: Graph, followed: Followed, outputs: Sequence[int]) -> tuple[lis
     Once: of a kind in the table, outside of loops, one draw for each example on the first axis.
     """
     ops = needed(graph, outputs)
-    made = {o: op for op in _all(graph.ops) for o in op.outputs}
-    found = [op for op in _all(ops) if _draws(op) and not _is_fixed(op, made)]
+    made = {o: op for op in every(graph.ops) for o in op.outputs}
+    found = [op for op in every(ops) if _draws(op) and not _is_fixed(op, made)]
     once = [op for op in ops if op in found and op.type in DRAWS and followed.counts_examples(op.inputs[0])]
     return once, [op for op in found if op not in once]
 
@@ -71,13 +71,3 @@ def drawn(op: Op, graph: Graph, number: int, n: int, seed: int) -> tf.Tensor:
     output = graph.values[op.outputs[0]]
     shape = [1, *(int(s) for s in output.shape[1:])]
     return tf.repeat(DRAWS[op.type](shape, [seed % 2**31, number], output.dtype), n, axis=0)
-
-
-def _all(ops: Sequence[Op]) -> list[Op]:
-    """Ops, those of bodies included."""
-    found = []
-    for op in ops:
-        found.append(op)
-        for body in op.bodies:
-            found += _all(body.ops)
-    return found

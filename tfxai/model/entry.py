@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.capture import Graph
 from tfxai.graph.ops import ALIASES, ID_CARRIERS, SCALE_MERGERS, SCALE_SPREADERS, SELECTS, SHAPE_ONLY, SQUASHERS
-from tfxai.graph.roles import SAYS_WHAT_EXISTS, STAYS, Use, dependent, multiplied_much, selects, uses
+from tfxai.graph.roles import SAYS_WHAT_EXISTS, Use, dependent, grows, large_constants, selects, uses
 
 
 def logits(graph: Graph, number: int) -> int:
@@ -45,14 +45,13 @@ def explained(graph: Graph, number: int) -> list[int]:
     if own.is_floating and _reaches_output(graph, number):
         return [number]
     derived, large, found = {number}, set[int](), []
-    on_inputs = dependent(graph)
+    on_inputs, constants = dependent(graph), large_constants(graph)
     for op in graph.ops:
         if op.bodies or op.type in SHAPE_ONLY or not any(i in derived for i in op.inputs):
             continue
         if selects(op, derived, on_inputs) or op.type in SELECTS and not any(i in derived for i in op.inputs[1:]):
             continue
-        if op.type in STAYS and any(i in large for i in op.inputs) or multiplied_much(graph, op):
-            large.update(op.outputs)
+        large.update(op.outputs if grows(op, large, constants) else ())
         floats = any(i in derived and graph.values[i].dtype.is_floating for i in op.inputs)
         if floats and op.type not in ID_CARRIERS:
             continue  # float ids become indices by a cast; an arg max of them is a decision

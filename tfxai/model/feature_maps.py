@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tfxai.graph.activity import Activity
 from tfxai.graph.axes import Axes, Axis, Kind
-from tfxai.graph.capture import Graph, Op, needed
+from tfxai.graph.capture import Graph, every, needed
 from tfxai.graph.follow import Followed
 from tfxai.graph.ops import ALIASES, CONVOLUTIONS, SHAPE_ONLY
 from tfxai.graph.reads import Reads, reads, whole_places
@@ -37,7 +37,8 @@ class FeatureMaps:
     Attributes:
         ops: What the outputs need, in order.
         read: What is read of every value.
-        grids: The values that gave their resolution to maps: outputs of convolutions.
+        convolutions: The op that made each output of a convolution, in loops and branches too.
+        maps: Such an output -> the values that are maps of its resolution, in order.
     """
 
     def __init__(
@@ -48,8 +49,8 @@ class FeatureMaps:
         self.read = reads(self.ops, followed, ends)
         self.made = {o: op for op in self.ops for o in op.outputs}
         self.order = {o: k for k, op in enumerate(self.ops) for o in op.outputs}
-        self.convolutions = {o: op for op in _all(self.ops) if op.type in CONVOLUTIONS for o in op.outputs}
-        self.maps: dict[int, list[int]] = {}  # grid -> the values that have it, in order
+        self.convolutions = {o: op for op in every(self.ops) if op.type in CONVOLUTIONS for o in op.outputs}
+        self.maps: dict[int, list[int]] = {}
         for op in self.ops:
             for output in op.outputs:
                 if self._is_map(output):
@@ -138,9 +139,9 @@ class FeatureMaps:
         most = max(len(self.places(v)) for v in values)
         values = [v for v in values if len(self.places(v)) == most]
         plain = [v for v in values if all(self.axes(v).labels)]
-        return next((v for v in reversed(plain or values) if self._carries_all(source, v)), values[0])
+        return next((v for v in reversed(plain or values) if self._carriesevery(source, v)), values[0])
 
-    def _carries_all(self, source: int, number: int) -> bool:
+    def _carriesevery(self, source: int, number: int) -> bool:
         """Whether nothing gets from a convolution to the ends beside this value."""
         beside = {self.maps[source][0], source} - {number}
         for op in self.ops[self.order[self.maps[source][0]] :]:
@@ -216,11 +217,3 @@ def _opened(label: Sequence[Axis]) -> Iterator[Axis]:
         yield axis
         for part in axis.parts:
             yield from part
-
-
-def _all(ops: Iterable[Op]) -> Iterator[Op]:
-    """Ops, those of bodies included."""
-    for op in ops:
-        yield op
-        for body in op.bodies:
-            yield from _all(body.ops)

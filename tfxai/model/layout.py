@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tfxai.graph.axes import Axes, Kind, Label
-from tfxai.graph.capture import Graph, Op
+from tfxai.graph.capture import Graph, every
 from tfxai.graph.moves import channels_of
 from tfxai.graph.ops import CONVOLUTIONS, POOLINGS, RESIZINGS
 
@@ -38,7 +38,7 @@ def layouts(graph: Graph, axes: Mapping[int, Axes]) -> list[Layout]:
     """Of each input of a graph: a convolution or pooling says which of its axes are places and which the channels."""
     places: dict[int, set[int]] = defaultdict(set)
     channels: dict[int, set[int]] = defaultdict(set)
-    for op in _all(graph.ops):
+    for op in every(graph.ops):
         if op.type in CONVOLUTIONS | POOLINGS | RESIZINGS:
             source = axes.get(op.inputs[2 if op.type.endswith(("BackpropInput", "BackpropInputV2")) else 0])
             labels = source.labels if source is not None else ()
@@ -62,14 +62,6 @@ def layouts(graph: Graph, axes: Mapping[int, Axes]) -> list[Layout]:
 def _of_inputs(label: Label) -> list[tuple[int, int]]:
     """(input, axis) of the axes of inputs in a label."""
     return [(axis.input, axis.axis) for axis in label if axis.kind is Kind.PLACE and axis.input >= 0]
-
-
-def _all(ops: Iterable[Op]) -> Iterator[Op]:
-    """Ops, those of bodies included."""
-    for op in ops:
-        yield op
-        for body in op.bodies:
-            yield from _all(body.ops)
 
 
 def layout_of(axes: Axes | None, rank: int, inputs: Sequence[Layout]) -> Layout:

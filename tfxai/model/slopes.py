@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.ops import SHAPE_ONLY, STEPS, differentiable
-
-STOPS = STEPS | {"StopGradient", "PreventGradient"}
+from tfxai.graph.ops import GRADIENT_STOPS, SHAPE_ONLY, differentiable
 
 
 def cut(graph: Graph, starts: Collection[int], ends: Collection[int]) -> list[Op] | None:
@@ -20,7 +18,7 @@ def cut(graph: Graph, starts: Collection[int], ends: Collection[int]) -> list[Op
         if op.type in SHAPE_ONLY or not any(i in reached for i in op.inputs):
             continue
         through = [o for o in op.outputs if differentiable(graph.values[o])]
-        if op.type in STOPS or not through:
+        if op.type in GRADIENT_STOPS or not through:
             cuts.append(op)
         else:
             reached.update(through)

@@ -16,7 +16,8 @@ from tfxai.graph.axes import Axes
 from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.fold import fold
 from tfxai.graph.follow import Followed
-from tfxai.graph.ops import STEPS
+from tfxai.graph.moves import AS_FIRST, BY_ELEMENT
+from tfxai.graph.ops import ALIASES, STEPS
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
@@ -107,6 +108,23 @@ class TracedModel:
     def output_shapes(self) -> list[tuple | str]:
         """Of each output the shape without the batch axis, or in words why it cannot be explained: a loss, a count."""
         return [_shape_of(self.graph.values[o]) for o in self.outputs]
+
+    @functools.cached_property
+    def has_parts(self) -> list[bool]:
+        """Whether each output is a vector of parts laid end to end: then the place in it says which is explained."""
+        return [self._has_parts(number) for number in self.outputs]
+
+    def _has_parts(self, output: int) -> bool:
+        made = {o: op for op in needed(self.graph, [output]) for o in op.outputs}
+        if self.graph.values[output].shape.rank != 2:
+            return False
+        while output in made and made[output].type in ALIASES | AS_FIRST | BY_ELEMENT:
+            op = made[output]
+            active = [i for i in op.inputs if self.activity.get(i) is Activity.ACTIVE]
+            if not active:
+                return False
+            output = op.inputs[op.outputs.index(output)] if op.type in ALIASES else active[0]
+        return output in made and made[output].type in ("ConcatV2", "Pack")
 
     @functools.cached_property
     def in_half_precision(self) -> bool:
@@ -276,15 +294,30 @@ class TracedModel:
                 self.compiled.functions[key] = target_function.captured(target.function, self.graph.structure, outputs)
             return self.compiled.functions[key]
 
+    def read_by(self, target: FunctionTarget) -> list[int]:
+        """The outputs that a target function reads."""
+        own = self.target_graph(target)
+        read = {*own.outputs, *(i for op in needed(own, own.outputs) for i in op.inputs)}
+        return [o for i, o in zip(own.inputs, self.outputs, strict=True) if i in read]
+
     def gradient_cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:
         """The ops that cut every way of a gradient from what is explained to these values; None where one arrives."""
+        key = tuple(starts), target.function if isinstance(target, FunctionTarget) else target.output
+        if key not in self._cuts:
+            self._cuts[key] = self._cut(starts, target)
+        return self._cuts[key]
+
+    @functools.cached_property
+    def _cuts(self) -> dict[Any, list[Op] | None]:
+        return {}
+
+    def _cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:
         if not isinstance(target, FunctionTarget):
             return slopes.cut(self.graph, starts, [self.outputs[target.output]])
         own = self.target_graph(target)
-        arrived = [
-            i for i, o in zip(own.inputs, self.outputs, strict=True) if slopes.cut(self.graph, starts, [o]) is None
-        ]
-        before = slopes.cut(self.graph, starts, self.outputs)
+        pairs = zip(own.inputs, self.outputs, strict=True)
+        arrived = [i for i, o in pairs if slopes.cut(self.graph, starts, [o]) is None]
+        before = slopes.cut(self.graph, starts, self.read_by(target))
         return before if before is not None else slopes.cut(own, arrived, own.outputs)
 
     # --- Compiled functions

@@ -209,10 +209,7 @@ def by_key(call: Call, zeros: Zeros) -> tf.Tensor | None:
 
 
 # Of one decision, element by element.
-ALONE = frozenset({
-    "Cast", "LogicalNot", "Bucketize", "Invert", "AsString", "StringToNumber", "StringToHashBucketFast",
-    "StringToHashBucketStrong", "StringToHashBucket",
-})  # fmt: skip
+ALONE = ops.TEXTS | {"Cast", "LogicalNot", "Bucketize", "Invert"}
 MOVING = frozenset({
     "Reshape", "Squeeze", "ExpandDims", "Transpose", "Slice", "StridedSlice", "ConcatV2", "Pack", "Tile", "BroadcastTo",
     "ReverseV2",
