@@ -232,3 +232,11 @@ def test_compare_puts_methods_side_by_side(rng):
     assert figure._repr_png_().startswith(b"\x89PNG")  # what a notebook shows
     tables = plot.compare([explained(rng.normal(size=(2, 4)))] * 2, names=list("abcd"))
     assert len(tables.axes) == 4 and tables.axes[0].get_yticklabels()
+
+
+def test_a_map_with_a_channel_over_a_picture_without():
+    values, x = np.eye(20)[None, ..., None], np.zeros((1, 20, 20))
+    e = tfxai.Explanation(values, np.ones(1), "gradcam", inputs=x)
+    assert len(e.plot(0, ax=Figure().subplots()).images) == 2  # the picture, and the map over it
+    small = tfxai.Explanation(values, np.ones(1), "gradcam", inputs=np.zeros((1, 20)))
+    assert len(small.plot(0, ax=Figure().subplots()).images) == 1

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tfxai.plot.automatic import auto
 from tfxai.plot.kinds import scale
-from tfxai.plot.kinds.image import coloured, faint, summed
+from tfxai.plot.kinds.image import coloured, faint, same_places, summed
 from tfxai.plot.kinds.table import guess
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import part, shown, unsigned
@@ -60,14 +60,11 @@ def _map(one: np.ndarray, x: np.ndarray | None, sign: str) -> np.ndarray:
     """A map over its image, as pixels."""
     values = scale.signed_part(summed(np.asarray(one, float), None), sign)
     top = scale.limit(values, 1.0)
-    image = x is not None and x.dtype.kind in "biuf" and x.ndim == one.ndim and np.isfinite(x).all()
+    image = x is not None and x.dtype.kind in "biuf" and np.isfinite(x).all() and same_places(one, x)
     behind = coloured(np.asarray(x, float)) if image else None
     if behind is not None and behind.shape[:2] != values.shape:
-        if one.ndim == 2:
-            behind = None  # another thing, not the same places
-        else:
-            size = behind.shape[1], behind.shape[0]
-            values = np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
+        size = behind.shape[1], behind.shape[0]
+        values = np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
     look = scale.colours(sign, top)
     level = np.clip((values - look["vmin"]) / (look["vmax"] - look["vmin"]), 0, 1)
     colour = colormaps[look["cmap"]](level)[..., :3]

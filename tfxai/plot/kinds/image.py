@@ -147,9 +147,14 @@ def fits(one: np.ndarray, x: np.ndarray | None) -> bool:
     return one.ndim == 2 and min(one.shape) >= LARGE and max(one.shape) <= 2 * min(one.shape)
 
 
+def same_places(one: np.ndarray, x: np.ndarray) -> bool:
+    """Whether an input is the picture under a map: with channels as the map has them, or of its places without."""
+    return x.ndim == one.ndim == 3 or x.shape == one.shape[:2]
+
+
 def draw(one: np.ndarray, x: np.ndarray | None, ax: Any, options: dict, *, sign: str, **facts: Any) -> Any:
     """Over the input, where that has the same places."""
     options = {"sign": sign, **options}
-    if x is not None and x.ndim == one.ndim and (one.ndim == 3 or x.shape == one.shape):
+    if x is not None and same_places(one, x):
         options.setdefault("background", x)
     return image(one, ax=ax, **options)
