@@ -12,9 +12,9 @@ from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.references import References
 from tfxai.graph.audit import broken, contribution
+from tfxai.graph.slopes import named
 from tfxai.graph.table import Program
 from tfxai.method.base import Method
-from tfxai.model import slopes
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
 from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer
@@ -70,7 +70,7 @@ class Run:
                 if (cuts := self.model.gradient_cut(values, self.target)) is not None:
                     raise NoGradientError(
                         f"No gradient arrives, so {self.method.name} would be zero: every way to what is explained is "
-                        f"cut, at {slopes.named(cuts)}. Use method='deeplift' or 'occlusion', which need no slopes."
+                        f"cut, at {named(cuts)}. Use method='deeplift' or 'occlusion', which need no slopes."
                     )
         if rows is None and self.size == 1 and n > 1:
             scorer, x = self._scorer(slice(0, 2))

@@ -97,6 +97,8 @@ SMOOTH = frozenset({
     "Selu", "Sigmoid", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh",
 })  # fmt: skip
 STEPS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
+# Their slope is 0 wherever it is defined: TensorFlow sends nothing back through them, or zeros.
+FLAT = STEPS | {"FloorDiv"}
 # Of one varying operand: the outputs are inputs, bounds or whole numbers as they are, their changes exact.
 EXACT = (PIECEWISE - {"Relu", "LeakyRelu"}) | STEPS | {"Maximum", "Minimum", "FloorDiv", "FloorMod"}
 # Of the smooth ones: on all reals, bending on a scale of 1; and those that have another curve on either side of 0.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -26,6 +27,14 @@ ONE_EACH = (
     "Expected an output whose first axis is that of the examples. For bags of examples with one prediction each, pass "
     "bags with an axis of their own, (bags, instances, ...)."
 )
+SCOPE = "target_function"  # the ops of a target function are made in it: when one fails, its name says whose it is
+SOME_ROWS = (
+    "A target function takes the outputs of some rows at a time (a chunk of the examples, or changed copies of them) and "
+    "returns one number for each. Data of each example do not fit into it: pass them as class indices, "
+    "target=[...], or as weights, target=tfxai.targets.mask(weights)."
+)
+# What went wrong, in a message of TensorFlow: the line before the one with the name of the op.
+REASON = re.compile(r"^(?!Graph execution|Detected at|<stack)(.+)\n\s*\[\[", re.MULTILINE)
 MOST_COPIES = 64  # examples in a pass of changed copies: a model may look at its batch size
 Tensors = Sequence[tf.Tensor]
 Repeat = Callable[[tf.Tensor], tf.Tensor]
@@ -225,9 +234,12 @@ class Scorer:
         if reference is not None and all(len(r) == 1 for r in reference) and not self.model.whole_reference:
             try:
                 return run(reference, ("single",))
-            except (MergedBatch, tf.errors.InvalidArgumentError):
-                # Somewhere the model folds its batch into another axis, where a reference of batch 1 does not fit. If
-                # that is not the reason, the same error comes again, and nothing has been learnt about the model.
+            except (MergedBatch, tf.errors.InvalidArgumentError, TargetError) as error:
+                if isinstance(error, TargetError) and not isinstance(self.target, FunctionTarget):
+                    raise
+                # Somewhere the model folds its batch into another axis, or the target function holds data of each
+                # example, where a reference of batch 1 does not fit. If that is not the reason, the same error comes
+                # again, and nothing has been learnt about the model.
                 found = self._whole(x, reference, run)
                 self.model.compiled.whole_reference = True
                 return found
@@ -268,17 +280,10 @@ class Scorer:
         try:
             return compiled(list(self.inputs), list(x), list(self.feed), *given, *weights)
         except tf.errors.InvalidArgumentError as error:
-            if NO_ROWS in str(error) and isinstance(self.target, FunctionTarget):
-                raise TargetError(
-                    f"A target function returns one number per example. For {len(self)} examples this target returned "
-                    "another number of them. It sees some rows at a time, and changed copies of them: what it knows of "
-                    "each example must come from the outputs, not from data of its own."
-                ) from None
-            if NO_ROWS in str(error):
-                raise ModelError(f"{NO_ROWS}. {ONE_EACH}") from None
-            if OUT_OF_RANGE not in str(error):
+            understood = _understood(error.message, self.target)
+            if understood is None:
                 raise
-            raise TargetError(f"{OUT_OF_RANGE}. Received: target {self.target.label}.") from None
+            raise understood from error
 
     def _pass(
         self, table: RuleTable, inputs: Tensors, x: Tensors, feed: Tensors, reference: Tensors | None,
@@ -355,10 +360,26 @@ class Scorer:
         _, known = self.model.program(table)
         activity = classify(own, {i: known[o] for i, o in pairs}, table.program.decisions)
         replay = Replay(activity, table, annotated(table, own, activity))
-        found = replay(needed(own, own.outputs), dict(own.captured) | {i: env[o] for i, o in pairs})
+        ops = needed(own, own.outputs, gradients=table.program.gradients)
+        with tf.name_scope(SCOPE):
+            found = replay(ops, dict(own.captured) | {i: env[o] for i, o in pairs})
         score = found[own.outputs[0]]
         score = score if isinstance(score, Value) else Value(score, score if table.streams > 1 else None)
         return score._replace(x=self._checked(score.x, env))
+
+
+def _understood(message: str, target: BoundTarget) -> Exception | None:
+    """What stopped a pass when it ran, as an error that says what to do; None where it is not known."""
+    if OUT_OF_RANGE in message:
+        return TargetError(f"{OUT_OF_RANGE}. Received: target {target.label}.")
+    if NO_ROWS in message and not isinstance(target, FunctionTarget):
+        return ModelError(f"{NO_ROWS}. {ONE_EACH}")
+    if NO_ROWS in message:
+        return TargetError(f"The target function {target.label!r} returned another number of scores. {SOME_ROWS}")
+    if SCOPE in message:
+        reason = next(iter(REASON.findall(message)), message)[:160]
+        return TargetError(f"The target function {target.label!r} fails when it runs: {reason}. {SOME_ROWS}")
+    return None
 
 
 def _column(output: tf.Tensor) -> tf.Tensor:

@@ -19,7 +19,7 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
 
     Args:
         function: As the user gave it.
-        structure: What the model returned, with anything in the place of its tensors.
+        structure: What the model returned, with numbers in the place of its tensors.
         outputs: The flat tensors of the trace.
 
     Raises:
@@ -28,7 +28,9 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
     found: list[Any] = []
 
     def run(*flat: tf.Tensor) -> tf.Tensor:
-        found[:] = [function(tf.nest.pack_sequence_as(structure, flat))]
+        left = iter(flat)  # what the model returns as None stays None
+        packed = tf.nest.map_structure(lambda number: None if number is None else next(left), structure)
+        found[:] = [function(packed)]
         return _scores(found[0])
 
     try:
@@ -37,8 +39,7 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
         raise
     except Exception as error:
         raise TargetError(
-            f"{EXPECTED}, by TensorFlow or keras.ops. The target function stopped: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:300]}. Outputs here are tensors of a graph: they have no .numpy(), and "
+            f"{EXPECTED}, by TensorFlow or keras.ops. The target function stopped: {_words(error)}. Outputs here are tensors of a graph: they have no .numpy(), and "
             "numpy cannot take them."
         ) from error
     if graph.outputs[0] not in dependent(graph):
@@ -61,3 +62,9 @@ def _scores(result: Any) -> tf.Tensor:
             f"{EXPECTED}. This target function returned {result.dtype.name}, which has no gradient; expected floats."
         )
     return tf.identity(result)
+
+
+def _words(error: Exception) -> str:
+    """The kind of an error, and what it says in its last line: those before it lead through the code to it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    return f"{type(error).__name__}: {lines[-1].removeprefix(f'{type(error).__name__}: ')[:200]}".rstrip(": .")

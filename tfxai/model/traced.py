@@ -19,8 +19,9 @@ from tfxai.graph.follow import Followed
 from tfxai.graph.ops import STEPS
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
+from tfxai.graph.slopes import sloped, stops
 from tfxai.graph.table import Program, RuleTable, annotated
-from tfxai.model import slopes, target_function
+from tfxai.model import target_function
 from tfxai.model.feature_maps import FeatureMap
 from tfxai.model.layout import Layout, layout_of, layouts
 from tfxai.targets.bound import BoundTarget, FunctionTarget
@@ -254,22 +255,33 @@ class TracedModel:
             TargetError: It is no function of the outputs that gives one number per example.
         """
         with self.compiled.lock:
-            key = "target", target.function
+            key = "target", target.cache_key
             if key not in self.compiled.functions:
                 outputs = [self.graph.values[o] for o in self.outputs]
-                self.compiled.functions[key] = target_function.captured(target.function, self.graph.structure, outputs)
+                self.compiled.functions[key] = target_function.captured(target.of, self.graph.structure, outputs)
             return self.compiled.functions[key]
 
     def gradient_cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:
         """The ops that cut every way of a gradient from what is explained to these values; None where one arrives."""
+        found = self._sloped(tuple(starts))
         if not isinstance(target, FunctionTarget):
-            return slopes.cut(self.graph, starts, [self.outputs[target.output]])
+            ends = [self.outputs[target.output]]
+            return None if found.intersection(ends) else stops(self.graph, found, ends)
         own = self.target_graph(target)
-        arrived = [
-            i for i, o in zip(own.inputs, self.outputs, strict=True) if slopes.cut(self.graph, starts, [o]) is None
-        ]
-        before = slopes.cut(self.graph, starts, self.outputs)
-        return before if before is not None else slopes.cut(own, arrived, own.outputs)
+        inside = sloped(own, [i for i, o in zip(own.inputs, self.outputs, strict=True) if o in found])
+        if inside.intersection(own.outputs):
+            return None
+        return stops(own, inside, own.outputs) or stops(self.graph, found, self.outputs)
+
+    @functools.cached_property
+    def _slopes(self) -> dict[tuple[int, ...], set[int]]:
+        return {}
+
+    def _sloped(self, starts: tuple[int, ...]) -> set[int]:
+        """The values that have a gradient with respect to these."""
+        if starts not in self._slopes:
+            self._slopes[starts] = sloped(self.graph, starts)
+        return self._slopes[starts]
 
     # --- Compiled functions
 
