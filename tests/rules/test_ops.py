@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.compiler.tf2xla.ops import gen_xla_ops as xla
 
 import tfxai
 from tfxai.graph.capture import capture
@@ -121,6 +122,8 @@ ONE = {
     "TensorScatterAdd": (lambda z: tf.transpose(R.TensorScatterAdd(tensor=tf.transpose(z), indices=[[0], [2]], updates=tf.transpose(z)[3:])), ROW, None),
     "TensorScatterSub": (lambda z: tf.transpose(R.TensorScatterSub(tensor=tf.transpose(z), indices=[[0], [2]], updates=tf.transpose(z)[3:])), ROW, None),
     "TensorScatterUpdate": (lambda z: tf.transpose(R.TensorScatterUpdate(tensor=tf.transpose(z), indices=[[0], [2]], updates=tf.transpose(z)[3:])), ROW, None),
+    "XlaDynamicSlice": (lambda z: xla.xla_dynamic_slice(z, [0, 4], tf.stack([tf.shape(z)[0], 2])), ROW, None),
+    "XlaDynamicUpdateSlice": (lambda z: xla.xla_dynamic_update_slice(z, 3 * z[:, :2], [0, 4]), ROW, None),
     "Fill": (lambda z: tf.transpose(tf.stack([R.Fill(dims=tf.constant([2]), value=v) for v in tf.unstack(tf.reduce_sum(tf.reshape(z, [-1, 5]), 0))]))[:1] + 0 * z[:, :1], ROW, "one"),
     "ExtractImagePatches": (lambda z: R.ExtractImagePatches(images=z, ksizes=[1, 2, 2, 1], strides=[1, 1, 1, 1], rates=[1, 1, 1, 1], padding="VALID"), IMAGE, None),
     "ExtractVolumePatches": (lambda z: R.ExtractVolumePatches(input=z, ksizes=[1, 2, 2, 2, 1], strides=[1, 1, 1, 1, 1], padding="VALID"), VOLUME, "static"),

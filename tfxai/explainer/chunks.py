@@ -142,6 +142,7 @@ class Run:
     def _scorer(self, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
         """The scorer of some examples, and their explained tensors."""
         raw = [tf.constant(a[rows]) for a in self.inputs.arrays]
+        raw += self.model.drawn(len(raw[0]), self.seed)
         count = self.references.count if self.method.uses_baseline else 1
         feed = self.target.feed(rows)
         scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar)

@@ -45,6 +45,9 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
     """Versions, seed, the baseline in words; steps and the columns of data frames where there are any."""
     meta = {"tensorflow": tf.__version__, "keras": keras.__version__, "seed": run.seed}
     meta["baseline"] = run.references.words
+    once, anew = run.model.draws
+    if once or anew:
+        meta["draws"] = "new in every pass" if anew else "one for all passes, fixed by seed="
     if joined.steps is not None:
         meta["steps"] = joined.steps.tolist()
     meta["channels"] = _channels(run)

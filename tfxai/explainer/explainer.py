@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfxai.errors import InputError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
+from tfxai.errors import InputError, ModelError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
 from tfxai.explainer import references
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
@@ -147,6 +147,7 @@ class Explainer:
         self._captured: dict[Any, Captured] = {}
         self._traced: dict[Any, TracedModel] = {}
         self._layers: dict[Any, TracedModel] = {}
+        self._static: set[Any] = set()  # forms of input for which the model needs the length of x
 
     @property
     def traces(self) -> int:
@@ -238,19 +239,31 @@ class Explainer:
         """
         inputs = read(x, self._declared, self._float_dtype)
         watched = self.method.reads_feature_maps or self.layer is not None
+        if inputs.signature in self._static:
+            inputs = inputs.closed()
         key = inputs.signature, watched
         if key not in self._captured:
-            self._captured[key] = captured(self.model, inputs.pack, inputs.specs, watched)
+            try:
+                self._captured[key] = captured(self.model, inputs.pack, inputs.specs, watched)
+            except ModelError:
+                if not inputs.open:
+                    raise
+                # a layer that counts its steps in Python: it is traced for the length of x, as calling it does
+                inputs, opened = inputs.closed(), inputs.signature
+                key = inputs.signature, watched
+                self._captured[key] = captured(self.model, inputs.pack, inputs.specs, watched)
+                self._static.add(opened)
         if key not in self._traced:
-            self._traced[key] = prepare(
-                self.model, self._captured[key], self.on, self.jit_compile, self._held(inputs)
-            )  # fmt: skip
+            capture = self._captured[key]
+            self._traced[key] = prepare(self.model, capture, self.on, self.jit_compile, self._held(inputs))
         return inputs, self._traced[key]
 
     def _held(self, inputs: Inputs) -> list[int]:
         """The flat inputs that are to stay as they are."""
         known: dict[Any, int] = {k: k for k in range(len(inputs.names))}
         known.update((name, k) for k, name in enumerate(inputs.names))
+        if inputs.names == [str(k) for k in range(len(inputs.names))]:  # a list, in the order of the model's own names
+            known.update((name, k) for k, (name, *_) in enumerate(self._declared or []))
         for name in self.fixed:
             if name not in known:
                 raise InputError(f"fixed= names inputs. {suggest(name, inputs.names)} {received(name)}")
@@ -281,7 +294,7 @@ class Explainer:
         traced = self._at_layer(inputs, traced, wanted)
         refs = references.resolve(baseline, inputs, traced)
         size = int(batch_size or _batch_size(inputs))
-        if seed is None and self.method.random:
+        if seed is None and (self.method.random or any(traced.draws)):
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
         bar = Progress(-(-inputs.n // size), verbose)
         return Run(self.method, traced, inputs, wanted, refs, size, seed, bar, self.reduction)

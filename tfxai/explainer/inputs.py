@@ -46,6 +46,17 @@ class Inputs:
         """How many examples."""
         return len(self.arrays[0])
 
+    @property
+    def open(self) -> bool:
+        """Whether the model leaves another axis open than that of the examples."""
+        return any(size is None for spec in self.specs for size in spec.shape[1:])
+
+    def closed(self) -> Inputs:
+        """The same with every other axis as long as it is in x."""
+        specs = [tf.TensorSpec([None, *a.shape[1:]], s.dtype) for a, s in zip(self.arrays, self.specs, strict=True)]
+        shapes = tuple(tuple(s.shape) for s in specs)
+        return dataclasses.replace(self, specs=specs, signature=(*self.signature, shapes))
+
     def pack(self, flat: Sequence[Any]) -> Any:
         """Flat values in the user's structure."""
         return keras.tree.pack_sequence_as(self.structure, list(flat))

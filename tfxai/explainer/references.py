@@ -46,17 +46,19 @@ class References:
             the chunk's.
         """
         raw = []
-        for x, r in zip(inputs, self.arrays, strict=True):
+        for x, r in zip(inputs, self.arrays, strict=False):  # random draws stand behind the inputs
             own = r if r is None or len(r) == 1 else r[rows]
             raw.append(x if own is None else tf.constant(own[:, min(k, own.shape[1] - 1)]))
-        embedded = raw if model.embeds_nothing else self._embedded(raw, model)
+        drawn = inputs[len(self.arrays) :]
+        embedded = raw if model.embeds_nothing else self._embedded(raw, drawn, model)
         if len({len(e) for e in embedded}) > 1:
             embedded = repeated(embedded, len(inputs[0]))
         return embedded if model.direct else model.explained_at(inputs, embedded)
 
-    def _embedded(self, raw: list[tf.Tensor], model: TracedModel) -> list[tf.Tensor]:
+    def _embedded(self, raw: list[tf.Tensor], drawn: list[tf.Tensor], model: TracedModel) -> list[tf.Tensor]:
         """What stands for the inputs at the reference: embeddings are looked up, or are zero."""
-        found = model.embedded_at(repeated(raw, max(len(t) for t in raw)))
+        n = max(len(t) for t in raw)
+        found = model.embedded_at([*repeated(raw, n), *(d[:n] for d in drawn)])
         given = [self.arrays[i] is not None for i in model.input_of]
         found = [e if known else tf.zeros_like(e[:1]) for e, known in zip(found, given, strict=True)]
         single = all(len(r) == 1 for r in self.arrays if r is not None)

@@ -19,6 +19,24 @@ TOLERATED, TOLERATED_IN_HALF = 2e-3, 5e-2
 
 def doubts(run: Run, e: Explanation) -> Found:
     """What a user should know about an explanation: (message, category) of every warning."""
+    return _random(run, e) + _doubts(run, e)
+
+
+def _random(run: Run, e: Explanation) -> Found:
+    """That a model draws anew in every pass, so that passes cannot be compared."""
+    _, anew = run.model.draws
+    if not anew:
+        return []
+    names = ", ".join(list(dict.fromkeys(f"{op.type} at {op.name!r}" for op in anew))[:3])
+    return [(
+        f"{e.method}: the model is random at inference ({names}), and draws anew in every pass: differences of scores "
+        "are partly noise. Make its draws fixed, or one for each example on the first axis.",
+        CompletenessWarning,
+    )]  # fmt: skip
+
+
+def _doubts(run: Run, e: Explanation) -> Found:
+    """Of values and scores."""
     bad = np.flatnonzero(~np.isfinite(e.score))
     if len(bad):
         return [(_no_score(run, e, bad), CompletenessWarning)]

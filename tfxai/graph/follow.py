@@ -65,6 +65,14 @@ class Followed:
         numbers = np.array([s.number for s in known if s])
         return numbers[0] if self.shape(number) == [] else numbers
 
+    def counts_examples(self, number: int) -> bool:
+        """Whether a list of sizes begins with the number of examples alone, and its other sizes are known."""
+        known = self._sizes.get(number)
+        if not known or known[0] is None:
+            return False
+        examples = Axis(Kind.EXAMPLES).where
+        return known[0] == sizes.Size(1, (examples,)) and all(s is not None and not s.axes for s in known[1:])
+
     # --- Forward
 
     def _follow(self, ops: Iterable[Op]) -> None:

@@ -100,7 +100,7 @@ STEPS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
 # Their slope is 0 wherever it is defined: TensorFlow sends nothing back through them, or zeros.
 FLAT = STEPS | {"FloorDiv"}
 # Of one varying operand: the outputs are inputs, bounds or whole numbers as they are, their changes exact.
-EXACT = (PIECEWISE - {"Relu", "LeakyRelu"}) | STEPS | {"Maximum", "Minimum", "FloorDiv", "FloorMod"}
+EXACT = (PIECEWISE - {"LeakyRelu"}) | STEPS | {"Maximum", "Minimum", "FloorDiv", "FloorMod"}
 # Of the smooth ones: on all reals, bending on a scale of 1; and those that have another curve on either side of 0.
 ENTIRE = frozenset({
     "Asinh", "Atan", "Cos", "Cosh", "Erf", "Erfc", "Exp", "Expm1", "Sin", "Sinh", "Softplus",

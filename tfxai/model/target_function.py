@@ -31,7 +31,7 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
         left = iter(flat)  # what the model returns as None stays None
         packed = tf.nest.map_structure(lambda number: None if number is None else next(left), structure)
         found[:] = [function(packed)]
-        return _scores(found[0])
+        return tf.identity(found[0]) if tf.is_tensor(found[0]) else tf.zeros([])
 
     try:
         graph = capture(run, [tf.TensorSpec(t.shape, t.dtype) for t in outputs])
@@ -39,9 +39,10 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
         raise
     except Exception as error:
         raise TargetError(
-            f"{EXPECTED}, by TensorFlow or keras.ops. The target function stopped: {_words(error)}. Outputs here are tensors of a graph: they have no .numpy(), and "
-            "numpy cannot take them."
+            f"{EXPECTED}, by TensorFlow or keras.ops. The target function stopped: {_words(error)}. Outputs "
+            "here are tensors of a graph: they have no .numpy(), and numpy cannot take them."
         ) from error
+    _check(found[0])
     if graph.outputs[0] not in dependent(graph):
         raise TargetError(
             f"{EXPECTED}. What this target function returns does not depend on the outputs, so no gradient and no "
@@ -50,8 +51,8 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
     return graph
 
 
-def _scores(result: Any) -> tf.Tensor:
-    """What a target function returned, if it is one tensor of the right rank."""
+def _check(result: Any) -> None:
+    """Raises TargetError where a target function returned anything but one tensor of floats, one for each example."""
     if not tf.is_tensor(result):
         kind = "nothing" if result is None else f"a {type(result).__name__}"
         raise TargetError(f"{EXPECTED}. This target function returned {kind}, no tensor.")
@@ -61,7 +62,6 @@ def _scores(result: Any) -> tf.Tensor:
         raise TargetError(
             f"{EXPECTED}. This target function returned {result.dtype.name}, which has no gradient; expected floats."
         )
-    return tf.identity(result)
 
 
 def _words(error: Exception) -> str:

@@ -21,7 +21,7 @@ from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
 from tfxai.graph.slopes import sloped, stops
 from tfxai.graph.table import Program, RuleTable, annotated
-from tfxai.model import target_function
+from tfxai.model import draws, target_function
 from tfxai.model.feature_maps import FeatureMap
 from tfxai.model.layout import Layout, layout_of, layouts
 from tfxai.targets.bound import BoundTarget, FunctionTarget
@@ -199,12 +199,16 @@ class TracedModel:
 
     def explained_of(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The explained tensors of these raw inputs."""
-        return list(inputs) if self.direct else self.explained_at(inputs, self.embedded_at(inputs))
+        return (
+            list(inputs[: len(self.graph.inputs)])
+            if self.direct
+            else self.explained_at(inputs, self.embedded_at(inputs))
+        )
 
     def embedded_at(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The tensors that stand for these raw inputs."""
         if self.embeds_nothing:
-            return list(inputs)
+            return list(inputs[: len(self.graph.inputs)])
         run = self._run_to(self.embedded, ())
         return self.function("embedded", run, lambda: [self.input_specs(), []])(list(inputs), [])
 
@@ -227,8 +231,20 @@ class TracedModel:
         return run
 
     def environment(self, inputs: Sequence[tf.Tensor]) -> Environment:
-        """What is there before any op has run."""
-        return dict(self.graph.captured) | dict(zip(self.graph.inputs, inputs, strict=True))
+        """What is there before any op has run: inputs, and the draws behind them."""
+        numbers = [*self.graph.inputs, *(op.outputs[0] for op in self.draws[0])]
+        return dict(self.graph.captured) | dict(zip(numbers, inputs, strict=True))
+
+    # --- Random draws
+
+    @functools.cached_property
+    def draws(self) -> tuple[list[Op], list[Op]]:
+        """What the model draws at inference: once for all passes, and anew in each of them."""
+        return draws.split(self.graph, self.followed, self.outputs)
+
+    def drawn(self, n: int, seed: int | None) -> list[tf.Tensor]:
+        """The draws of one explanation, for n examples."""
+        return [draws.drawn(op, self.graph, k, n, seed or 0) for k, op in enumerate(self.draws[0])]
 
     # --- References of batch 1
 
@@ -287,7 +303,8 @@ class TracedModel:
 
     def input_specs(self) -> list[tf.TensorSpec]:
         """Of the raw inputs."""
-        return [tf.TensorSpec(self.graph.values[i].shape, self.graph.values[i].dtype) for i in self.graph.inputs]
+        inputs = [tf.TensorSpec(self.graph.values[i].shape, self.graph.values[i].dtype) for i in self.graph.inputs]
+        return inputs + self.specs([op.outputs[0] for op in self.draws[0]])
 
     def specs(self, numbers: Sequence[int], batch: int | None = None) -> list[tf.TensorSpec]:
         """Of these values, for a batch of this size."""

@@ -71,6 +71,14 @@ class Curve:
         nodes = [tf.cast(t, self.dtype) for t in (middle - half, middle + half)]
         return finite_or_none(tf.cast(self.slope(nodes[0]) + self.slope(nodes[1]), p.x.dtype) / 2)
 
+    def without_line(self) -> tuple[float, Curve]:
+        """f as alpha x + (1 - alpha) g(x), whose changes are exact where f's are not: alpha and g."""
+        op = self.call.op
+        if op.type != "LeakyRelu":
+            return 0.0, self
+        kink = dataclasses.replace(op, type="Relu", attrs={})
+        return op.attrs["alpha"], dataclasses.replace(self, call=dataclasses.replace(self.call, op=kink))
+
     def _inputs(self, x: tf.Tensor) -> list[tf.Tensor]:
         return [x if i == self.position else t for i, t in enumerate(self.others)]
 
@@ -81,20 +89,15 @@ Chord = Callable[[Curve, Point, Point], tf.Tensor]
 def exact(f: Curve, p: Point, q: Point) -> tf.Tensor:
     """The quotient: f gives numbers as they are, so its changes are exact."""
     dx = p.x - q.x
-    slope = tf.cast(f.slope(tf.cast(p.x, f.dtype)), dx.dtype)
-    return tf.where(dx == 0, slope, tf.math.divide_no_nan(p.y - q.y, dx))
-
-
-def kink(f: Curve, p: Point, q: Point) -> tf.Tensor:
-    """Of max(x, 0): the part of the way that is above 0."""
-    above, below = tf.maximum(p.x, tf.maximum(q.x, 0)), tf.minimum(p.x, tf.minimum(q.x, 0))
-    return tf.math.divide_no_nan(above, above - below)
+    slope = tf.cast(f.slope(tf.cast(q.x, f.dtype)), dx.dtype)
+    return tf.where(dx == 0, slope, (p.y - q.y) / dx)
 
 
 def leaky(f: Curve, p: Point, q: Point) -> tf.Tensor:
-    """Of a kink between the slopes alpha and 1."""
-    alpha = tf.cast(f.call.op.attrs["alpha"], p.x.dtype)
-    return alpha + (1 - alpha) * kink(f, p, q)
+    """Of a kink between the slopes alpha and 1: the part of the way that is above 0 counts in full."""
+    alpha, _ = f.without_line()
+    above, below = tf.maximum(p.x, tf.maximum(q.x, 0)), tf.minimum(p.x, tf.minimum(q.x, 0))
+    return alpha + (1 - alpha) * tf.math.divide_no_nan(above, above - below)
 
 
 def entire(f: Curve, p: Point, q: Point) -> tf.Tensor:
@@ -119,13 +122,12 @@ def guarded(f: Curve, p: Point, q: Point) -> tf.Tensor:
     return tf.where(near, f.slope_between(p, q), dy / dx)
 
 
-def by_outputs(slope: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], bend: float, scale: float) -> Chord:
-    """As `entire`, in few passes: near each other slope(f(a), f(b)) (1 - bend dx^2), without running f again."""
+def tangent(slope: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], steepness: float) -> Chord:
+    """From tanh b - tanh a = (1 - tanh a tanh b) tanh(b - a), at any distance; the sigmoid is half as steep."""
 
     def chord(f: Curve, p: Point, q: Point) -> tf.Tensor:
-        dx = p.x - q.x
-        near = tf.abs(dx) <= scale * reach(f)
-        return tf.where(near, slope(p.y, q.y) * (1 - bend * dx * dx), (p.y - q.y) / dx)
+        way = (p.x - q.x) * steepness
+        return slope(p.y, q.y) * tf.where(way == 0, tf.ones([], way.dtype), tf.tanh(way) / way)
 
     return chord
 
@@ -181,11 +183,9 @@ CHORDS: Mapping[str, Chord] = {
     **dict.fromkeys(ops.ENTIRE, entire),
     **dict.fromkeys(ops.BENT_AT_ZERO, bent_at_zero),
     **dict.fromkeys(("Mul", "MulNoNan"), straight),
-    "Relu": kink,
     "LeakyRelu": leaky,
-    # tanh b - tanh a = (1 - tanh a tanh b) tanh(b - a), and tanh d = d - d^3 / 3; the sigmoid is a tanh half as steep
-    "Tanh": by_outputs(lambda y, y0: 1 - y * y0, 1 / 3, 0.5),
-    "Sigmoid": by_outputs(lambda y, y0: y * (0.5 - y0) + 0.5 * y0, 1 / 12, 1),
+    "Tanh": tangent(lambda y, y0: 1 - y * y0, 1),
+    "Sigmoid": tangent(lambda y, y0: y * (0.5 - y0) + 0.5 * y0, 0.5),
     "Log": logarithm(0),
     "Log1p": logarithm(1),
     "Square": square,
@@ -193,3 +193,36 @@ CHORDS: Mapping[str, Chord] = {
     "Rsqrt": inverse_root,
     **dict.fromkeys(("Reciprocal", "Inv"), reciprocal),
 }
+
+
+# --- Two chords at once -----------------------------------------------------------------------------------------------
+
+# A part below so many rounding errors of the spread is what rounding left of 0: the error of a sum grows as the square
+# root of its length, and a kernel adds up a thousand products.
+ROUNDED = 32
+
+
+def corner_chords(f: Curve, start: Point, end: Point, spread: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The mean chords of the rising and of the falling part of a change, each on the first and on the last way.
+
+    The corners are start + rise and start + fall, with rise + fall = end - start and rise - fall = spread. Where a part
+    vanishes, or f bends little between the corners: the mean slope at both ends.
+    """
+    dx, dy = end.x - start.x, end.y - start.y
+    up, down = (f.at((start.x + end.x + sign * spread) / 2) for sign in (1, -1))
+    across, across_y = up.x - down.x, up.y - down.y  # not the spread: beside a near reference rounding moves a corner
+    slope = (f.slope(end.x) + f.slope(start.x)) / 2
+    factors = [tf.constant(c, spread.dtype) for c in (4, ROUNDED * rounding(f.dtype))]
+    least = spread * tf.where(_bends_little(f, up, down, spread), *factors)
+    rise, fall = across + dx, across - dx
+    m_rise = tf.where(rise <= least, slope, (across_y + dy) / rise)
+    return m_rise, tf.where(fall <= least, slope, (across_y - dy) / fall)
+
+
+def _bends_little(f: Curve, up: Point, down: Point, spread: tf.Tensor) -> bool | tf.Tensor:
+    """Where the quotients would be rounding, and the slopes at the ends as good: see `entire`, with a node less."""
+    kind = f.call.op.type
+    if kind in ops.EXACT or kind in ops.QUADRATIC:
+        return kind in ops.QUADRATIC
+    near = spread <= rounding(f.dtype) ** 0.29
+    return near & ((down.x > 0) | (up.x < 0)) if kind in ops.BENT_AT_ZERO else near

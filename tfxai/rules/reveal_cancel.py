@@ -24,65 +24,46 @@ from tfxai.graph.table import Call, Program, Rule, RuleTable, linear
 from tfxai.graph.value import Carried, Value
 from tfxai.rules import decisions
 from tfxai.rules.annotations import kernel_before, norms, only_kernels_read
-from tfxai.rules.chords import Curve, Point
+from tfxai.rules.chords import Curve, Point, corner_chords
 from tfxai.rules.deeplift import RescaleRules, applied, gradient, inverse_norm, refuse_rounded_products
 from tfxai.rules.division import bounded, limited
-from tfxai.rules.numerics import continuous, inner, rounding, same_shape
+from tfxai.rules.numerics import continuous, inner, same_shape
 
 Spreads = list[tf.Tensor | None]  # one per output; None where it is no float
-# A part below so many rounding errors of the spread is what rounding left of 0: the error of a sum grows as the square
-# root of its length, and a kernel adds up a thousand products.
-ROUNDED = 32
 
 
 def corners(call: Call, values: list[Carried]) -> list[Value]:
     """y = f(x): the Shapley values of the two parts, f at the four corners x0, x0 + p, x0 + n, x.
 
-    dy+ = ((f(x0 + p) - f(x0)) + (f(x) - f(x0 + n))) / 2, and m+ = dy+ / p is the mean of two chords; dy- likewise.
-    Where a part vanishes they are the slopes at its two base points, which are then x0 and x.
+    dy+ = ((f(x0 + p) - f(x0)) + (f(x) - f(x0 + n))) / 2, and m+ = dy+ / p; dy- and m- likewise. What comes in by u and
+    v leaves as u m + v d and u d + v m, with m and d half the sum and half the difference of m+ and m-.
     """
     (i,) = call.active
-    curve, start = Curve(call, i, call.x), Point(call.x0[i], call.y0[0])
+    curve, x0 = Curve(call, i, call.x), call.x0[i]
+    line, bent = curve.without_line()
     narrow = call.note(only_kernels_read)
 
     @tf.custom_gradient
     def both(x: tf.Tensor, spread: tf.Tensor) -> Any:
-        end = curve.at(x)
-        rise, fall = _parts(x - start.x, spread)
-        up, down = (curve.at(_corner(start.x, x, part, other)) for part, other in ((rise, fall), (fall, rise)))
-        m_up = (curve.chord(up, start) + curve.chord(end, down)) / 2
-        m_down = (curve.chord(down, start) + curve.chord(end, up)) / 2
-        spread_y = m_up * rise - m_down * fall
+        y = curve.at(x).y
+        start, end = (Point(x0, call.y0[0]), Point(x, y)) if bent is curve else (bent.at(x0), bent.at(x))
+        up, down = corner_chords(bent, start, end, spread)
+        m, d = (up + down) / 2, (up - down) / 2
+        if bent is not curve:
+            m, d = line + (1 - line) * m, (1 - line) * d
 
-        def backward(up: tf.Tensor, across: tf.Tensor | None = None) -> list[tf.Tensor]:
-            if across is None:
-                half = up / 2
-                return [half * (m_up + m_down), half * (m_up - m_down)]
-            a, b = (up + across) * m_up, (up - across) * m_down
-            return [(a + b) / 2, (a - b) / 2]
+        def backward(u: tf.Tensor, v: tf.Tensor | None = None) -> list[tf.Tensor]:
+            return [u * m, u * d] if v is None else [u * m + v * d, u * d + v * m]
 
-        return (end.y, backward) if narrow else ((end.y, spread_y), backward)
+        return (y, backward) if narrow else ((y, m * spread + d * (x - x0)), backward)
 
     outputs = both(values[i].x, values[i].spread)
     if narrow:
-        return [Value(outputs, start.y)]
+        return [Value(outputs, call.y0[0])]
     y, spread_y = outputs
     if call.op.type not in ops.RISING:
-        spread_y = tf.maximum(spread_y, tf.abs(y - start.y))
-    return [Value(y, start.y, spread_y)]
-
-
-def _parts(dx: tf.Tensor, spread: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The positive and the negative part, each 0 where rounding is all that is left of it."""
-    least = ROUNDED * rounding(dx.dtype) * spread
-    sides = [(spread + dx) / 2, (spread - dx) / 2]
-    rise, fall = (tf.where(2 * side <= least, tf.zeros_like(side), side) for side in sides)
-    return rise, -fall
-
-
-def _corner(x0: tf.Tensor, x: tf.Tensor, part: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """x0 + part; x itself where that is the whole change, so that no rounding parts them."""
-    return tf.where(other == 0, x, x0 + part)
+        spread_y = tf.maximum(spread_y, tf.abs(y - call.y0[0]))
+    return [Value(y, call.y0[0], spread_y)]
 
 
 def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> Spreads:
