@@ -38,6 +38,7 @@ class Run:
         bar: Shows the progress.
         reduction: How the channels of an embedding become one value: "sum", "norm", or as the method has it.
         weights: What does not depend on the input, read at the first pass.
+        unvaried: Positions of explained tensors that some example has without a range, where noise is a share of it.
     """
 
     method: Method
@@ -50,6 +51,7 @@ class Run:
     bar: Progress | None = None
     reduction: str | None = None
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
+    unvaried: set[int] = dataclasses.field(default_factory=set)
 
     def check(self) -> None:
         """Looks at what is known before anything is computed.
@@ -65,8 +67,7 @@ class Run:
         if rows is False and n > 1:
             raise ModelError(f"{NO_ROWS}: one prediction for all of them. Received: {n} examples. {ONE_EACH}")
         if self.method.reads_gradients:
-            starts = [m.values for m in self.model.feature_maps] or [self.model.explained]
-            for values in starts:
+            for values in self.differentiated:
                 if (cuts := self.model.gradient_cut(values, self.target)) is not None:
                     raise NoGradientError(
                         f"No gradient arrives, so {self.method.name} would be zero: every way to what is explained is "
@@ -75,6 +76,19 @@ class Run:
         if rows is None and self.size == 1 and n > 1:
             scorer, x = self._scorer(slice(0, 2))
             scorer.score(x)
+
+    @property
+    def differentiated(self) -> list[tuple[int, ...]]:
+        """The values with respect to which a method of gradients differentiates: maps, the explained tensors, or both."""
+        maps = [m.values for m in self.model.feature_maps]
+        return maps if self.method.one_map_per_layer else [*maps, self.model.explained]
+
+    def own_gradients(self) -> str:
+        """The ops on the way of the gradients that have one of their own, which is not that of their function."""
+        if not self.method.reads_gradients:
+            return ""
+        found = [op for values in self.differentiated for op in self.model.own_gradients(values, self.target)]
+        return named(found) if found else ""
 
     def chunks(self) -> list[slice]:
         """Which examples are explained together."""
@@ -145,5 +159,5 @@ class Run:
         raw += self.model.drawn(len(raw[0]), self.seed)
         count = self.references.count if self.method.uses_baseline else 1
         feed = self.target.feed(rows)
-        scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar)
+        scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
         return scorer, self.model.explained_of(raw)

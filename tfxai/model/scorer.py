@@ -29,9 +29,8 @@ ONE_EACH = (
 )
 SCOPE = "target_function"  # the ops of a target function are made in it: when one fails, its name says whose it is
 SOME_ROWS = (
-    "A target function takes the outputs of some rows at a time (a chunk of the examples, or changed copies of them) and "
-    "returns one number for each. Data of each example do not fit into it: pass them as class indices, "
-    "target=[...], or as weights, target=tfxai.targets.mask(weights)."
+    "It sees some rows at a time: a chunk of the examples, or changed copies of them. Data of each example do not fit "
+    "into it: pass them as class indices, target=[...], or as weights, target=tfxai.targets.mask(weights)."
 )
 # What went wrong, in a message of TensorFlow: the line before the one with the name of the op.
 REASON = re.compile(r"^(?!Graph execution|Detected at|<stack)(.+)\n\s*\[\[", re.MULTILINE)
@@ -70,6 +69,8 @@ class Scorer:
         weights: Read so far in this call, by the form of the graph they belong to; shared by all its chunks.
         references: How many references the method is averaged over.
         bar: The call's progress bar, for methods of many passes.
+        unvaried: Positions of explained tensors to which a method that adds noise could add none, noted by it; shared
+            by all chunks.
     """
 
     model: TracedModel
@@ -80,6 +81,7 @@ class Scorer:
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
     references: int = 1
     bar: Bar | None = None
+    unvaried: set[int] = dataclasses.field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -280,7 +282,7 @@ class Scorer:
         try:
             return compiled(list(self.inputs), list(x), list(self.feed), *given, *weights)
         except tf.errors.InvalidArgumentError as error:
-            understood = _understood(error.message, self.target)
+            understood = _understood(error.message, self.target, len(self))
             if understood is None:
                 raise
             raise understood from error
@@ -368,14 +370,17 @@ class Scorer:
         return score._replace(x=self._checked(score.x, env))
 
 
-def _understood(message: str, target: BoundTarget) -> Exception | None:
+def _understood(message: str, target: BoundTarget, n: int) -> Exception | None:
     """What stopped a pass when it ran, as an error that says what to do; None where it is not known."""
     if OUT_OF_RANGE in message:
         return TargetError(f"{OUT_OF_RANGE}. Received: target {target.label}.")
     if NO_ROWS in message and not isinstance(target, FunctionTarget):
         return ModelError(f"{NO_ROWS}. {ONE_EACH}")
     if NO_ROWS in message:
-        return TargetError(f"The target function {target.label!r} returned another number of scores. {SOME_ROWS}")
+        return TargetError(
+            f"A target function returns one number per example. For {n} examples this target returned another number "
+            f"of them. {SOME_ROWS} Received: target {target.label!r}."
+        )
     if SCOPE in message:
         reason = next(iter(REASON.findall(message)), message)[:160]
         return TargetError(f"The target function {target.label!r} fails when it runs: {reason}. {SOME_ROWS}")

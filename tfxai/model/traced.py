@@ -17,6 +17,7 @@ from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.fold import fold
 from tfxai.graph.follow import Followed
 from tfxai.graph.ops import STEPS
+from tfxai.graph.own_gradients import own_gradients
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
 from tfxai.graph.slopes import sloped, stops
@@ -288,6 +289,18 @@ class TracedModel:
         if inside.intersection(own.outputs):
             return None
         return stops(own, inside, own.outputs) or stops(self.graph, found, self.outputs)
+
+    def own_gradients(self, starts: Sequence[int], target: BoundTarget) -> list[Op]:
+        """The ops between these values and what is explained whose gradient is not that of their function."""
+        ends = self.outputs if isinstance(target, FunctionTarget) else (self.outputs[target.output],)
+        key = tuple(starts), ends
+        if key not in self._own_gradients:
+            self._own_gradients[key] = own_gradients(self.graph, self._sloped(tuple(starts)), ends)
+        return self._own_gradients[key]
+
+    @functools.cached_property
+    def _own_gradients(self) -> dict[tuple, list[Op]]:
+        return {}
 
     @functools.cached_property
     def _slopes(self) -> dict[tuple[int, ...], set[int]]:
