@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import ModelError, NoGradientError
+from tfxai.errors import ModelError, NoGradientError, TargetError
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.references import References
@@ -17,7 +17,7 @@ from tfxai.graph.table import Program
 from tfxai.method.base import Method
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
-from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer
+from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer, by_position
 from tfxai.model.traced import TracedModel
 from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.targets.bound import BoundTarget
@@ -62,6 +62,7 @@ class Run:
         Raises:
             ModelError: The model does not return a row for each example.
             NoGradientError: The method follows slopes, and none arrives.
+            TargetError: A target function mixes the examples, or knows them by their position and sees some at a time.
         """
         n, rows = self.inputs.n, rows_of(self.model, self.target)
         if rows is False and n > 1:
@@ -73,13 +74,21 @@ class Run:
                         f"No gradient arrives, so {self.method.name} would be zero: every way to what is explained is "
                         f"cut, at {named(cuts)}. Use method='deeplift' or 'occlusion', which need no slopes."
                     )
+        beside = self.model.beside(self.target, n)
+        if beside.others:
+            raise TargetError(
+                f"What the target function {self.target.label!r} returns for one example depends on the outputs of "
+                "others, as a mean over the batch does; expected one number per example, made of its own outputs."
+            )
+        if beside.position and n > self.size:
+            raise TargetError(by_position(self.target))
         if rows is None and self.size == 1 and n > 1:
             scorer, x = self._scorer(slice(0, 2))
             scorer.score(x)
 
     @property
     def differentiated(self) -> list[tuple[int, ...]]:
-        """The values with respect to which a method of gradients differentiates: maps, the explained tensors, or both."""
+        """With respect to which values a method of gradients differentiates: maps, the explained tensors, or both."""
         maps = [m.values for m in self.model.feature_maps]
         return maps if self.method.one_map_per_layer else [*maps, self.model.explained]
 

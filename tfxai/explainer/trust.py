@@ -56,8 +56,8 @@ def _without_noise(run: Run, e: Explanation) -> Found:
     owners = [run.inputs.names[run.model.input_of[k]] for k in sorted(run.unvaried) if run.model.layer is None]
     where = f"input {', '.join(map(repr, dict.fromkeys(owners)))}" if owners else f"layer {run.model.layer!r}"
     return [(
-        f"{e.method}: noise={e.options['noise']:g} is a share of each example's largest minus smallest number, which is "
-        f"0 in some examples of the {where}: no noise is added there. Pass noise_std=, in the input's own units.",
+        f"{e.method}: noise={e.options['noise']:g} is a share of each example's largest minus smallest number, which "
+        f"is 0 in some examples of the {where}: no noise is added there. Pass noise_std=, in the input's own units.",
         UserWarning,
     )]  # fmt: skip
 

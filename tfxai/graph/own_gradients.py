@@ -1,4 +1,4 @@
-"""Ops whose author gave them a gradient that is not that of their function: reversed, scaled, clipped, straight through.
+"""Ops whose author gave them a gradient that is not that of their function: reversed, scaled, clipped.
 
 Many custom gradients are right (they save memory, or rounding errors), so it is measured, on random numbers and once
 for all ops that are made alike: a right gradient, integrated from one point to another, is the function's change.
@@ -17,13 +17,14 @@ from tfxai.errors import UnsupportedOpError
 from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.ops import CONTROL
 
-DIRECTIONS, NODES = 4, 16  # pairs of points, and Gauss-Legendre nodes between them
+DIRECTIONS = 4  # pairs of points
+NODES = (16, 128)  # between them; functions with kinks need the many
 # Of the change. Rounding to 8 bits, whose gradient passes straight through, stays below.
 TOLERATED = 0.03
 
 
 def own_gradients(graph: Graph, sloped: Collection[int], ends: Iterable[int]) -> list[Op]:
-    """The ops on the way from sloped values to `ends`, bodies included, whose gradient is not that of their function."""
+    """The ops on the way from sloped values to `ends`, bodies included, whose gradient is not their function's."""
     regions = [r for part, ops in _parts(graph, needed(graph, list(ends))) for r in _regions(part, graph, ops, sloped)]
     known: dict[Any, bool] = {}
     for region in sorted(regions, key=lambda r: r.size):  # of those made alike the smallest is looked at
@@ -76,9 +77,8 @@ class Region:
     def signature(self) -> tuple:
         """What the answer depends on: which ops are made of which, forwards and backwards."""
         author, scope = self.op.backward  # type: ignore[misc]  # only ops with one have a region
-        place = {
-            n: k for k, n in enumerate((*self.arguments, *self.results, *(o for b in self.between for o in b.outputs)))
-        }
+        made = (o for b in self.between for o in b.outputs)
+        place: dict[int, Any] = {n: k for k, n in enumerate((*self.arguments, *self.results, *made))}
         inner = place | {n: ("scope", place.get(outer)) for n, outer in scope.items()}
         inner |= {n: ("author", k) for k, n in enumerate((*author.inputs, *(o for b in author.ops for o in b.outputs)))}
         return tuple(_made(b, place) for b in self.between), tuple(_made(b, inner) for b in author.ops)
@@ -88,20 +88,24 @@ class Region:
         rng = np.random.default_rng(0)
         try:
             around = self._around(rng)
-            pairs = [self._along(around, rng) for _ in range(DIRECTIONS)]
+            return all(self._misses(around, rng, nodes) for nodes in NODES)
         except (ValueError, TypeError, LookupError, tf.errors.OpError, UnsupportedOpError):
             return False  # it is not known
+
+    def _misses(self, around: dict[int, Any], rng: np.random.Generator, nodes: int) -> bool:
+        """Whether the gradient misses the change, integrated with so many nodes."""
+        pairs = [self._along(around, rng, nodes) for _ in range(DIRECTIONS)]
         change, integral = np.array(pairs, np.float64).T
         return bool(np.linalg.norm(change - integral) > TOLERATED * np.linalg.norm(change) + 1e-6)
 
-    def _along(self, around: dict[int, Any], rng: np.random.Generator) -> tuple[float, float]:
+    def _along(self, around: dict[int, Any], rng: np.random.Generator, nodes: int) -> tuple[float, float]:
         """On a straight line, for random weights of the results: their change, and the author's gradient integrated."""
         start, end = ([self._drawn(a, rng) for a in self.arguments] for _ in range(2))
         first, last = (self._run(around, point) for point in (start, end))
         weights = [self._drawn(r, rng, first[r].shape) for r in self.results]
         change = sum(_dot(w, last[r] - first[r]) for w, r in zip(weights, self.results, strict=True))
         integral, moved = 0.0, [b - a for a, b in zip(start, end, strict=True)]
-        for node, share in zip(*np.polynomial.legendre.leggauss(NODES), strict=True):
+        for node, share in zip(*np.polynomial.legendre.leggauss(nodes), strict=True):
             point = [a + tf.cast((node + 1) / 2, a.dtype) * m for a, m in zip(start, moved, strict=True)]
             gradients = self._backward(self._run(around, point), weights)
             integral += share / 2 * sum(_dot(g, m) for g, m in zip(gradients, moved, strict=True))
@@ -118,7 +122,7 @@ class Region:
         """What the author's backward pass gives the arguments for these gradients of the results."""
         author, scope = self.op.backward  # type: ignore[misc]
         upstream = dict(zip(self.results, weights, strict=True))
-        known = {n: env[outer] for n, outer in scope.items()}
+        known = dict(author.captured) | {n: env[outer] for n, outer in scope.items()}
         for number, i in zip(author.inputs, self.op.inputs, strict=True):
             known[number] = upstream[i] if i in upstream else tf.zeros_like(env[i])
         for op in author.ops:

@@ -96,7 +96,7 @@ def _after_loop(op: Op, found: set[int]) -> list[int]:
         _spread(body, found)
         joined = current | {k for k, o in enumerate(body.outputs) if o in found}
         if joined == current:
-            return [op.outputs[k] for k in current]
+            return [op.outputs[k] for k in current if body.outputs[k] in found]  # a loop is taken to run
         current = joined
 
 

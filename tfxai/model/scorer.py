@@ -126,7 +126,13 @@ class Scorer:
         return self.take(rows), lambda tensor: tf.gather(tensor, rows) if len(tensor) == n else tensor
 
     def take(self, rows: Any) -> Scorer:
-        """The same for examples `rows`, which may repeat."""
+        """The same for examples `rows`, which may repeat.
+
+        Raises:
+            TargetError: The target is a function that knows the examples by their position.
+        """
+        if self.model.beside(self.target, len(self)).position:
+            raise TargetError(by_position(self.target))
         inputs = [tf.gather(t, rows) for t in self.inputs]
         return dataclasses.replace(self, inputs=inputs, feed=self.target.taken(self.feed, rows))
 
@@ -368,6 +374,11 @@ class Scorer:
         score = found[own.outputs[0]]
         score = score if isinstance(score, Value) else Value(score, score if table.streams > 1 else None)
         return score._replace(x=self._checked(score.x, env))
+
+
+def by_position(target: BoundTarget) -> str:
+    """That a target function cannot know rows by their position."""
+    return f"The target function {target.label!r} gives equal rows different numbers, by their position. {SOME_ROWS}"
 
 
 def _understood(message: str, target: BoundTarget, n: int) -> Exception | None:

@@ -25,9 +25,11 @@ from tfxai.graph.table import Program, RuleTable, annotated
 from tfxai.model import draws, target_function
 from tfxai.model.feature_maps import FeatureMap
 from tfxai.model.layout import Layout, layout_of, layouts
+from tfxai.model.target_function import Beside
 from tfxai.targets.bound import BoundTarget, FunctionTarget
 
 FORWARD = RuleTable()
+MOST_TRIED = 64  # rows, to see what a target function makes of them
 
 
 @dataclasses.dataclass(eq=False)
@@ -278,6 +280,19 @@ class TracedModel:
                 self.compiled.functions[key] = target_function.captured(target.of, self.graph.structure, outputs)
             return self.compiled.functions[key]
 
+    def beside(self, target: BoundTarget, n: int) -> Beside:
+        """What the numbers of a target depend on beside their own row, for n examples: of a function, nothing should."""
+        if not isinstance(target, FunctionTarget) or n < 2:
+            return Beside(False, False)
+        key = target.cache_key, min(n, MOST_TRIED)
+        if key not in self._beside:
+            self._beside[key] = target_function.beside(self.target_graph(target), min(n, MOST_TRIED))
+        return self._beside[key]
+
+    @functools.cached_property
+    def _beside(self) -> dict[tuple, Beside]:
+        return {}
+
     def gradient_cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:
         """The ops that cut every way of a gradient from what is explained to these values; None where one arrives."""
         found = self._sloped(tuple(starts))
@@ -296,7 +311,10 @@ class TracedModel:
         key = tuple(starts), ends
         if key not in self._own_gradients:
             self._own_gradients[key] = own_gradients(self.graph, self._sloped(tuple(starts)), ends)
-        return self._own_gradients[key]
+        if not isinstance(target, FunctionTarget):
+            return self._own_gradients[key]
+        own = self.target_graph(target)
+        return self._own_gradients[key] + own_gradients(own, sloped(own, own.inputs), own.outputs)
 
     @functools.cached_property
     def _own_gradients(self) -> dict[tuple, list[Op]]:
