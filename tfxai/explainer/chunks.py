@@ -7,17 +7,17 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import ModelError, NoGradientError
+from tfxai.errors import ModelError, NoGradientError, TargetError
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.references import References
 from tfxai.graph.audit import broken, contribution
+from tfxai.graph.slopes import named
 from tfxai.graph.table import Program
 from tfxai.method.base import Method
-from tfxai.model import slopes
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
-from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer
+from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer, by_position
 from tfxai.model.traced import TracedModel
 from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.targets.bound import BoundTarget
@@ -38,6 +38,7 @@ class Run:
         bar: Shows the progress.
         reduction: How the channels of an embedding become one value: "sum", "norm", or as the method has it.
         weights: What does not depend on the input, read at the first pass.
+        unvaried: Positions of explained tensors that some example has without a range, where noise is a share of it.
     """
 
     method: Method
@@ -50,6 +51,7 @@ class Run:
     bar: Progress | None = None
     reduction: str | None = None
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
+    unvaried: set[int] = dataclasses.field(default_factory=set)
 
     def check(self) -> None:
         """Looks at what is known before anything is computed.
@@ -60,21 +62,42 @@ class Run:
         Raises:
             ModelError: The model does not return a row for each example.
             NoGradientError: The method follows slopes, and none arrives.
+            TargetError: A target function mixes the examples, or knows them by their position and sees some at a time.
         """
         n, rows = self.inputs.n, rows_of(self.model, self.target)
         if rows is False and n > 1:
             raise ModelError(f"{NO_ROWS}: one prediction for all of them. Received: {n} examples. {ONE_EACH}")
         if self.method.reads_gradients:
-            starts = [m.values for m in self.model.feature_maps] or [self.model.explained]
-            for values in starts:
-                if (cuts := self.model.gradient_cut(values, self.target)) is not None:
+            for values in self.differentiated:
+                if (cuts := self.model.toward.gradient_cut(values, self.target)) is not None:
                     raise NoGradientError(
                         f"No gradient arrives, so {self.method.name} would be zero: every way to what is explained is "
-                        f"cut, at {slopes.named(cuts)}. Use method='deeplift' or 'occlusion', which need no slopes."
+                        f"cut, at {named(cuts)}. Use method='deeplift' or 'occlusion', which need no slopes."
                     )
+        beside = self.model.toward.beside(self.target, n)
+        if beside.others:
+            raise TargetError(
+                f"What the target function {self.target.label!r} returns for one example depends on the outputs of "
+                "others, as a mean over the batch does; expected one number per example, made of its own outputs."
+            )
+        if beside.position and n > self.size:
+            raise TargetError(by_position(self.target))
         if rows is None and self.size == 1 and n > 1:
             scorer, x = self._scorer(slice(0, 2))
             scorer.score(x)
+
+    @property
+    def differentiated(self) -> list[tuple[int, ...]]:
+        """With respect to which values a method of gradients differentiates: maps, the explained tensors, or both."""
+        maps = [m.values for m in self.model.feature_maps]
+        return maps if self.method.one_map_per_layer else [*maps, self.model.explained]
+
+    def own_gradients(self) -> str:
+        """The ops on the way of the gradients that have one of their own, which is not that of their function."""
+        if not self.method.reads_gradients:
+            return ""
+        found = [op for values in self.differentiated for op in self.model.toward.own_gradients(values, self.target)]
+        return named(found) if found else ""
 
     def chunks(self) -> list[slice]:
         """Which examples are explained together."""
@@ -145,5 +168,5 @@ class Run:
         raw += self.model.drawn(len(raw[0]), self.seed)
         count = self.references.count if self.method.uses_baseline else 1
         feed = self.target.feed(rows)
-        scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar)
+        scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
         return scorer, self.model.explained_of(raw)

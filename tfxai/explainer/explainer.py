@@ -152,7 +152,7 @@ class Explainer:
     @property
     def traces(self) -> int:
         made = {id(traced): traced for traced in (*self._traced.values(), *self._layers.values())}
-        return len(self._captured) + sum(len(traced.compiled.functions) for traced in made.values())
+        return len(self._captured) + sum(traced.compiled.traces for traced in made.values())
 
     def __call__(
         self,

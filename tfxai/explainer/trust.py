@@ -15,11 +15,12 @@ Found = list[tuple[str, type[Warning]]]
 # a user is warned at twenty times that, where it can no longer be the depth of the network or a score near zero. Half
 # precision keeps three digits less.
 TOLERATED, TOLERATED_IN_HALF = 2e-3, 5e-2
+SUMMED = 1.02  # an accuracy that is met on the way may be missed by so much when the values are added up again
 
 
 def doubts(run: Run, e: Explanation) -> Found:
     """What a user should know about an explanation: (message, category) of every warning."""
-    return _random(run, e) + _doubts(run, e)
+    return _random(run, e) + _reversed(run, e) + _without_noise(run, e) + _doubts(run, e)
 
 
 def _random(run: Run, e: Explanation) -> Found:
@@ -35,32 +36,72 @@ def _random(run: Run, e: Explanation) -> Found:
     )]  # fmt: skip
 
 
+def _reversed(run: Run, e: Explanation) -> Found:
+    """That gradients do not follow the function, where the author of a layer says so."""
+    ops = run.own_gradients()
+    if not ops:
+        return []
+    return [(
+        f"{e.method}: the values follow a custom gradient, which is not that of its function (reversed, scaled, "
+        f"clipped, or passed straight through): {ops}. Use method='deeplift' or 'occlusion', which look at the "
+        "function.",
+        UserWarning,
+    )]  # fmt: skip
+
+
+def _without_noise(run: Run, e: Explanation) -> Found:
+    """That noise was asked for, and some examples have none."""
+    if not run.unvaried:
+        return []
+    owners = [run.inputs.names[run.model.input_of[k]] for k in sorted(run.unvaried) if run.model.layer is None]
+    where = f"input {', '.join(map(repr, dict.fromkeys(owners)))}" if owners else f"layer {run.model.layer!r}"
+    return [(
+        f"{e.method}: noise={e.options['noise']:g} is a share of each example's largest minus smallest number, which "
+        f"is 0 in some examples of the {where}: no noise is added there. Pass noise_std=, in the input's own units.",
+        UserWarning,
+    )]  # fmt: skip
+
+
 def _doubts(run: Run, e: Explanation) -> Found:
     """Of values and scores."""
-    bad = np.flatnonzero(~np.isfinite(e.score))
-    if len(bad):
-        return [(_no_score(run, e, bad), CompletenessWarning)]
-    for values in keras.tree.flatten(e.values):
-        bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
-        if len(bad):
-            message = f"{e.method}: NaN or Inf in the values of {len(bad)} examples (first: example {bad[0]})."
-            return [(message + _beginning(run, int(bad[0])), CompletenessWarning)]
-    found = _empty_maps(e) if run.method.one_map_per_layer else []
+    found = _no_numbers(run, e) or (_empty_maps(e) if run.method.one_map_per_layer else [])
     return found + _incomplete(run, e)
 
 
-def _no_score(run: Run, e: Explanation, bad: np.ndarray) -> str:
-    """That there is no number to explain; and that a target function may have expected probabilities."""
-    message = (
-        f"{e.method}: the score of {len(bad)} examples is {e.score[bad[0]]} (first: example {bad[0]}), which "
-        "nothing can explain."
+def _no_numbers(run: Run, e: Explanation) -> Found:
+    """That a score is no number, or else the baseline's, or else some values are none."""
+    for scores, words, remedy in (
+        (e.score, "the score", "which nothing can explain."),
+        (e.baseline_score, "the baseline's score", "to which nothing can be compared: choose another baseline=."),
+    ):
+        bad = _not_finite(scores)
+        if scores is not None and len(bad):
+            message = f"{words} of {len(bad)} examples is {scores[bad[0]]} (first: example {bad[0]}), {remedy}"
+            return [(f"{e.method}: {message}{_handed(run)}", CompletenessWarning)]
+    for values in keras.tree.flatten(e.values):
+        bad = _not_finite(values)
+        if len(bad):
+            message = f"NaN or Inf in the values of {len(bad)} examples (first: example {bad[0]})."
+            message += _beginning(run, int(bad[0])) + _handed(run)
+            return [(f"{e.method}: {message}", CompletenessWarning)]
+    return []
+
+
+def _not_finite(numbers: np.ndarray | None) -> np.ndarray:
+    """The examples of which some number is none."""
+    if numbers is None:
+        return np.arange(0)
+    return np.flatnonzero(~np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1))
+
+
+def _handed(run: Run) -> str:
+    """What a target function is handed, where it may have expected something else."""
+    if not isinstance(run.target, FunctionTarget) or run.model.outputs == tuple(run.model.graph.outputs):
+        return ""
+    return (
+        " The target function is handed logits, the numbers before the last softmax or sigmoid; if it is written "
+        "for a probability, pass on='probability'."
     )
-    if isinstance(run.target, FunctionTarget) and run.model.outputs != tuple(run.model.graph.outputs):
-        message += (
-            " The target function is handed logits, the numbers before the last softmax or sigmoid; if it is written "
-            "for a probability, pass on='probability'."
-        )
-    return message
 
 
 def _beginning(run: Run, example: int) -> str:
@@ -76,21 +117,33 @@ def _beginning(run: Run, example: int) -> str:
 
 def _incomplete(run: Run, e: Explanation) -> Found:
     """Of the example that is farthest from adding up, and why."""
-    residual = e.residual
-    if residual is None or e.delta is None or e.baseline_score is None:
+    if e.delta is None or e.baseline_score is None:
         return []
-    rounding = TOLERATED_IN_HALF if run.model.in_half_precision else TOLERATED
-    limit = max(rounding, run.method.accuracy())
-    worst = int(np.argmax(residual))
-    if residual[worst] <= limit:
+    excess = _excess(run, e)
+    worst = int(np.argmax(excess))
+    if excess[worst] <= 1:
         return []
     delta, change = e.delta[worst], e.score[worst] - e.baseline_score[worst]
-    reason = _reason(run, len(e), worst, limit * float(abs(delta) / residual[worst]))
+    reason = _reason(run, len(e), worst, float(abs(delta) / excess[worst]))
     message = (
         f"{e.method}: the values of example {worst} sum to {delta:.3g} less than score - baseline_score = "
         f"{change:.6g}. {reason}"
     )
     return [(message, CompletenessWarning)]
+
+
+def _excess(run: Run, e: Explanation) -> np.ndarray:
+    """(n,) |delta| as a multiple of what is tolerated, or of what was asked for and is promised; 0 without a delta."""
+    residual = e.residual
+    if residual is None or e.delta is None or e.baseline_score is None:
+        return np.zeros(len(e))
+    half = run.model.in_half_precision
+    promised = run.method.promised(e.score, e.baseline_score) if run.references.count == 1 and not half else None
+    if promised is not None:
+        found = np.abs(e.delta) / (SUMMED * promised)
+    else:
+        found = residual / max(TOLERATED_IN_HALF if half else TOLERATED, run.method.accuracy())
+    return np.where(np.isfinite(found), found, 0)
 
 
 def _reason(run: Run, examples: int, worst: int, allowed: float) -> str:
@@ -100,13 +153,15 @@ def _reason(run: Run, examples: int, worst: int, allowed: float) -> str:
     if run.method.rules() is not None:
         name, amount = max(run.leaks(worst).items(), key=lambda kv: abs(kv[1]), default=("", 0.0))
         return f"The op that leaks most is {name}: {amount:.3g}."
+    if own := run.own_gradients():
+        return f"The gradient of {own} is not that of its function, so no number of points adds up."
     jumps = list(dict.fromkeys(f"{op.type} at {op.name!r}" for op in run.model.jumps()))
     if jumps:
         return (
             f"The score jumps where a decision changes ({', '.join(jumps[:3])}), which gradients do not see, however "
             "many points they are taken at. Use method='deeplift', which gives decisions their credit."
         )
-    return run.method.remedy
+    return run.method.advice()
 
 
 def _empty_maps(e: Explanation) -> Found:

@@ -55,7 +55,8 @@ class Op:
         with node.graph.as_default():
             traced = tf.function(lambda *upstream: author(node, *upstream), autograph=False)
             graph = flatten(traced.get_concrete_function(*specs))
-        return graph, {n: self.scope[_key(t)] for n, t in graph.captured.items()}
+        inside = {n: t for n, t in graph.captured.items() if tf.is_symbolic_tensor(t)}  # others are variables
+        return graph, {n: self.scope[_key(t)] for n, t in inside.items()}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -97,6 +97,8 @@ SMOOTH = frozenset({
     "Selu", "Sigmoid", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt", "Tan", "Tanh",
 })  # fmt: skip
 STEPS = frozenset({"Ceil", "Floor", "Rint", "Round", "Sign"})
+# Their slope is 0 wherever it is defined: TensorFlow sends nothing back through them, or zeros.
+FLAT = STEPS | {"FloorDiv"}
 # Of one varying operand: the outputs are inputs, bounds or whole numbers as they are, their changes exact.
 EXACT = (PIECEWISE - {"LeakyRelu"}) | STEPS | {"Maximum", "Minimum", "FloorDiv", "FloorMod"}
 # Of the smooth ones: on all reals, bending on a scale of 1; and those that have another curve on either side of 0.
@@ -161,8 +163,6 @@ MIXING_ALONG = ROWS | {"Cumsum", "Cumprod", "CumulativeLogsumexp", "LRN"}
 MASK_MOVES = ALIASES | RESHAPES | {"Cast", "Transpose", "Tile", "BroadcastTo", "StridedSlice", "Slice", "Pack"}
 MASK_SUMS = COMPARISONS | LOGIC | SUMS | {"Mul", "Maximum", "Minimum", "RealDiv", "LogicalNot"}
 MASK_COUNTS = frozenset({"Sum", "Mean", "Max", "Min", "Any", "All"})
-# No gradient passes.
-GRADIENT_STOPS = STEPS | {"StopGradient", "PreventGradient"}
 # Along the axes of places: a window becomes one number; other sizes of a picture.
 POOLINGS = frozenset({"AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D", "MaxPoolV2", "MaxPoolWithArgmax"})
 RESIZINGS = frozenset({"ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"})

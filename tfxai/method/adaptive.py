@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -65,8 +66,7 @@ class Path:
         """
         total = self.missed + sum(i.missed for i in self.open)
         spread = math.sqrt(self.squares + sum(i.missed**2 for i in self.open))
-        rounding = ROUNDING * (abs(self.score) + abs(self.baseline_score))
-        limit = max(tolerance * abs(self.score - self.baseline_score), rounding)
+        limit = allowed(self.score, self.baseline_score, tolerance)
         return max(abs(total), spread) > limit and bool(self.open) and self.steps + 2 * NODES <= most
 
     def integral(self) -> list[np.ndarray]:
@@ -75,6 +75,12 @@ class Path:
         for interval in self.open:
             total = _summed(total, interval.slopes)
         return total
+
+
+def allowed(score: Any, baseline_score: Any, tolerance: float) -> Any:
+    """The largest |delta| that is as accurate as was asked for, or as single precision can be."""
+    rounding = ROUNDING * (np.abs(score) + np.abs(baseline_score))
+    return np.maximum(tolerance * np.abs(score - baseline_score), rounding)
 
 
 def integrated(

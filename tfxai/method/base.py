@@ -68,6 +68,14 @@ class Method(abc.ABC):
         """The residual, relative to the change of the score, that this method may leave beyond rounding."""
         return 0.0
 
+    def promised(self, score: np.ndarray, baseline_score: np.ndarray) -> np.ndarray | None:
+        """(n,) the largest |delta| at which an accuracy that the user asked for is met; None where none was."""
+        return None
+
+    def advice(self) -> str:
+        """What makes the values add up better."""
+        return self.remedy
+
     def options(self) -> dict[str, Any]:
         """The fields and their values."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

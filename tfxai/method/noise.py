@@ -32,11 +32,13 @@ class SmoothGrad(Method):
         inner: The method whose map is smoothed: a name, or a method object such as
             `tfxai.IntegratedGradients(steps=16)`.
         samples: Noisy copies per example.
-        noise: Standard deviation of the noise, as a fraction of each example's own max - min.
+        noise: Standard deviation of the noise, as a fraction of each example's own max - min. Where that is 0 (one
+            feature, equal numbers) there is none, with a warning.
         antithetic: Draw them in pairs +e, -e: what is odd in the noise cancels exactly.
+        noise_std: Instead of `noise`, its standard deviation in the input's own units, the same for all examples.
 
     Raises:
-        OptionError: When used: samples below 1, a negative noise, or an inner method that is none.
+        OptionError: When used: samples below 1, a negative noise or noise_std, or an inner method that is none.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -51,6 +53,7 @@ class SmoothGrad(Method):
     samples: int = 50
     noise: float = 0.15
     antithetic: bool = True
+    noise_std: float | None = None
 
     name: ClassVar[str] = "smoothgrad"
     random: ClassVar[bool] = True
@@ -60,7 +63,7 @@ class SmoothGrad(Method):
         adopt(self)
 
     def check(self) -> None:
-        check_noise(self.inner, self.samples, self.noise)
+        check_noise(self.inner, self.samples, self.noise, self.noise_std)
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         scorer, score, target = scorer.with_target_of(x)
@@ -77,7 +80,7 @@ class SmoothGradSquared(Method):
     The unit is that of the inner method's values, squared.
 
     Args:
-        inner, samples, noise, antithetic: As in `smoothgrad`.
+        inner, samples, noise, antithetic, noise_std: As in `smoothgrad`.
 
     Raises:
         OptionError: As in `smoothgrad`.
@@ -94,6 +97,7 @@ class SmoothGradSquared(Method):
     samples: int = 50
     noise: float = 0.15
     antithetic: bool = True
+    noise_std: float | None = None
 
     name: ClassVar[str] = "smoothgrad_squared"
     random: ClassVar[bool] = True
@@ -103,7 +107,7 @@ class SmoothGradSquared(Method):
         adopt(self)
 
     def check(self) -> None:
-        check_noise(self.inner, self.samples, self.noise)
+        check_noise(self.inner, self.samples, self.noise, self.noise_std)
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         scorer, score, target = scorer.with_target_of(x)
@@ -121,7 +125,7 @@ class VarGrad(Method):
     The unit is that of the inner method's values, squared.
 
     Args:
-        inner, samples, noise, antithetic: As in `smoothgrad`.
+        inner, samples, noise, antithetic, noise_std: As in `smoothgrad`.
 
     Raises:
         OptionError: As in `smoothgrad`.
@@ -138,6 +142,7 @@ class VarGrad(Method):
     samples: int = 50
     noise: float = 0.15
     antithetic: bool = True
+    noise_std: float | None = None
 
     name: ClassVar[str] = "vargrad"
     random: ClassVar[bool] = True
@@ -147,7 +152,7 @@ class VarGrad(Method):
         adopt(self)
 
     def check(self) -> None:
-        check_noise(self.inner, self.samples, self.noise)
+        check_noise(self.inner, self.samples, self.noise, self.noise_std)
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         scorer, score, target = scorer.with_target_of(x)
@@ -163,24 +168,26 @@ def adopt(method: Any) -> None:
         object.__setattr__(method, fact, getattr(method.inner, fact, False))
 
 
-def check_noise(inner: Any, samples: Any, noise: Any) -> None:
+def check_noise(inner: Any, samples: Any, noise: Any, noise_std: Any) -> None:
     """Raises OptionError when one of them cannot be used."""
     whole_number(samples, "samples")
     if not is_number(noise) or noise < 0:
         raise OptionError(f"noise is a number from 0, such as 0.15. {received(noise)}")
+    if noise_std is not None and (not is_number(noise_std) or noise_std < 0):
+        raise OptionError(f"noise_std is a number from 0, or None for noise as a share. {received(noise_std)}")
     if not isinstance(inner, Method):
         raise OptionError(f"inner is a method's name or object. {received(inner)}")
     inner.check()
 
 
 def _maps(method: Any, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Iterator[Tensors]:
-    """The values (n, ...) of `method.inner` at x + N(0, (noise * (max x - min x))^2), one noisy copy after the other.
+    """The values (n, ...) of `method.inner` at x + N(0, sigma^2), one noisy copy after the other.
 
-    All examples meet the same standard normal draws, scaled by their own range: an example's result depends
+    All examples meet the same standard normal draws, scaled alike or by their own range: an example's result depends
     neither on its neighbours nor on the batch size.
     """
     inner_seed = int(rng.integers(2**32))
-    spread = [method.noise * _range(t) for t in x]
+    spread = _spreads(method, scorer, x)
     noises = _draws(rng, x, method.samples, method.antithetic)
     for part, some, repeat in scorer.copies(method.samples):
         count = part.stop - part.start
@@ -236,6 +243,16 @@ def _draws(rng: np.random.Generator, x: Tensors, samples: int, antithetic: bool)
         else:
             noise = [rng.standard_normal(t.shape[1:], np.float32) for t in x]
             yield noise
+
+
+def _spreads(method: Any, scorer: Scorer, x: Tensors) -> Tensors:
+    """(n, 1, ...) the standard deviation of each example's noise; notes the tensors in which some example gets none."""
+    if method.noise_std is not None:
+        return [tf.fill([len(t)] + [1] * (t.shape.rank - 1), tf.cast(method.noise_std, t.dtype)) for t in x]
+    ranges = [_range(t) for t in x]
+    if method.noise:
+        scorer.unvaried.update(k for k, r in enumerate(ranges) if not tf.reduce_all(r > 0))
+    return [method.noise * r for r in ranges]
 
 
 def _range(x: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import OptionError, received
-from tfxai.method.adaptive import NODES, integrated
+from tfxai.method.adaptive import NODES, allowed, integrated
 from tfxai.method.base import Method, Tensors
 from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
@@ -94,6 +94,14 @@ class IntegratedGradients(Method):
 
     def accuracy(self) -> float:
         return 0.05 if self.tolerance is None else self.tolerance
+
+    def promised(self, score: np.ndarray, baseline_score: np.ndarray) -> np.ndarray | None:
+        return None if self.tolerance is None else allowed(score, baseline_score, self.tolerance)
+
+    def advice(self) -> str:
+        if self.tolerance is None:
+            return self.remedy
+        return f"tolerance={self.tolerance:g} was not met within max_steps={self.max_steps} gradients: raise max_steps."
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         scorer, score, target = scorer.with_target_of(x)

@@ -42,7 +42,8 @@ class Attribution(NamedTuple):
     def delta(self) -> np.ndarray:
         """(n,) what the values lack of the change of the score, summed in double precision."""
         total = sum(t.reshape(len(t), -1).sum(1, dtype=np.float64) for t in self.total or self.values)
-        return (self.score - self.baseline_score - total).astype(self.score.dtype)
+        with np.errstate(invalid="ignore"):  # of infinite scores
+            return (self.score - self.baseline_score - total).astype(self.score.dtype)
 
     @staticmethod
     def concatenated(parts: Sequence[Attribution]) -> Attribution:

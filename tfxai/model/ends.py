@@ -15,7 +15,7 @@ Ends = dict[int, "tuple[int, ...] | None"]  # output value -> the place in it th
 def explained_ends(model: TracedModel, target: BoundTarget) -> Ends:
     """The output values that a target reads, and where it reads one number of them."""
     if isinstance(target, FunctionTarget):
-        return dict.fromkeys(model.read_by(target))
+        return dict.fromkeys(model.toward.read(target))
     output = model.outputs[target.output]
     if isinstance(target, PlaceTarget):
         return {output: tuple(int(i) for i in target.data[0])}

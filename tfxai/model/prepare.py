@@ -18,7 +18,8 @@ from tfxai.model import entry, layers
 from tfxai.model.feature_maps import FeatureMap, FeatureMaps
 from tfxai.model.function import as_function, name_of
 from tfxai.model.grid import grid
-from tfxai.model.traced import Compiled, TracedModel
+from tfxai.model.compiled import Compiled
+from tfxai.model.traced import TracedModel
 
 LAST_CONVOLUTION = "last_conv"
 

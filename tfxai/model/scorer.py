@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -27,6 +28,13 @@ ONE_EACH = (
     "bags with an axis of their own, (bags, instances, ...). A layer with stateful=True keeps the state of so many "
     "examples: pass as many, and batch_size= that number."
 )
+SCOPE = "target_function"  # the ops of a target function are made in it: when one fails, its name says whose it is
+SOME_ROWS = (
+    "It sees some rows at a time: a chunk of the examples, or changed copies of them. Data of each example do not fit "
+    "into it: pass them as class indices, target=[...], or as weights, target=tfxai.targets.mask(weights)."
+)
+# What went wrong, in a message of TensorFlow: the line before the one with the name of the op.
+REASON = re.compile(r"^(?!Graph execution|Detected at|<stack)(.+)\n\s*\[\[", re.MULTILINE)
 MOST_COPIES = 64  # examples in a pass of changed copies: a model may look at its batch size
 Tensors = Sequence[tf.Tensor]
 Repeat = Callable[[tf.Tensor], tf.Tensor]
@@ -62,6 +70,8 @@ class Scorer:
         weights: Read so far in this call, by the form of the graph they belong to; shared by all its chunks.
         references: How many references the method is averaged over.
         bar: The call's progress bar, for methods of many passes.
+        unvaried: Positions of explained tensors to which a method that adds noise could add none, noted by it; shared
+            by all chunks.
     """
 
     model: TracedModel
@@ -72,6 +82,7 @@ class Scorer:
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
     references: int = 1
     bar: Bar | None = None
+    unvaried: set[int] = dataclasses.field(default_factory=set)
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -116,7 +127,13 @@ class Scorer:
         return self.take(rows), lambda tensor: tf.gather(tensor, rows) if len(tensor) == n else tensor
 
     def take(self, rows: Any) -> Scorer:
-        """The same for examples `rows`, which may repeat."""
+        """The same for examples `rows`, which may repeat.
+
+        Raises:
+            TargetError: The target is a function that knows the examples by their position.
+        """
+        if self.model.toward.beside(self.target, len(self)).position:
+            raise TargetError(by_position(self.target))
         inputs = [tf.gather(t, rows) for t in self.inputs]
         return dataclasses.replace(self, inputs=inputs, feed=self.target.taken(self.feed, rows))
 
@@ -226,9 +243,12 @@ class Scorer:
         if reference is not None and all(len(r) == 1 for r in reference) and not self.model.whole_reference:
             try:
                 return run(reference, ("single",))
-            except (MergedBatch, tf.errors.InvalidArgumentError):
-                # Somewhere the model folds its batch into another axis, where a reference of batch 1 does not fit. If
-                # that is not the reason, the same error comes again, and nothing has been learnt about the model.
+            except (MergedBatch, tf.errors.InvalidArgumentError, TargetError) as error:
+                if isinstance(error, TargetError) and not isinstance(self.target, FunctionTarget):
+                    raise
+                # Somewhere the model folds its batch into another axis, or the target function holds data of each
+                # example, where a reference of batch 1 does not fit. If that is not the reason, the same error comes
+                # again, and nothing has been learnt about the model.
                 found = self._whole(x, reference, run)
                 self.model.compiled.whole_reference = True
                 return found
@@ -265,21 +285,16 @@ class Scorer:
             made += [model.specs(model.explained, 1 if "single" in key else None) for _ in given]
             return made + [tf.TensorSpec(w.shape, w.dtype) for w in weights]
 
-        compiled = model.function((*key, self.target.cache_key), run, specs)
+        target = self.target.cache_key
+        owner = target if isinstance(self.target, FunctionTarget) else None
+        compiled = model.function((*key, target), run, specs, owner)
         try:
             return compiled(list(self.inputs), list(x), list(self.feed), *given, *weights)
         except tf.errors.InvalidArgumentError as error:
-            if NO_ROWS in str(error) and isinstance(self.target, FunctionTarget):
-                raise TargetError(
-                    f"A target function returns one number per example. For {len(self)} examples this target returned "
-                    "another number of them. It sees some rows at a time, and changed copies of them: what it knows of "
-                    "each example must come from the outputs, not from data of its own."
-                ) from None
-            if NO_ROWS in str(error):
-                raise ModelError(f"{NO_ROWS}. {ONE_EACH}") from None
-            if OUT_OF_RANGE not in str(error):
+            understood = _understood(error.message, self.target, len(self))
+            if understood is None:
                 raise
-            raise TargetError(f"{OUT_OF_RANGE}. Received: target {self.target.label}.") from None
+            raise understood from error
 
     def _pass(
         self, table: RuleTable, inputs: Tensors, x: Tensors, feed: Tensors, reference: Tensors | None,
@@ -351,15 +366,39 @@ class Scorer:
 
     def _function_score(self, target: FunctionTarget, table: RuleTable, env: Environment) -> Value:
         """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
-        outputs, own = self.model.outputs, self.model.target_graph(target)
+        outputs, own = self.model.outputs, self.model.toward.graph(target)
         pairs = list(zip(own.inputs, outputs, strict=True))
         _, known = self.model.program(table)
         activity = classify(own, {i: known[o] for i, o in pairs}, table.program.decisions)
         replay = Replay(activity, table, annotated(table, own, activity))
-        found = replay(needed(own, own.outputs), dict(own.captured) | {i: env[o] for i, o in pairs})
+        ops = needed(own, own.outputs, gradients=table.program.gradients)
+        with tf.name_scope(SCOPE):
+            found = replay(ops, dict(own.captured) | {i: env[o] for i, o in pairs})
         score = found[own.outputs[0]]
         score = score if isinstance(score, Value) else Value(score, score if table.streams > 1 else None)
         return score._replace(x=self._checked(score.x, env))
+
+
+def by_position(target: BoundTarget) -> str:
+    """That a target function cannot know rows by their position."""
+    return f"The target function {target.label!r} gives equal rows different numbers, by their position. {SOME_ROWS}"
+
+
+def _understood(message: str, target: BoundTarget, n: int) -> Exception | None:
+    """What stopped a pass when it ran, as an error that says what to do; None where it is not known."""
+    if OUT_OF_RANGE in message:
+        return TargetError(f"{OUT_OF_RANGE}. Received: target {target.label}.")
+    if NO_ROWS in message and not isinstance(target, FunctionTarget):
+        return ModelError(f"{NO_ROWS}. {ONE_EACH}")
+    if NO_ROWS in message:
+        return TargetError(
+            f"A target function returns one number per example. For {n} examples this target returned another number "
+            f"of them. {SOME_ROWS} Received: target {target.label!r}."
+        )
+    if SCOPE in message:
+        reason = next(iter(REASON.findall(message)), message)[:160]
+        return TargetError(f"The target function {target.label!r} fails when it runs: {reason}. {SOME_ROWS}")
+    return None
 
 
 def _column(output: tf.Tensor) -> tf.Tensor:

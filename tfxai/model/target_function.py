@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import TargetError, TfxaiError
-from tfxai.graph.capture import Graph, capture
+from tfxai.graph.activity import Activity, classify
+from tfxai.graph.capture import Graph, capture, needed
+from tfxai.graph.replay import Replay
 from tfxai.graph.roles import dependent
+from tfxai.graph.table import RuleTable
+from tfxai.graph.value import Value, at_x
 
 EXPECTED = "A target function takes the model's outputs and returns one number per example, shape (batch,)"
 
@@ -19,7 +24,7 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
 
     Args:
         function: As the user gave it.
-        structure: What the model returned, with anything in the place of its tensors.
+        structure: What the model returned, with numbers in the place of its tensors.
         outputs: The flat tensors of the trace.
 
     Raises:
@@ -28,7 +33,9 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
     found: list[Any] = []
 
     def run(*flat: tf.Tensor) -> tf.Tensor:
-        found[:] = [function(tf.nest.pack_sequence_as(structure, flat))]
+        left = iter(flat)  # what the model returns as None stays None
+        packed = tf.nest.map_structure(lambda number: None if number is None else next(left), structure)
+        found[:] = [function(packed)]
         return tf.identity(found[0]) if tf.is_tensor(found[0]) else tf.zeros([])
 
     try:
@@ -37,9 +44,8 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
         raise
     except Exception as error:
         raise TargetError(
-            f"{EXPECTED}, by TensorFlow or keras.ops. The target function stopped: {type(error).__name__}: "
-            f"{' '.join(str(error).split())[:300]}. Outputs here are tensors of a graph: they have no .numpy(), and "
-            "numpy cannot take them."
+            f"{EXPECTED}, by TensorFlow or keras.ops. The target function stopped: {_words(error)}. Outputs "
+            "here are tensors of a graph: they have no .numpy(), and numpy cannot take them."
         ) from error
     _check(found[0])
     if graph.outputs[0] not in dependent(graph):
@@ -48,6 +54,55 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
             "change of the input would show."
         )
     return graph
+
+
+class Beside(NamedTuple):
+    """What a number depends on beside the outputs of its own row: its position (data of each example), other rows."""
+
+    position: bool
+    others: bool
+
+
+def beside(graph: Graph, rows: int) -> Beside:
+    """What a target function, captured, reads beside a row: tried once on random outputs, of so many rows (2 or more).
+
+    One that cannot be tried is taken to be a function of each row alone.
+    """
+    rng = np.random.default_rng(0)
+    activity = classify(graph, dict.fromkeys(graph.inputs, Activity.ACTIVE))
+    row, another = ([_drawn(graph.values[i], rng) for i in graph.inputs] for _ in range(2))
+
+    def scores(last: list[tf.Tensor]) -> np.ndarray:
+        """Of equal rows, but for the last one."""
+        given = [
+            tf.concat([tf.repeat(r[None], rows - 1, axis=0), end[None]], axis=0) if _has_rows(graph.values[i]) else r
+            for i, r, end in zip(graph.inputs, row, last, strict=True)
+        ]
+        env = dict(graph.captured) | {i: Value(t) for i, t in zip(graph.inputs, given, strict=True)}
+        found = Replay(activity, RuleTable())(needed(graph, graph.outputs), env)[graph.outputs[0]]
+        return np.asarray(at_x(found).numpy(), np.float64)
+
+    try:
+        equal, changed = scores(row), scores(another)
+    except (ValueError, TypeError, tf.errors.OpError):
+        return Beside(False, False)
+    if equal.shape != (rows,):
+        return Beside(False, False)
+    return Beside(not _close(equal, equal[0]), not _close(equal[:-1], changed[:-1]))
+
+
+def _has_rows(output: tf.Tensor) -> bool:
+    return bool(output.shape.rank) and output.shape[0] is None
+
+
+def _drawn(output: tf.Tensor, rng: np.random.Generator) -> tf.Tensor:
+    """A random row of an output, or all of it where it has none; open axes get the length 2."""
+    sizes = [size or 2 for size in (output.shape[1:] if _has_rows(output) else output.shape)]
+    return tf.cast(rng.normal(size=sizes), output.dtype) if output.dtype.is_floating else tf.zeros(sizes, output.dtype)
+
+
+def _close(a: np.ndarray, b: Any) -> bool:
+    return np.allclose(a, b, rtol=1e-3, atol=1e-5, equal_nan=True)
 
 
 def _check(result: Any) -> None:
@@ -61,3 +116,9 @@ def _check(result: Any) -> None:
         raise TargetError(
             f"{EXPECTED}. This target function returned {result.dtype.name}, which has no gradient; expected floats."
         )
+
+
+def _words(error: Exception) -> str:
+    """The kind of an error, and what it says in its last line: those before it lead through the code to it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    return f"{type(error).__name__}: {lines[-1].removeprefix(f'{type(error).__name__}: ')[:200]}".rstrip(": .")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,26 +20,13 @@ from tfxai.graph.ops import ALIASES, STEPS
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
-from tfxai.model import draws, slopes, target_function
+from tfxai.model import draws
+from tfxai.model.compiled import Compiled
 from tfxai.model.feature_maps import FeatureMap
 from tfxai.model.layout import Layout, layout_of, layouts
-from tfxai.targets.bound import BoundTarget, FunctionTarget
+from tfxai.model.toward import Toward
 
 FORWARD = RuleTable()
-
-
-@dataclasses.dataclass(eq=False)
-class Compiled:
-    """What one traced model has compiled so far: filled as it is needed, by several threads at once.
-
-    Attributes:
-        functions: Traced functions by what they depend on.
-        whole_reference: Whether a reference of batch 1 was seen to fail, and one of the size of x to work.
-    """
-
-    functions: dict[Any, Any] = dataclasses.field(default_factory=dict)
-    whole_reference: bool = False
-    lock: Any = dataclasses.field(default_factory=threading.RLock)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -279,46 +265,10 @@ class TracedModel:
             if any(self.activity[o] >= Activity.SHAPE for o in op.outputs)
         )  # fmt: skip
 
-    # --- Targets
-
-    def target_graph(self, target: FunctionTarget) -> Graph:
-        """The user's function of the outputs as a graph, captured once.
-
-        Raises:
-            TargetError: It is no function of the outputs that gives one number per example.
-        """
-        with self.compiled.lock:
-            key = "target", target.function
-            if key not in self.compiled.functions:
-                outputs = [self.graph.values[o] for o in self.outputs]
-                self.compiled.functions[key] = target_function.captured(target.function, self.graph.structure, outputs)
-            return self.compiled.functions[key]
-
-    def read_by(self, target: FunctionTarget) -> list[int]:
-        """The outputs that a target function reads."""
-        own = self.target_graph(target)
-        read = {*own.outputs, *(i for op in needed(own, own.outputs) for i in op.inputs)}
-        return [o for i, o in zip(own.inputs, self.outputs, strict=True) if i in read]
-
-    def gradient_cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:
-        """The ops that cut every way of a gradient from what is explained to these values; None where one arrives."""
-        key = tuple(starts), target.function if isinstance(target, FunctionTarget) else target.output
-        if key not in self._cuts:
-            self._cuts[key] = self._cut(starts, target)
-        return self._cuts[key]
-
     @functools.cached_property
-    def _cuts(self) -> dict[Any, list[Op] | None]:
-        return {}
-
-    def _cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:
-        if not isinstance(target, FunctionTarget):
-            return slopes.cut(self.graph, starts, [self.outputs[target.output]])
-        own = self.target_graph(target)
-        pairs = zip(own.inputs, self.outputs, strict=True)
-        arrived = [i for i, o in pairs if slopes.cut(self.graph, starts, [o]) is None]
-        before = slopes.cut(self.graph, starts, self.read_by(target))
-        return before if before is not None else slopes.cut(own, arrived, own.outputs)
+    def toward(self) -> Toward:
+        """What lies between the model's values and a target."""
+        return Toward(self.graph, self.outputs, self.compiled)
 
     # --- Compiled functions
 
@@ -332,14 +282,14 @@ class TracedModel:
         traced = [self.graph.values[n] for n in numbers]
         return [tf.TensorSpec([batch, *t.shape[1:]], t.dtype) for t in traced]
 
-    def function(self, key: Any, function: Callable, specs: Callable[[], Sequence]) -> Callable:
-        """`function`, traced with `specs()` at its first use and kept under `key`."""
-        compiled = self.compiled
-        with compiled.lock:  # two threads may share one explainer
-            if key not in compiled.functions:
-                traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
-                compiled.functions[key] = traced.get_concrete_function(*specs())
-            return compiled.functions[key]
+    def function(self, key: Any, function: Callable, specs: Callable[[], Sequence], owner: Any = None) -> Callable:
+        """`function`, traced with `specs()` at its first use and kept under `key`, for a while if it has an owner."""
+
+        def made() -> Callable:
+            traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
+            return traced.get_concrete_function(*specs())
+
+        return self.compiled.get(key, made, owner)
 
 
 def _shape_of(output: tf.Tensor) -> tuple | str:

@@ -54,8 +54,11 @@ class ExplanationData:
         """
         if self.delta is None or self.baseline_score is None:
             return None
-        change = np.abs(self.score - self.baseline_score)
-        return np.abs(self.delta) / np.maximum(change, max(float(np.abs(self.score).mean()), 1e-6))
+        finite = np.isfinite(self.score)  # an example without a score says nothing about the others
+        typical = float(np.abs(self.score).mean(where=finite)) if finite.any() else 0.0
+        with np.errstate(invalid="ignore"):
+            change = np.abs(self.score - self.baseline_score)
+            return np.abs(self.delta) / np.maximum(change, max(typical, 1e-6))
 
     def __len__(self) -> int:
         return len(self.score)

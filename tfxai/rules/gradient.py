@@ -29,7 +29,7 @@ def _as_written(call: Call) -> list[tf.Tensor]:
     @tf.custom_gradient
     def marked(*inputs: tf.Tensor) -> Any:
         def backward(*upstream: tf.Tensor) -> list[tf.Tensor]:
-            env = {n: at_x(call.env[outer]) for n, outer in scope.items()}
+            env = dict(graph.captured) | {n: at_x(call.env[outer]) for n, outer in scope.items()}
             env.update(zip(graph.inputs, upstream, strict=True))
             for op in graph.ops:
                 env.update(zip(op.outputs, op.run([env[i] for i in op.inputs]), strict=True))

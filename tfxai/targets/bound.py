@@ -93,13 +93,24 @@ class WeightsTarget(BoundTarget):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FunctionTarget(BoundTarget):
-    """A function of all outputs of the model, whose ops follow the rules of the method too: it has no weights."""
+    """A function of the outputs, whose ops follow the rules of the method too: it has no weights.
+
+    Attributes:
+        function: Takes all outputs, in the structure in which the model returns them.
+        alone: Whether it takes the one output instead.
+    """
 
     function: Callable = dataclasses.field(kw_only=True)
+    alone: bool = dataclasses.field(default=False, kw_only=True)
 
     @property
     def cache_key(self) -> tuple:
-        return "FunctionTarget", self.function
+        return "FunctionTarget", self.function, self.output if self.alone else None
+
+    def of(self, outputs: Any) -> Any:
+        """What the function returns for all outputs, in their structure."""
+        flat = [o for o in tf.nest.flatten(outputs) if o is not None] if self.alone else []
+        return self.function(flat[self.output] if self.alone else outputs)
 
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         raise TypeError("a target that is a function is replayed, not weighed")
@@ -117,17 +128,18 @@ def resolve(target: Any, shapes: Sequence[tuple | str], names: Sequence[Sequence
     Raises:
         TargetError: It does not fit, or does not say which output is meant.
     """
-    output = 0
+    output, alone = 0, isinstance(target, Output)
     if isinstance(target, Output):
         output, target = _position(target.name, names), target.inner
     elif len(shapes) > 1 and not callable(target):
         listed = [n[0] if n else str(i) for i, n in enumerate(names)]
+        one = next((name for name, shape in zip(listed, shapes, strict=True) if isinstance(shape, tuple)), listed[0])
         raise TargetError(
             f"The model has {len(shapes)} outputs ({', '.join(map(str, listed))}): say which with "
-            f"target=tfxai.targets.output({listed[0]!r}, i). " + received(target)
+            f"target=tfxai.targets.output({one!r}, i). " + received(target)
         )
     if callable(target) and not isinstance(target, Target):
-        return FunctionTarget(output, label=getattr(target, "__name__", "function"), function=target)
+        return FunctionTarget(output, label=getattr(target, "__name__", "function"), function=target, alone=alone)
     shape = shapes[output]
     if isinstance(shape, str):
         raise TargetError(shape)
@@ -146,10 +158,13 @@ def _weights(target: Target, shape: tuple, n: int) -> np.ndarray:
 
 
 def _position(name: str | int, names: Sequence[Sequence[str]]) -> int:
-    """The position of the output of this name."""
+    """The position of the output of this name; a number is its place in a tuple or list, or else counts all outputs."""
+    whole = isinstance(name, (int, np.integer))
     for position, known in enumerate(names):
-        if name in known or (isinstance(name, (int, np.integer)) and name == position):
+        if name in known or whole and str(name) in known:
             return position
+    if whole and 0 <= int(name) < len(names):
+        return int(name)
     raise TargetError(f"No output is called {name!r}. {suggest(name, [k for ks in names for k in ks])}")
 
 
