@@ -15,10 +15,10 @@ from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, capture, types_of
 from tfxai.graph.reads import Reads
 from tfxai.model import entry, layers
+from tfxai.model.compiled import Compiled
 from tfxai.model.feature_maps import FeatureMap, FeatureMaps
 from tfxai.model.function import as_function, name_of
 from tfxai.model.grid import grid
-from tfxai.model.compiled import Compiled
 from tfxai.model.traced import TracedModel
 
 LAST_CONVOLUTION = "last_conv"
