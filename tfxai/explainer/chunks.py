@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -56,8 +58,8 @@ class Run:
     def check(self) -> None:
         """Looks at what is known before anything is computed.
 
-        Where it cannot be followed whether the model returns a row for each example, and they go through it one by one,
-        two of them are tried together.
+        Where it cannot be followed whether the model returns a row for each example, it is tried: where they would go
+        through it one by one, whether two come out of it; where its ops are of so many rows, whether those are apart.
 
         Raises:
             ModelError: The model does not return a row for each example.
@@ -65,6 +67,8 @@ class Run:
             TargetError: A target function mixes the examples, or knows them by their position and sees some at a time.
         """
         n, rows = self.inputs.n, rows_of(self.model, self.target)
+        if n > 1 and not rows and self.model.rows is not None:
+            rows = self._apart()
         if rows is False and n > 1:
             raise ModelError(f"{NO_ROWS}: one prediction for all of them. Received: {n} examples. {ONE_EACH}")
         if self.method.reads_gradients:
@@ -85,6 +89,27 @@ class Run:
         if rows is None and self.size == 1 and n > 1:
             scorer, x = self._scorer(slice(0, 2))
             scorer.score(x)
+
+    def _apart(self) -> bool:
+        """Whether each example has a score that the others do not change, seen where the first or the last is another.
+
+        A change is one of the order of an example's own numbers, so that the model knows all of them.
+        """
+        rows, rng = np.arange(self.model.rows or 1) % self.inputs.n, np.random.default_rng(0)
+
+        def scores(changed: int | None = None) -> np.ndarray:
+            arrays = [a[rows] for a in self.inputs.arrays]
+            for a in arrays if changed is not None else ():
+                a[changed] = rng.permuted(a[changed].reshape(-1)).reshape(a.shape[1:])
+            scorer, x = self._scorer_of(arrays, rows)
+            return scorer.score(x)[0].numpy()
+
+        def tried() -> bool:
+            before = scores()
+            pairs = [(before[1:], scores(0)[1:]), (before[:-1], scores(-1)[:-1])]
+            return all(np.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True) for a, b in pairs)
+
+        return self.model.toward.kept(self.target, "apart", tried)
 
     @property
     def differentiated(self) -> list[tuple[int, ...]]:
@@ -164,7 +189,11 @@ class Run:
 
     def _scorer(self, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
         """The scorer of some examples, and their explained tensors."""
-        raw = [tf.constant(a[rows]) for a in self.inputs.arrays]
+        return self._scorer_of([a[rows] for a in self.inputs.arrays], rows)
+
+    def _scorer_of(self, arrays: Sequence[np.ndarray], rows: Any) -> tuple[Scorer, list[tf.Tensor]]:
+        """The same for these raw inputs in the place of the examples' own."""
+        raw = [tf.constant(a) for a in arrays]
         raw += self.model.drawn(len(raw[0]), self.seed)
         count = self.references.count if self.method.uses_baseline else 1
         feed = self.target.feed(rows)

@@ -6,14 +6,14 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
-from tfxai.errors import InputError, ModelError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
+from tfxai.errors import InputError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
 from tfxai.explainer import references
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
-from tfxai.explainer.inputs import Inputs, read
+from tfxai.explainer.inputs import Inputs
+from tfxai.explainer.prepared import Prepared
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.trust import doubts
 from tfxai.explanation import Explanation
@@ -21,7 +21,7 @@ from tfxai.method.base import Method
 from tfxai.method.lookup import SHARED, get
 from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
-from tfxai.model.prepare import Asked, Captured, at_layer, captured, prepare
+from tfxai.model.prepare import Asked, Captured, at_layer, prepare
 from tfxai.model.traced import TracedModel
 from tfxai.support.checks import either, one_of, whole_number
 from tfxai.targets import bound
@@ -97,8 +97,9 @@ def explain(
 class Explainer:
     """A model and a method, prepared once and called often: same shapes, no retracing.
 
-    Weights are read at every call, so it explains a model in training as it is now. Calls from several threads are
-    safe.
+    Weights are read at every call, so it explains a model in training as it is now; a model that was changed otherwise
+    (another layer or activation, adapters, quantisation, a number that `call` reads) is captured again. Calls from
+    several threads are safe.
 
     Args:
         model: As in `explain`.
@@ -143,16 +144,11 @@ class Explainer:
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
         self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
-        self._declared, self._float_dtype = declared_inputs(self.model), _float_dtype(self.model)
-        self._captured: dict[Any, Captured] = {}
-        self._traced: dict[Any, TracedModel] = {}
-        self._layers: dict[Any, TracedModel] = {}
-        self._static: set[Any] = set()  # forms of input for which the model needs the length of x
+        self._prepared = Prepared(self.model)
 
     @property
     def traces(self) -> int:
-        made = {id(traced): traced for traced in (*self._traced.values(), *self._layers.values())}
-        return len(self._captured) + sum(traced.compiled.traces for traced in made.values())
+        return self._prepared.traces
 
     def __call__(
         self,
@@ -237,74 +233,61 @@ class Explainer:
 
         What is captured is explained at the inputs: the layer that is asked for depends on the target.
         """
-        inputs = read(x, self._declared, self._float_dtype)
+        inputs, _, made = self._trace(x)
+        return inputs, made[None]
+
+    def _trace(self, x: Any, batch_size: int | None = None) -> tuple[Inputs, Captured, dict[Any, TracedModel]]:
+        """The inputs in the form that is captured, the capture, and what is made of it: as a whole under None."""
+        inputs = self._prepared.read(x)
         watched = self.method.reads_feature_maps or self.layer is not None
-        if inputs.signature in self._static:
-            inputs = inputs.closed()
-        key = inputs.signature, watched
-        if key not in self._captured:
-            try:
-                self._captured[key] = captured(self.model, inputs.pack, inputs.specs, watched)
-            except ModelError:
-                if not inputs.open:
-                    raise
-                # a layer that counts its steps in Python: it is traced for the length of x, as calling it does
-                inputs, opened = inputs.closed(), inputs.signature
-                key = inputs.signature, watched
-                self._captured[key] = captured(self.model, inputs.pack, inputs.specs, watched)
-                self._static.add(opened)
-        if key not in self._traced:
-            capture = self._captured[key]
-            self._traced[key] = prepare(self.model, capture, self.on, self.jit_compile, self._held(inputs))
-        return inputs, self._traced[key]
+        rows = min(inputs.n, max(2, batch_size or _batch_size(inputs)))  # of one alone it cannot be seen what it is
+        inputs, capture, made = self._prepared.capture(inputs, watched, rows)
+        if None not in made:
+            made[None] = prepare(self.model, capture, self.on, self.jit_compile, self._held(inputs))
+        return inputs, capture, made
 
     def _held(self, inputs: Inputs) -> list[int]:
         """The flat inputs that are to stay as they are."""
         known: dict[Any, int] = {k: k for k in range(len(inputs.names))}
         known.update((name, k) for k, name in enumerate(inputs.names))
         if inputs.names == [str(k) for k in range(len(inputs.names))]:  # a list, in the order of the model's own names
-            known.update((name, k) for k, (name, *_) in enumerate(self._declared or []))
+            known.update((name, k) for k, (name, *_) in enumerate(declared_inputs(self.model) or []))
         for name in self.fixed:
             if name not in known:
                 raise InputError(f"fixed= names inputs. {suggest(name, inputs.names)} {received(name)}")
         return [known[name] for name in self.fixed]
 
-    def _at_layer(self, inputs: Inputs, traced: TracedModel, target: BoundTarget) -> TracedModel:
+    def _at_layer(
+        self, inputs: Inputs, capture: Captured, made: dict[Any, TracedModel], target: BoundTarget
+    ) -> TracedModel:
         """The model at the layer that is asked for, for this target: one for all targets that read the same layer."""
-        maps = self.method.reads_feature_maps
+        maps, traced = self.method.reads_feature_maps, made[None]
         if not maps and self.layer is None:
             return traced
         ends = explained_ends(traced, target)
-        key = inputs.signature, maps, tuple(ends.items())
-        if key not in self._layers:
+        key = maps, tuple(ends.items())
+        if key not in made:
             asked = Asked(self.layer, maps, inputs.names)
-            calls = self._captured[inputs.signature, True].calls
-            found = at_layer(traced, self.model, calls, asked, reads_of(traced, ends))
-            same = inputs.signature, maps, found.explained, found.feature_maps
-            self._layers[key] = self._layers.setdefault(same, found)
-        return self._layers[key]
+            found = at_layer(traced, self.model, capture.calls, asked, reads_of(traced, ends))
+            same = maps, found.explained, found.feature_maps
+            made[key] = made.setdefault(same, found)
+        return made[key]
 
     def _run(
         self, x: Any, target: Any, baseline: Any, batch_size: int | None = None, seed: int | None = None,
         verbose: int | str = 0,
     ) -> Run:  # fmt: skip
         """What a call with these arguments explains."""
-        inputs, traced = self.trace(x)
+        inputs, capture, made = self._trace(x, batch_size)
+        traced = made[None]
         wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n)
-        traced = self._at_layer(inputs, traced, wanted)
+        traced = self._at_layer(inputs, capture, made, wanted)
         refs = references.resolve(baseline, inputs, traced)
         size = int(batch_size or _batch_size(inputs))
         if seed is None and (self.method.random or any(traced.draws)):
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
         bar = Progress(-(-inputs.n // size), verbose)
         return Run(self.method, traced, inputs, wanted, refs, size, seed, bar, self.reduction)
-
-
-def _float_dtype(model: Any) -> str | None:
-    """What a Keras model casts floats to where it declares nothing; None: floats stay as they are."""
-    if not isinstance(model, keras.layers.Layer):
-        return None
-    return "float64" if getattr(model, "compute_dtype", None) == "float64" else "float32"
 
 
 def _batch_size(inputs: Inputs) -> int:

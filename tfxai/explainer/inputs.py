@@ -21,6 +21,14 @@ class Declared(NamedTuple):
     dtype: str | None = None
 
 
+class Signature(NamedTuple):
+    """What a captured model depends on: the structure of x, its specs; the shape, where it is good for that alone."""
+
+    structure: str
+    specs: tuple
+    own: tuple | None = None
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Inputs:
     """Flat arrays of n examples, and how they go back into the user's structure.
@@ -31,7 +39,7 @@ class Inputs:
         structure: As the user's x, with a leaf for every input.
         features: The columns of the inputs that came as data frames, by the path of the input ("" for a single one).
         specs: One per input, the batch open, and other axes open where the model leaves them open.
-        signature: What the traced model depends on: the structure of x, and the specs.
+        signature: What the captured model depends on.
     """
 
     arrays: list[np.ndarray]
@@ -39,23 +47,18 @@ class Inputs:
     structure: Any
     features: dict[str, list[str]]
     specs: list[tf.TensorSpec]
-    signature: tuple
+    signature: Signature
 
     @property
     def n(self) -> int:
         """How many examples."""
         return len(self.arrays[0])
 
-    @property
-    def open(self) -> bool:
-        """Whether the model leaves another axis open than that of the examples."""
-        return any(size is None for spec in self.specs for size in spec.shape[1:])
-
-    def closed(self) -> Inputs:
-        """The same with every other axis as long as it is in x."""
-        specs = [tf.TensorSpec([None, *a.shape[1:]], s.dtype) for a, s in zip(self.arrays, self.specs, strict=True)]
-        shapes = tuple(tuple(s.shape) for s in specs)
-        return dataclasses.replace(self, specs=specs, signature=(*self.signature, shapes))
+    def at_own_shape(self, rows: int | None = None) -> Inputs:
+        """The same with no axis open but that of the examples; or not that either, with so many rows."""
+        specs = [tf.TensorSpec([rows, *a.shape[1:]], s.dtype) for a, s in zip(self.arrays, self.specs, strict=True)]
+        signature = self.signature._replace(own=tuple(tuple(s.shape) for s in specs))
+        return dataclasses.replace(self, specs=specs, signature=signature)
 
     def pack(self, flat: Sequence[Any]) -> Any:
         """Flat values in the user's structure."""
@@ -97,7 +100,7 @@ def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str
         sizes = ", ".join(f"{name}: {len(a)}" for name, a in zip(names, arrays, strict=True))
         raise InputError(f"All inputs hold the same number of examples. Received: {sizes}.")
     form = tuple((path, tuple(s.shape), s.dtype) for (path, _), s in zip(leaves, specs, strict=True))
-    return Inputs(arrays, names, structure, features, specs, (type(structure).__name__, form))
+    return Inputs(arrays, names, structure, features, specs, Signature(type(structure).__name__, form))
 
 
 @dataclasses.dataclass(frozen=True)

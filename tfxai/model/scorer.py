@@ -18,6 +18,7 @@ from tfxai.graph.replay import Environment, MergedBatch, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
 from tfxai.graph.value import Value, at_x
 from tfxai.model.attribution import Attribution
+from tfxai.model.blocks import in_blocks, taken
 from tfxai.model.ends import rows_of
 from tfxai.model.traced import FORWARD, TracedModel, repeated
 from tfxai.targets.bound import OUT_OF_RANGE, BoundTarget, FunctionTarget
@@ -288,8 +289,14 @@ class Scorer:
         target = self.target.cache_key
         owner = target if isinstance(self.target, FunctionTarget) else None
         compiled = model.function((*key, target), run, specs, owner)
+
+        def called(some: Any) -> Any:
+            scorer = self if some is None else self.take(some)
+            points = [taken(tensors, some) for tensors in (x, *given)]
+            return compiled(list(scorer.inputs), points[0], list(scorer.feed), *points[1:], *weights)
+
         try:
-            return compiled(list(self.inputs), list(x), list(self.feed), *given, *weights)
+            return in_blocks(model.rows, len(self), called)
         except tf.errors.InvalidArgumentError as error:
             understood = _understood(error.message, self.target, len(self))
             if understood is None:

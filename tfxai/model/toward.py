@@ -56,18 +56,18 @@ class Toward:
         if not isinstance(target, FunctionTarget) or n < 2:
             return Beside(False, False)
         rows = min(n, MOST_TRIED)
-        return self._of(target, ("beside", rows), lambda: target_function.beside(self.graph(target), rows))
+        return self.kept(target, ("beside", rows), lambda: target_function.beside(self.graph(target), rows))
 
     def gradient_cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:
         """The ops that cut every way of a gradient from these values to what is explained; None where one arrives."""
-        return self._of(target, ("cut", tuple(starts)), lambda: self._cut(tuple(starts), target))
+        return self.kept(target, ("cut", tuple(starts)), lambda: self._cut(tuple(starts), target))
 
     def own_gradients(self, starts: Sequence[int], target: BoundTarget) -> list[Op]:
         """The ops between these values and what is explained whose gradient is not that of their function."""
-        return self._of(target, ("own gradients", tuple(starts)), lambda: self._own(tuple(starts), target))
+        return self.kept(target, ("own gradients", tuple(starts)), lambda: self._own(tuple(starts), target))
 
-    def _of(self, target: BoundTarget, key: Any, make: Callable[[], Any]) -> Any:
-        """What was found for a target, made at its first use."""
+    def kept(self, target: BoundTarget, key: Any, make: Callable[[], Any]) -> Any:
+        """What was found for a target under `key`, made at its first use."""
         if not isinstance(target, FunctionTarget):
             key = target.output, key
             if key not in self._found:

@@ -21,6 +21,7 @@ from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
 from tfxai.model import draws
+from tfxai.model.blocks import in_blocks, taken
 from tfxai.model.compiled import Compiled
 from tfxai.model.feature_maps import FeatureMap
 from tfxai.model.layout import Layout, layout_of, layouts
@@ -68,6 +69,11 @@ class TracedModel:
     def deciding(self) -> dict[int, Activity]:
         """The same, where numbers made of decisions count as well."""
         return classify(self.graph, dict.fromkeys(self.explained, Activity.ACTIVE), decisions=True)
+
+    @functools.cached_property
+    def rows(self) -> int | None:
+        """How many examples it was traced for; None: that is open."""
+        return self.graph.values[self.graph.inputs[0]].shape[0] if self.graph.inputs else None
 
     @functools.cached_property
     def followed(self) -> Followed:
@@ -213,15 +219,18 @@ class TracedModel:
         if self.embeds_nothing:
             return list(inputs[: len(self.graph.inputs)])
         run = self._run_to(self.embedded, ())
-        return self.function("embedded", run, lambda: [self.input_specs(), []])(list(inputs), [])
+        made = self.function("embedded", run, lambda: [self.input_specs(), []])
+        return in_blocks(self.rows, len(inputs[0]), lambda some: made(taken(inputs, some), []))
 
     def explained_at(self, inputs: Sequence[tf.Tensor], embedded: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The explained tensors behind these; other things are taken from the raw inputs."""
         if self.explained == self.embedded:
             return list(embedded)
         run = self._run_to(self.explained, self.embedded)
-        traced = self.function("explained", run, lambda: [self.input_specs(), self.specs(self.embedded)])
-        return traced(list(inputs), repeated(embedded, len(inputs[0])))
+        made = self.function("explained", run, lambda: [self.input_specs(), self.specs(self.embedded)])
+        n = len(inputs[0])
+        given = repeated(embedded, n)
+        return in_blocks(self.rows, n, lambda some: made(taken(inputs, some), taken(given, some)))
 
     def _run_to(self, ends: Sequence[int], given: Sequence[int]) -> Callable:
         """A forward pass from the raw inputs, and values that are given, to other values."""
@@ -254,7 +263,7 @@ class TracedModel:
     @property
     def whole_reference(self) -> bool:
         """Whether a reference must be repeated to the batch size of x."""
-        return self.compiled.whole_reference or self._context_is_met
+        return self.compiled.whole_reference or self.rows is not None or self._context_is_met
 
     @functools.cached_property
     def _context_is_met(self) -> bool:
@@ -278,9 +287,9 @@ class TracedModel:
         return inputs + self.specs([op.outputs[0] for op in self.draws[0]])
 
     def specs(self, numbers: Sequence[int], batch: int | None = None) -> list[tf.TensorSpec]:
-        """Of these values, for a batch of this size."""
+        """Of these values, for a batch of this size, or of that of a pass."""
         traced = [self.graph.values[n] for n in numbers]
-        return [tf.TensorSpec([batch, *t.shape[1:]], t.dtype) for t in traced]
+        return [tf.TensorSpec([batch or self.rows, *t.shape[1:]], t.dtype) for t in traced]
 
     def function(self, key: Any, function: Callable, specs: Callable[[], Sequence], owner: Any = None) -> Callable:
         """`function`, traced with `specs()` at its first use and kept under `key`, for a while if it has an owner."""
