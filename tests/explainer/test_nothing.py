@@ -1,5 +1,7 @@
 """An explanation of nothing is said: no gradient arrives, the score is no number, a target function is none."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -106,3 +108,80 @@ def test_outputs_beside_the_scores_do_not_matter(rng):
         )
     with pytest.raises(TargetError, match="one number for the whole batch"):
         tfxai.explain(model, x, "gradient", target=tfxai.targets.output("loss", 0), verbose=0)
+
+
+def test_a_baseline_without_a_score(rng):
+    def model(t):
+        return tf.math.log(tf.reduce_sum(t, axis=1, keepdims=True))
+
+    x = np.abs(rng.normal(size=(3, 4))).astype("float32")
+    for method in ("deeplift", "integrated_gradients"):
+        with pytest.warns(CompletenessWarning, match="baseline's score of 3 examples is -inf.*another baseline"):
+            tfxai.explain(model, x, method, verbose=0)
+    e = tfxai.explain(model, x, "deeplift", baseline=1.0, verbose=0)
+    np.testing.assert_allclose(e.values.sum(1), np.log(x.sum(1) / 4), rtol=1e-5)
+
+
+def reversal(factor):
+    @tf.custom_gradient
+    def function(t):
+        return tf.identity(t), lambda g: factor * g
+
+    return function
+
+
+GRADIENTS = ["gradient", "input_x_gradient", "smoothgrad", "integrated_gradients"]
+
+
+@pytest.mark.parametrize("method", GRADIENTS)
+def test_a_gradient_that_its_author_changed_is_said(method, rng):
+    kernel = tf.constant(rng.normal(size=(4, 2)), tf.float32)
+    x = rng.normal(size=(3, 4)).astype("float32")
+    with pytest.warns(UserWarning) as caught:
+        tfxai.explain(lambda t: reversal(-1.0)(t) @ kernel, x, method, target=0, seed=0, verbose=0)
+    words = [str(w.message) for w in caught]
+    assert re.search("follow a custom gradient.*IdentityN at .*deeplift", words[0]), words
+    # where it is right there is no warning, which would be an error here
+    tfxai.explain(lambda t: reversal(1.0)(t) @ kernel, x, method, target=0, seed=0, verbose=0)
+    e = tfxai.explain(lambda t: reversal(-1.0)(t) @ kernel, x, "deeplift", target=0, verbose=0)
+    np.testing.assert_allclose(e.values, x * kernel[:, 0], rtol=1e-5)
+
+
+def test_points_do_not_mend_a_gradient_that_its_author_changed(rng):
+    x = rng.normal(size=(3, 4)).astype("float32")
+    with pytest.warns(UserWarning) as caught:
+        tfxai.explain(lambda t: tf.reduce_sum(reversal(-1.0)(t), 1), x, "integrated_gradients", verbose=0)
+    words = " ".join(str(w.message) for w in caught)
+    assert "no number of points adds up" in words and "raise steps" not in words
+
+
+MIXED = {
+    "a mean over the batch": (lambda y: y[:, 0] - tf.reduce_mean(y[:, 0]), "depends on the outputs of others"),
+    "the rows turned": (lambda y: tf.reverse(y[:, 0], [0]), "depends on the outputs of others"),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_target_functions_that_mix_the_examples(name, rng):
+    model, x = network(lambda t: t, rng)
+    function, words = MIXED[name]
+    for method in ("gradient", "deeplift", "occlusion"):
+        with pytest.raises(TargetError, match=words):
+            tfxai.explain(model, x, method, target=function, verbose=0)
+    tfxai.explain(model, x[:1], "deeplift", target=lambda y: y[:, 0] + tf.reduce_mean(y[:, 0]), verbose=0)
+
+
+def test_target_functions_that_know_examples_by_their_position(rng):
+    model, x = network(lambda t: t, rng)
+    label = tf.constant([0, 2, 1])
+
+    def own(y):
+        return tf.gather(y, label, axis=1, batch_dims=1)
+
+    want = tfxai.explain(model, x, "gradient", target=[0, 2, 1], verbose=0)
+    np.testing.assert_allclose(
+        tfxai.explain(model, x, "gradient", target=own, verbose=0).values, want.values, rtol=1e-5
+    )
+    for method, options in {"occlusion": {}, "gradient": {"batch_size": 2}}.items():
+        with pytest.raises(TargetError, match=r"'own'.*target=\[\.\.\.\]"):
+            tfxai.explain(model, x, method, target=own, verbose=0, **options)

@@ -161,3 +161,32 @@ def test_bad_options(options, message):
         tfxai.Explainer(square, "smoothgrad", **options)
     with pytest.raises(tfxai.errors.MethodError, match="No method 'gradiant'. Did you mean 'gradient'"):
         tfxai.Explainer(square, "smoothgrad", inner="gradiant")
+
+
+FLAT = ["smoothgrad", "smoothgrad_squared", "vargrad"]
+
+
+@pytest.mark.parametrize("method", FLAT)
+def test_noise_that_is_a_share_of_nothing_is_said(method):
+    x = np.array([[2.0], [3.0]], "float32")  # one feature: no range
+
+    def square(t):
+        return t**2
+
+    with pytest.warns(UserWarning, match=r"noise=0\.15 is a share.*input 'x'.*noise_std="):
+        tfxai.explain(square, x, method, seed=0)
+    e = tfxai.explain(square, x, method, seed=0, noise_std=0.5, samples=4000)
+    # of the slope 2 (x + N(0, .5^2)): mean 2x, mean square 4x^2 + 1, variance 1
+    want = {"smoothgrad": 2 * x, "smoothgrad_squared": 4 * x**2 + 1, "vargrad": 0 * x + 1}[method]
+    np.testing.assert_allclose(e.values, want, rtol=0.08)
+
+
+def test_noise_in_units_of_the_input_is_the_same_for_all_examples():
+    x = np.array([[0.0, 1.0], [0.0, 100.0]], "float32")
+    e = tfxai.explain(lambda t: keras.ops.sum(t**2, 1), x, "vargrad", seed=0, noise_std=0.5, samples=2000)
+    np.testing.assert_allclose(e.values, np.ones_like(x), rtol=0.1)
+
+
+def test_noise_std_is_a_number():
+    with pytest.raises(tfxai.errors.OptionError, match="noise_std is a number from 0.*-1"):
+        tfxai.explain(lambda t: t, np.ones((1, 1), "float32"), "smoothgrad", noise_std=-1)

@@ -216,3 +216,19 @@ def test_layer_values_add_up_from_the_layer(rng):
 def test_bad_options(method, options, message):
     with pytest.raises(tfxai.errors.OptionError, match=message):
         tfxai.Explainer(dense(*P2), method, **options)
+
+
+def test_an_accuracy_that_was_missed_is_said_where_the_score_hardly_changes():
+    """Beside a large score a small change passes as rounding; an accuracy that was asked for is of the change."""
+    x = np.full((1, 1), 1.0, "float32")
+
+    def wiggly(t):
+        return 1 + 1e-2 * tf.sin(300 * t) ** 2
+
+    with pytest.warns(
+        tfxai.CompletenessWarning, match=r"tolerance=0\.001 was not met within max_steps=16.*raise max_steps"
+    ):
+        tfxai.explain(wiggly, x.astype("float64"), "integrated_gradients", tolerance=1e-3, max_steps=16)
+    e = tfxai.explain(wiggly, x.astype("float64"), "integrated_gradients", tolerance=1e-3, max_steps=4096)
+    change = 1e-2 * np.sin(300.0) ** 2  # 3e-5 is what single precision leaves of the scores
+    np.testing.assert_allclose(e.values, change, atol=3e-5)

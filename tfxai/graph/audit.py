@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.graph.capture import Op
+from tfxai.graph.override import custom_gradient
 from tfxai.graph.replay import Replay
 from tfxai.graph.value import Carried, Value
 
@@ -57,7 +58,7 @@ class Audit:
         """The same value; measures what arrives at it when the gradient comes by."""
         probed = [value.x] if value.spread is None else [value.x, value.spread]
 
-        @tf.custom_gradient
+        @custom_gradient
         def noted(*tensors: tf.Tensor):
             def backward(*upstream: tf.Tensor):
                 name = f"{op.name} ({op.type})"
@@ -73,7 +74,7 @@ class Audit:
     def _credited(self, op: Op, value: Value, found: dict[str, tf.Tensor]) -> Value:
         """The same decision; measures the credit that comes to it."""
 
-        @tf.custom_gradient
+        @custom_gradient
         def noted(zero: tf.Tensor) -> Any:
             def backward(credit: tf.Tensor) -> tf.Tensor:
                 name = f"{op.name} ({op.type})"

@@ -13,6 +13,7 @@ from tensorflow.python.framework.ops import get_gradient_function
 
 from tfxai.graph import execute
 from tfxai.graph.ops import BRANCHES, CALLS, CASES, LOOPS, STEPS_AS_ONE
+from tfxai.graph.override import KIND, forget
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,6 +29,7 @@ class Op:
     bodies: tuple[Graph, ...] = ()
     node: tf.Operation | None = None
     scope: dict[str, int] | None = None  # of an op with a custom gradient: the values its author could see
+    author: Callable | None = None  # the gradient itself
 
     def run(self, inputs: Sequence) -> list:
         """The op's outputs on these input tensors."""
@@ -48,9 +50,9 @@ class Op:
         A graph that takes the upstream gradients, and, for each value that it takes from the scope in which the op
         was made (the author's function may use them), its number there.
         """
-        if self.scope is None or self.node is None:
+        if self.scope is None or self.node is None or self.author is None:
             return None
-        author, node = get_gradient_function(self.node), self.node
+        author, node = self.author, self.node
         specs = [tf.TensorSpec(t.shape, t.dtype) for t in node.outputs]
         with node.graph.as_default():
             traced = tf.function(lambda *upstream: author(node, *upstream), autograph=False)
@@ -133,13 +135,17 @@ class _Flattener:
             if node.type == "Placeholder":
                 return Op(node.type, node.name, inputs, outputs, {}, node=node)
             return Op(node.type, node.name, inputs, outputs, execute.attributes(node),
-                      execute.input_slots(node), node=node, scope=self.scope(node, env))  # fmt: skip
+                      execute.input_slots(node), node=node, **self.author(node, env))  # fmt: skip
         bodies = tuple(self.body(_function(node, f)) for f in functions)
         return Op(node.type, node.name, inputs, outputs, {}, bodies=bodies, node=node)
 
     @staticmethod
-    def scope(node: tf.Operation, env: dict[str, int]) -> dict[str, int] | None:
-        return env if "_gradient_op_type" in node.node_def.attr else None
+    def author(node: tf.Operation, env: dict[str, int]) -> dict[str, Any]:
+        return {"scope": env, "author": get_gradient_function(node)} if _has_kind(node) else {}
+
+
+def _has_kind(node: tf.Operation) -> bool:
+    return KIND in node.node_def.attr
 
 
 def capture(function: Callable, arguments: Sequence[tf.TensorSpec], convert: bool = True) -> Graph:
@@ -153,7 +159,11 @@ def capture(function: Callable, arguments: Sequence[tf.TensorSpec], convert: boo
     Returns:
         The flat graph. Nothing of the function's owner is changed; weights stay variables.
     """
-    return flatten(tf.function(function, autograph=convert).get_concrete_function(*arguments))
+    graph = flatten(tf.function(function, autograph=convert).get_concrete_function(*arguments))
+    # The custom gradients that this trace registered are kept in the ops. Those of functions that it calls are not of
+    # this trace: whoever owns them may differentiate them.
+    forget(str(node.get_attr(KIND), "ascii") for node in graph.keep.graph.get_operations() if _has_kind(node))
+    return graph
 
 
 def flatten(concrete: Any) -> Graph:

@@ -12,6 +12,7 @@ from tfxai.errors import UnsupportedOpError
 from tfxai.graph import gradients
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
+from tfxai.graph.override import custom_gradient
 from tfxai.graph.value import Carried, Value
 
 # A fact about the surroundings of values, found once for a graph before it runs: value number -> note.
@@ -132,7 +133,7 @@ def annotated(table: RuleTable, graph: Graph, activity: Mapping[int, Activity]) 
 def ruled(call: Call, rule: Rule) -> list[tf.Tensor]:
     """The op's outputs at x, with `rule` as its backward pass: the gradient override."""
 
-    @tf.custom_gradient
+    @custom_gradient
     def override(*inputs: tf.Tensor) -> Any:
         full = list(call.x)
         for i, tensor in zip(call.active, inputs, strict=True):

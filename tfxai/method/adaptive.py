@@ -20,7 +20,9 @@ from tfxai.model.scorer import Repeat, Scorer
 from tfxai.rules.gradient import OrdinaryGradient
 
 NODES = 4  # Gauss-Legendre nodes per interval
-OPEN_INTERVALS = 16  # per example that may still be cut; the best of the others are final, so memory stays bounded
+# Intervals of an example that may still be cut: the best of the others are final, so that memory stays bounded. Of few
+# features there may be as many as hold so many numbers.
+OPEN_INTERVALS, OPEN_NUMBERS = 16, 2**20
 # Of the scores, what single precision leaves of a sum over thousands of features: no cutting gets below it.
 ROUNDING = 1e-5
 
@@ -53,7 +55,8 @@ class Path:
         """Takes measured intervals in; of too many the most accurate become final."""
         self.open = sorted([*self.open, *intervals], key=lambda i: abs(i.missed))
         self.steps += NODES * len(intervals)
-        while len(self.open) > OPEN_INTERVALS:
+        most = max(OPEN_INTERVALS, OPEN_NUMBERS // max(1, sum(s.size for s in self.open[0].slopes)))
+        while len(self.open) > most:
             done = self.open.pop(0)
             self.final = _summed(self.final, done.slopes)
             self.missed += done.missed

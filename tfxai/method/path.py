@@ -101,7 +101,8 @@ class IntegratedGradients(Method):
     def advice(self) -> str:
         if self.tolerance is None:
             return self.remedy
-        return f"tolerance={self.tolerance:g} was not met within max_steps={self.max_steps} gradients: raise max_steps."
+        missed = f"tolerance={self.tolerance:g} was not met within max_steps={self.max_steps} gradients"
+        return f"{missed}: raise max_steps, or pass steps=."
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         scorer, score, target = scorer.with_target_of(x)

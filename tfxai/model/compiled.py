@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-OWNERS = 8  # target functions whose passes are kept: a new one at every call must not add up
+OWNERS = 3
 
 
 @dataclasses.dataclass(eq=False)

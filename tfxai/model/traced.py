@@ -17,6 +17,7 @@ from tfxai.graph.fold import fold
 from tfxai.graph.follow import Followed
 from tfxai.graph.moves import AS_FIRST, BY_ELEMENT
 from tfxai.graph.ops import ALIASES, STEPS
+from tfxai.graph.override import tracing
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
@@ -296,7 +297,8 @@ class TracedModel:
 
         def made() -> Callable:
             traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
-            return traced.get_concrete_function(*specs())
+            with tracing():
+                return traced.get_concrete_function(*specs())
 
         return self.compiled.get(key, made, owner)
 

@@ -20,6 +20,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfxai.graph import moves, ops
+from tfxai.graph.override import custom_gradient
 from tfxai.graph.table import Call, Rule
 from tfxai.graph.value import Carried, Value
 from tfxai.rules.numerics import unbroadcast
@@ -79,7 +80,7 @@ def _entered(call: Call) -> tf.Tensor | None:
         return None
     dtype = active[0].dtype
 
-    @tf.custom_gradient
+    @custom_gradient
     def zero(*inputs: tf.Tensor) -> Any:
         shape = tf.shape(call.y[0])
         return tf.zeros(shape, dtype), lambda credit: enter(call, credit)
@@ -253,7 +254,7 @@ def number(call: Call, values: Sequence[Carried]) -> list[Value]:
         return [Value(y, y) for y in call.y]
     y, y0 = call.y[0], call.y0[0]
 
-    @tf.custom_gradient
+    @custom_gradient
     def released(zero: tf.Tensor, y: tf.Tensor, y0: tf.Tensor) -> Any:
         def backward(upstream: tf.Tensor) -> Any:
             return tf.cast(upstream * (y - y0), zero.dtype), None, None
@@ -267,7 +268,7 @@ def chosen(call: Call, values: Sequence[Carried], rule: Rule) -> list[tf.Tensor]
     """A choice by a decision that has credit: what the branches, which did not change, cannot take."""
     zero = tf.broadcast_to(values[0].decided, tf.shape(call.y[0]))
 
-    @tf.custom_gradient
+    @custom_gradient
     def override(zero: tf.Tensor, *inputs: tf.Tensor) -> Any:
         full = list(call.x)
         for i, tensor in zip(call.active, inputs, strict=True):

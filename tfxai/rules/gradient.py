@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfxai.graph.override import custom_gradient
 from tfxai.graph.table import Call, Program, RuleTable, linear
 from tfxai.graph.value import Carried, Value, at_x
 
@@ -26,7 +27,7 @@ def _as_written(call: Call) -> list[tf.Tensor]:
     """The identity that marks a custom gradient, with the author's backward pass replayed behind it."""
     graph, scope = call.op.backward  # type: ignore[misc]  # the caller has seen that there is one
 
-    @tf.custom_gradient
+    @custom_gradient
     def marked(*inputs: tf.Tensor) -> Any:
         def backward(*upstream: tf.Tensor) -> list[tf.Tensor]:
             env = dict(graph.captured) | {n: at_x(call.env[outer]) for n, outer in scope.items()}

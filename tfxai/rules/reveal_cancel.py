@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tfxai.graph import ops
 from tfxai.graph.capture import Op
+from tfxai.graph.override import custom_gradient
 from tfxai.graph.table import Call, Program, Rule, RuleTable, linear
 from tfxai.graph.value import Carried, Value
 from tfxai.rules import decisions
@@ -43,7 +44,7 @@ def corners(call: Call, values: list[Carried]) -> list[Value]:
     line, bent = curve.without_line()
     narrow = call.note(only_kernels_read)
 
-    @tf.custom_gradient
+    @custom_gradient
     def both(x: tf.Tensor, spread: tf.Tensor) -> Any:
         y = curve.at(x).y
         start, end = (Point(x0, call.y0[0]), Point(x, y)) if bent is curve else (bent.at(x0), bent.at(x))
@@ -80,7 +81,7 @@ def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> Spreads
             full[i] = u
         return rule(call, full)
 
-    @tf.custom_gradient
+    @custom_gradient
     def forward(*spreads: tf.Tensor) -> Any:
         with tf.GradientTape() as tape:
             probe = [tf.zeros_like(call.y[i]) for i in floating]
