@@ -63,7 +63,8 @@ def noise_levels(
         >>> conv = keras.layers.Conv2D(2, 3, activation="relu", kernel_initializer="ones", name="conv")
         >>> end = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(1, kernel_initializer="ones")]
         >>> model = keras.Sequential([keras.Input((8, 8, 1)), conv, *end])
-        >>> [ax.get_title() for ax in noise_levels(model, np.ones((1, 8, 8, 1)), levels=(0, 0.1), samples=2).axes[:3]]
+        >>> x = np.eye(8)[None, :, :, None]
+        >>> [ax.get_title() for ax in noise_levels(model, x, levels=(0, 0.1), samples=2).axes[:3]]
         ['', 'noise 0%', 'noise 10%']
     """
     runs = [(f"noise {level:.0%}", _smooth(inner, level, samples)) for level in _some(levels, "levels")]

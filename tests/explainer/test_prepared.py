@@ -138,6 +138,15 @@ def test_sizes_that_happen_to_fit_are_no_rows(method, rng):
             tfxai.explain(model, x, method, target=0, batch_size=1)
 
 
+def test_one_number_for_each_example_is_enough_to_see_it():
+    def sums(t):  # of all examples, as often as there are
+        return tf.reshape(tf.add_n([t[k] for k in range(t.shape[0])]) * tf.ones(t.shape[0]), [-1, 1])
+
+    for x in (np.ones((3, 1), "float32"), np.array([[1.0], [2.0], [3.0]], "float32")):
+        with pytest.raises(ModelError, match="does not return one row per example"):
+            tfxai.explain(sums, x, target=0)
+
+
 def test_leaks_of_a_model_that_reads_how_many_examples_it_gets(rng):
     x = rng.normal(size=(5, 2, 3)).astype("float32")
     leaks = tfxai.Explainer(reads_rows, "deeplift").leaks(x, target=1, example=4)

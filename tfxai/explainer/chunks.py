@@ -93,14 +93,17 @@ class Run:
     def _apart(self) -> bool:
         """Whether each example has a score that the others do not change, seen where the first or the last is another.
 
-        A change is one of the order of an example's own numbers, so that the model knows all of them.
+        In its place comes its neighbour, the numbers in another order, so that the model knows all of them; floats are
+        made smaller, in case that all are equal.
         """
         rows, rng = np.arange(self.model.rows or 1) % self.inputs.n, np.random.default_rng(0)
 
         def scores(changed: int | None = None) -> np.ndarray:
             arrays = [a[rows] for a in self.inputs.arrays]
-            for a in arrays if changed is not None else ():
-                a[changed] = rng.permuted(a[changed].reshape(-1)).reshape(a.shape[1:])
+            if changed is not None:
+                for a in arrays:
+                    numbers = rng.permuted(a[changed + 1].reshape(-1)).reshape(a.shape[1:])
+                    a[changed] = 0.75 * numbers if a.dtype.kind == "f" else numbers
             scorer, x = self._scorer_of(arrays, rows)
             return scorer.score(x)[0].numpy()
 
