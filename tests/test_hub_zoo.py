@@ -1,0 +1,173 @@
+"""Slow: tiny networks of keras-hub, of every family. `pytest -m slow -n 1 tests/test_hub_zoo.py`.
+
+Each is complete, the same in single and double precision, has the score of the model and, where its input is a picture,
+the tape's gradient and a map of the layer in the table.
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfxai
+
+# Keras warns of its own layers; of an explanation nothing is to be said.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+    pytest.mark.filterwarnings("error::tfxai.CompletenessWarning"),
+]
+
+ENCODER = {
+    "vocabulary_size": 30, "num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16,
+    "max_sequence_length": 8,
+}  # fmt: skip
+DECODER = {"vocabulary_size": 30, "num_layers": 2, "num_heads": 2, "hidden_dim": 8, "intermediate_dim": 16}
+GROUPED = {k: v for k, v in DECODER.items() if k != "num_heads"} | {"num_query_heads": 2, "num_key_value_heads": 1}
+SIDE = (32, 32, 3)
+VISION = {"image_shape": SIDE, "patch_size": 8, "num_layers": 2, "num_heads": 2, "hidden_dim": 8}
+
+
+class Family(NamedTuple):
+    """Arguments of a backbone, the token that a classifier reads (pictures: none), the default layer of its maps."""
+
+    arguments: dict[str, Any]
+    token: int | None = None
+    layer: str | None = None
+
+
+def words(arguments: dict[str, Any], token: int = 0, without: str = "", **more: Any) -> Family:
+    return Family({k: v for k, v in arguments.items() if k != without} | more, token)
+
+
+def pictures(layer: str, **arguments: Any) -> Family:
+    return Family({"image_shape": SIDE} | arguments, None, layer)
+
+
+FAMILIES = {
+    "Albert": words(ENCODER, embedding_dim=4, num_groups=1, num_inner_repetitions=1),
+    "Bert": words(ENCODER),
+    "Roberta": words(ENCODER),
+    "XLMRoberta": words(ENCODER),
+    "DistilBert": words(ENCODER),
+    "DebertaV3": words(ENCODER, bucket_size=4),
+    "Electra": words(ENCODER, without="vocabulary_size", vocab_size=30, embedding_dim=4),
+    "FNet": words(ENCODER, without="num_heads"),
+    "ESM": words(DECODER, max_sequence_length=8, pad_token_id=0),
+    "RoformerV2": words(DECODER, head_size=4),
+    "XLNet": words(DECODER),
+    "GPT2": words(ENCODER, -1),
+    "OPT": words(ENCODER, -1),
+    "Bloom": words(DECODER, -1),
+    "GPTNeoX": words(DECODER | {"hidden_dim": 16}, -1, max_sequence_length=8),
+    "Falcon": words(DECODER, -1, without="num_heads", num_attention_heads=2),
+    "Llama": words(GROUPED, -1),
+    "Llama3": words(GROUPED, -1),
+    "Mistral": words(GROUPED, -1, sliding_window=4),
+    "Mixtral": words(GROUPED, -1, num_experts=2, top_k=1),
+    "Gemma": words(GROUPED, -1, head_dim=4),
+    "Phi3": words(GROUPED, -1),
+    "Qwen": words(GROUPED, -1),
+    "Qwen3": words(GROUPED, -1, head_dim=4),
+    "QwenMoe": words(
+        GROUPED, -1, moe_intermediate_dim=8, shared_expert_intermediate_dim=8, num_experts=2, top_k=1
+    ),
+    "GptOss": words(GROUPED, -1, num_experts=2, top_k=2),
+    "T5": words(DECODER, -1),
+    "Bart": words(ENCODER, -1),
+    "Whisper": words(DECODER, -1, num_mels=8, max_encoder_sequence_length=16, max_decoder_sequence_length=8),
+    "ViT": pictures("vit_encoder/transformer_block_1", **VISION, mlp_dim=16),
+    "DeiT": pictures("deit_encoder/transformer_block_1/output_layer", **VISION, intermediate_dim=16),
+    "DINOV2": pictures("encoder/layers_0", **VISION, intermediate_dim=16),
+    # The places are lost in its windows, so that the last layer before them is the deepest that has any.
+    "SwinTransformer": pictures(
+        "patch_embedding/norm", embed_dim=8, depths=(2, 2), num_heads=(2, 2), window_size=4, patch_size=4
+    ),
+    "MiT": pictures(
+        "output_level_1", layerwise_depths=[1, 1], num_layers=2, layerwise_num_heads=[1, 2], layerwise_sr_ratios=[2, 1],
+        max_drop_path_rate=0.1, layerwise_patch_sizes=[7, 3], layerwise_strides=[4, 2], hidden_dims=[8, 16],
+    ),
+    "ResNet": pictures(
+        "", input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 128],
+        stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], block_type="basic_block",
+    ),
+    "DenseNet": pictures("relu", stackwise_num_repeats=[1, 2], growth_rate=4),
+    "VGG": pictures("block2_conv1", stackwise_num_repeats=[1, 1], stackwise_num_filters=[4, 8]),
+    "Xception": pictures(
+        "block2_sepconv2_act", stackwise_conv_filters=[[8, 8], [8, 8]], stackwise_pooling=[True, False],
+    ),
+}  # fmt: skip
+
+
+def network(name, dtype="float32"):
+    """A classifier of three classes; weights of a spread at which every part matters."""
+    hub = pytest.importorskip("keras_hub")
+    keras.utils.set_random_seed(0)
+    family = FAMILIES[name]
+    backbone = getattr(hub.models, f"{name}Backbone")(**family.arguments, dtype=dtype)
+    for weight in backbone.trainable_variables:
+        if len(weight.shape):
+            noise = np.random.default_rng(len(weight.path)).normal(0, 0.15, weight.shape)
+            weight.assign(np.asarray(weight) + noise)
+    y = backbone.output
+    if isinstance(y, dict):
+        keys = [k for k in ("pooled_output", "decoder_sequence_output", "sequence_output") if k in y]
+        y = y[keys[0]] if keys else list(y.values())[-1]
+    if len(y.shape) == 4:
+        y = keras.layers.GlobalAveragePooling2D(dtype=dtype)(y)
+    if len(y.shape) == 3:
+        y = y[:, family.token or 0]
+    return keras.Model(backbone.input, keras.layers.Dense(3, dtype=dtype)(y))
+
+
+def examples(model):
+    """Two of them: the second has two positions of padding."""
+    rng = np.random.default_rng(1)
+
+    def one(name, tensor):
+        shape = [2, *(8 if size is None else size for size in tensor.shape[1:])]
+        if "mask" in name:
+            mask = np.ones(shape, "int32")
+            mask[1, -2:] = 0
+            return mask
+        if "segment" in name:
+            return np.zeros(shape, "int32")
+        if "float" in str(tensor.dtype):
+            return rng.normal(size=shape).astype("float32")
+        return rng.integers(1, 30, shape).astype("int32")
+
+    inputs = model.input
+    if isinstance(inputs, dict):
+        return {name: one(name, tensor) for name, tensor in inputs.items()}
+    return one(inputs.name, inputs)
+
+
+def explained(model, x, *method):
+    return tfxai.explain(model, x, *method, target=1, verbose=0)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_family(name):
+    model = network(name)
+    x = examples(model)
+    e = explained(model, x)
+    np.testing.assert_allclose(e.score, np.asarray(model(x, training=False))[:, 1], rtol=1e-4, atol=1e-5)
+    assert e.residual.max() < 1e-4
+    double = network(name, "float64")
+    double.set_weights(model.get_weights())
+    wide = explained(double, x)
+    flat, exact = (np.concatenate([np.ravel(v) for v in keras.tree.flatten(r.values)]) for r in (e, wide))
+    assert np.abs(exact).max() > 1e-3 and np.abs(flat - exact).max() < 2e-4 * np.abs(exact).max()
+    if FAMILIES[name].token is None:
+        picture = tf.constant(x["images"] if isinstance(x, dict) else x)
+        with tf.GradientTape() as tape:
+            tape.watch(picture)
+            y = model({"images": picture} if isinstance(x, dict) else picture, training=False)[:, 1]
+        slope = tape.gradient(y, picture).numpy()
+        (got,) = keras.tree.flatten(explained(model, x, "gradient").values)
+        np.testing.assert_allclose(got, slope, atol=1e-4 * np.abs(slope).max())
+        chosen = explained(model, x, "gradcam")
+        (values,) = keras.tree.flatten(chosen.values)
+        assert values.shape == (2, 32, 32, 1) and chosen.layer == FAMILIES[name].layer
