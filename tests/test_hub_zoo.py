@@ -90,7 +90,7 @@ FAMILIES = {
         max_drop_path_rate=0.1, layerwise_patch_sizes=[7, 3], layerwise_strides=[4, 2], hidden_dims=[8, 16],
     ),
     "ResNet": pictures(
-        "", input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 128],
+        "stack1_block0_out", input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 128],
         stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], block_type="basic_block",
     ),
     "DenseNet": pictures("relu", stackwise_num_repeats=[1, 2], growth_rate=4),
