@@ -15,7 +15,7 @@ from tfxai.model.prepare import Captured, captured
 from tfxai.model.traced import TracedModel
 from tfxai.model.watch import Watch
 
-KEPT = 8  # captures at one shape of x alone: where lengths differ at every call, they must not add up
+KEPT = 16  # captures: where the lengths of x differ at every call, they must not add up
 Form = tuple[Signature, bool]  # signature of the inputs, and whether layer calls were noted
 
 
@@ -80,6 +80,7 @@ class Prepared:
         """The capture of this form, taken again where the model may have changed."""
         form = inputs.signature, watched
         if form in self._captured and form not in self._stale:
+            self._captured[form] = self._captured.pop(form)  # the last used is the last
             return self._captured[form]
         found = captured(self.model, inputs.pack, inputs.specs, watched)
         self._watch.look()  # tracing may note something in the model
@@ -88,8 +89,7 @@ class Prepared:
         if before is None or not _same(before, found):
             self._forget(form)
             self._captured[form] = found
-            at_own_shape = [f for f in self._captured if f[0].own]
-            for old in at_own_shape[:-KEPT]:
+            for old in list(self._captured)[:-KEPT]:
                 self._forget(old)
         return self._captured[form]
 

@@ -1,4 +1,4 @@
-"""Whether a model may have changed since it was captured: told in microseconds, by looking where Python keeps things.
+"""Whether a model may have changed since it was captured: told at every call, by looking where Python keeps things.
 
 Weights are read at every call; everything else that a trace reads (activations, layers, numbers, policies, adapted
 statistics) is an attribute of an object, an item of a container, or a variable of a function. All of those that can be
@@ -114,8 +114,7 @@ class _Variables(Mapping):
         function = self.function
         found: dict[str, Any] = {"__code__": function.__code__}
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            with_value = cell.cell_contents if cell != types.CellType() else None
-            found[f"closure.{name}"] = with_value
+            found[f"closure.{name}"] = cell.cell_contents if cell != types.CellType() else None
         found["defaults"], found["keywords"] = function.__defaults__, function.__kwdefaults__
         for name in self.names:
             value = function.__globals__.get(name)
