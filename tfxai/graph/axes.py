@@ -109,18 +109,17 @@ def agreed(labels: Iterable[Label], op: str) -> Label:
     """The axis at which several values meet element by element.
 
     What has one position is spread over the others. Positions along a known axis stay what they are when something
-    unknown, or made by the network, is added to them.
+    unknown, or made by the network, is added to them; what is unknown stays so when the network's own is added.
     """
     met = [label for label in labels if label]
-    for kinds in ({Kind.EXAMPLES, Kind.PLACE, Kind.JOINED}, {Kind.MADE}):
-        known = [la for la in met if any(a.kind in kinds for a in la) and not any(a.kind is Kind.UNKNOWN for a in la)]
-        if not known:
-            continue
-        best = max(known, key=lambda label: max(a.grid for a in label))
-        if any(_where(label) != _where(best) for label in known):
-            return (Axis(Kind.UNKNOWN, _size(best), op=op),) if kinds != {Kind.MADE} else best
-        return best
-    return met[0] if met else ()
+    unclear = [label for label in met if any(a.kind is Kind.UNKNOWN for a in label)]
+    known = [label for label in met if label not in unclear and any(a.kind is not Kind.MADE for a in label)]
+    if not known:
+        return next(iter([*unclear, *met]), ())
+    best = max(known, key=lambda label: max(a.grid for a in label))
+    if any(_where(label) != _where(best) for label in known):
+        return (Axis(Kind.UNKNOWN, _size(best), op=op),)
+    return best
 
 
 def _where(label: Label) -> tuple:

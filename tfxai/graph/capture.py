@@ -12,6 +12,7 @@ from tensorflow.python.framework.function_def_to_graph import function_def_to_gr
 from tensorflow.python.framework.ops import get_gradient_function
 
 from tfxai.graph import execute
+from tfxai.graph.expand import expanded
 from tfxai.graph.ops import BRANCHES, CALLS, CASES, LOOPS, STEPS_AS_ONE
 from tfxai.graph.override import KIND, forget
 
@@ -70,7 +71,7 @@ class Graph:
         inputs: Value numbers of the arguments.
         outputs: Value numbers of the results, flat.
         captured: Value number -> tensor from outside (variable handles: weights are read when the ops run).
-        values: Number -> the symbolic tensor of the trace, for its dtype, static shape and name.
+        values: Number -> the symbolic tensor of the trace (or a spec), for its dtype, static shape and name.
         structure: What the function returned, with value numbers for tensors; None for bodies.
         names: Tensor name in the outermost function -> value number.
         keep: The traced function, which must live as long as its ops are used.
@@ -92,7 +93,7 @@ class _Flattener:
     def __init__(self) -> None:
         self.values: list[tf.Tensor] = []
 
-    def number(self, tensor: tf.Tensor) -> int:
+    def number(self, tensor: tf.Tensor | tf.TensorSpec) -> int:
         self.values.append(tensor)
         return len(self.values) - 1
 
@@ -117,7 +118,7 @@ class _Flattener:
                 results = [inner_env[_key(t)] for t in inner.outputs]
             else:
                 results = [self.number(t) for t in node.outputs]
-                ops.append(self.op(node, inputs, tuple(results), env))
+                ops += expanded(self.op(node, inputs, tuple(results), env), self.values, self.number)
             env.update((_key(t), n) for t, n in zip(node.outputs, results, strict=True))
         return env
 

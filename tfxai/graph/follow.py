@@ -22,9 +22,9 @@ from tfxai.graph.axes import (
     reshaped,
     unknown,
 )
-from tfxai.graph.capture import Graph, Op
+from tfxai.graph.capture import Graph, Op, every
 from tfxai.graph.moves import Move, Moves, joins_at, moves
-from tfxai.graph.ops import ALIASES, BRANCHES, CASES, LOOPS, RESHAPES, SHAPE_ONLY, STACKS
+from tfxai.graph.ops import ALIASES, BRANCHES, CASES, COUNTING, LOOPS, SHAPE_ONLY, STACKS
 
 COUNTS = SHAPE_ONLY - {"ZerosLike", "OnesLike"}  # sizes
 
@@ -41,6 +41,7 @@ class Followed:
         self._constants: dict[int, np.ndarray] = {}
         self._sizes: dict[int, sizes.Sizes] = {}
         self._counted: dict[int, Label] = {}  # an index -> the axis that it counts
+        self._producers = {o: op for op in every(graph.ops) for o in op.outputs}
         for k, number in enumerate(graph.inputs):
             shape = self.shape(number)
             if shape is not None:
@@ -57,10 +58,27 @@ class Followed:
     def constant(self, number: int) -> np.ndarray | None:
         """The value, where the graph does not compute it from its inputs."""
         known = self._sizes.get(number)
-        if number in self._constants or known is None or any(s is None or s.axes for s in known):
-            return self._constants.get(number)
+        if number in self._constants:
+            return self._constants[number]
+        if known is None or any(s is None or s.axes for s in known):
+            return self._evaluated(number)
         numbers = np.array([s.number for s in known if s])
         return numbers[0] if self.shape(number) == [] else numbers
+
+    def _evaluated(self, number: int) -> np.ndarray | None:
+        """Whole numbers that the graph computes from constants and known sizes, as paddings are."""
+        op = self._producers.get(number)
+        spec = self.graph.values[number]
+        if op is None or op.type not in COUNTING or not spec.dtype.is_integer or len(op.outputs) > 1:
+            return None
+        given = [self.constant(i) for i in op.inputs]
+        known = [g for g in given if g is not None]
+        if len(known) < len(given):
+            return None
+        typed = [g.astype(self.graph.values[i].dtype.as_numpy_dtype) for i, g in zip(op.inputs, known, strict=True)]
+        with tf.init_scope():
+            self._constants[number] = np.asarray(op.run([tf.constant(g) for g in typed])[0])
+        return self._constants[number]
 
     def counts_examples(self, number: int) -> bool:
         """Whether a list of sizes begins with the number of examples alone, and its other sizes are known."""
@@ -121,7 +139,7 @@ class Followed:
         given = [self.axes[i] for i in op.inputs if i in self.axes]
         if op.type in COUNTS or all(a.kind is Kind.MADE for axes in given for a in axes.flat()):
             return made(shape)
-        if op.type in RESHAPES:
+        if op.type == "Reshape":
             return self._reshaped(op, shape)
         found = moves(op, k, self)
         if found is None or any(op.inputs[i] not in self.axes for move in found.axes for i, _ in move.sources):
@@ -138,7 +156,7 @@ class Followed:
         """By the shape that was traced, or by what its sizes were computed from."""
         axes = self.axes.get(op.inputs[0])
         wanted: sizes.Sizes = [None if s is None else sizes.Size(s) for s in shape]
-        asked = self._sizes.get(op.inputs[1]) if op.type == "Reshape" else None
+        asked = self._sizes.get(op.inputs[1])
         if asked is not None and len(asked) == len(wanted):
             wanted = [p or (q if q != sizes.Size(-1) else None) for p, q in zip(wanted, asked, strict=True)]
         labels = None if axes is None else reshaped(axes.labels, wanted)

@@ -229,6 +229,22 @@ def _scrambled(op: str) -> Callable[[Label], Label]:
     return lambda label: tuple(a if a.kind is Kind.MADE else Axis(Kind.UNKNOWN, a.size, op=op) for a in label)
 
 
+def expand_dims(op: Op, k: int, see: Facts) -> Moves:
+    """An axis of one position more."""
+    rank = len(_shape(see, op.inputs[0])) + 1
+    new = int(np.ravel(_constant(see, op.inputs[1]))[0]) % rank
+    return Moves([OWN if a == new else kept(0, a - (a > new)) for a in range(rank)])
+
+
+def squeeze(op: Op, k: int, see: Facts) -> Moves:
+    """Axes of one position fewer: those it names, or all of them."""
+    sizes, rank = _shape(see, op.inputs[0]), len(_shape(see, op.outputs[k]))
+    gone = {a % len(sizes) for a in op.attrs["axis"]} or {a for a, size in enumerate(sizes) if size == 1}
+    if len(sizes) - len(gone) != rank:
+        raise Unfollowed  # of an open size, that may be 1
+    return Moves([kept(0, a) for a in range(len(sizes)) if a not in gone])
+
+
 def tile(op: Op, k: int, see: Facts) -> Moves:
     """Axes that are repeated: what had one position is spread, other axes cannot be followed."""
     before, after = _shape(see, op.inputs[0]), _shape(see, op.outputs[0])
@@ -409,6 +425,8 @@ TABLE: dict[str, Rule] = {
     "Transpose": transpose,
     "ReverseV2": reverse,
     "Roll": roll,
+    "ExpandDims": expand_dims,
+    "Squeeze": squeeze,
     "Tile": tile,
     "OneHot": one_hot,
     "TopKV2": last_own(1),

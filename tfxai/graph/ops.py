@@ -148,10 +148,14 @@ COMPARISONS = frozenset({"ApproximateEqual", "Equal", "Greater", "GreaterEqual",
 LOGIC = frozenset({"LogicalAnd", "LogicalOr", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift", "RightShift"})
 # Look-ups, and the position of their indices among the inputs.
 GATHERS = {"Gather": 1, "GatherV2": 1, "GatherNd": 1, "ResourceGather": 1, "ResourceGatherNd": 1}
-# The same values in the same order under another shape.
-RESHAPES = frozenset({"Reshape", "Squeeze", "ExpandDims"})
 # Lists of a loop: as their members stacked, the first axis counts them.
 STACKS = frozenset({"TensorListFromTensor", "TensorListStack", "TensorListResize"})
+# Whole numbers of whole numbers: what sizes and paddings are computed with.
+COUNTING = ALIASES | {
+    "Add", "AddV2", "Sub", "Mul", "FloorDiv", "FloorMod", "Maximum", "Minimum", "Neg", "Abs", "Sum", "Prod", "Max",
+    "Min", "Fill", "Range", "Tile", "Pack", "ConcatV2", "StridedSlice", "Slice", "GatherV2", "Reshape", "ExpandDims",
+    "Squeeze", "Transpose", "ReverseV2", "SelectV2", "Cast",
+}  # fmt: skip
 # Texts, element by element.
 TEXTS = frozenset({
     "AsString", "StaticRegexReplace", "StringLower", "StringStrip", "StringToHashBucket", "StringToHashBucketFast",
@@ -160,7 +164,18 @@ TEXTS = frozenset({
 # Along axes that they keep, every output depends on several inputs.
 MIXING_ALONG = ROWS | {"Cumsum", "Cumprod", "CumulativeLogsumexp", "LRN"}
 # A mask stays one: moved, met by constants, counted.
-MASK_MOVES = ALIASES | RESHAPES | {"Cast", "Transpose", "Tile", "BroadcastTo", "StridedSlice", "Slice", "Pack"}
+MASK_MOVES = ALIASES | {
+    "Reshape",
+    "Squeeze",
+    "ExpandDims",
+    "Cast",
+    "Transpose",
+    "Tile",
+    "BroadcastTo",
+    "StridedSlice",
+    "Slice",
+    "Pack",
+}
 MASK_SUMS = COMPARISONS | LOGIC | SUMS | {"Mul", "Maximum", "Minimum", "RealDiv", "LogicalNot"}
 MASK_COUNTS = frozenset({"Sum", "Mean", "Max", "Min", "Any", "All"})
 # Along the axes of places: a window becomes one number; other sizes of a picture.

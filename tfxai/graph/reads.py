@@ -14,7 +14,7 @@ from tfxai.graph.axes import Axes, Axis, Label, spans
 from tfxai.graph.capture import Op
 from tfxai.graph.follow import Followed
 from tfxai.graph.moves import Move, Moves, joins_at, moves
-from tfxai.graph.ops import ALIASES, CONTROL, MIXING_ALONG, RESHAPES, SHAPE_ONLY
+from tfxai.graph.ops import ALIASES, CONTROL, MIXING_ALONG, SHAPE_ONLY
 
 # All positions (True), some that are not known (False), or which.
 Mask = bool | np.ndarray
@@ -86,12 +86,12 @@ def _back(op: Op, followed: Followed, found: Mapping[int, Reads]) -> Iterable[tu
             continue
         axes = followed.axes.get(output)
         same = op.type not in CONTROL and not op.type.startswith("TensorList") and axes is not None
-        rule = moves(op, k, followed) if same and op.type not in RESHAPES | MIXING_ALONG else None
+        rule = moves(op, k, followed) if same and op.type not in MIXING_ALONG | {"Reshape"} else None
         for position, number in enumerate(op.inputs):
             own = followed.axes.get(number)
             if own is None:
                 yield number, []
-            elif same and axes is not None and op.type in RESHAPES and position == 0:
+            elif same and axes is not None and op.type == "Reshape" and position == 0:
                 yield number, _through(own, axes, found[output])
             elif rule is None or axes is None:
                 yield number, everything(own)
