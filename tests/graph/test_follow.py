@@ -29,6 +29,8 @@ MOVES = {
     "one by one": lambda t: tf.stack(tf.unstack(t, axis=1), axis=2) if t.shape.rank > 2 else t,
     "two halves, the second first": lambda t: tf.concat(tf.split(t, 2, -1)[::-1], -1) if _even(t) else t,
     "another axis": lambda t: t[..., None],
+    "on by one": lambda t: tf.roll(t, 1, 1),
+    "back by one": lambda t: tf.roll(t, -1, 1),
 }
 
 
@@ -51,8 +53,9 @@ def told(axes, shape):
             here, rest = rest % size, rest // size
             if axis.kind is Kind.EXAMPLES:
                 found[0] = here
-            elif axis.kind is Kind.PLACE and axis.input == 0:
+            elif axis.kind in (Kind.PLACE, Kind.ROLLED) and axis.input == 0:
                 low, high = (np.array(axis.window) * axis.extent).round()
+                here = (here + axis.roll) % axis.size
                 here = axis.size - 1 - here if axis.backwards else here
                 step = round((high - low) / axis.size)
                 found.setdefault(axis.axis, 0)
@@ -76,7 +79,7 @@ def test_positions_are_where_the_axes_say(names):
     where = np.array(np.unravel_index(y.astype(int), x.shape))
     joined = any(a.kind is Kind.JOINED for a in axes.flat())
     for axis, position in told(axes, y.shape).items():
-        whole = [a for a in axes.flat() if a.kind is Kind.PLACE and a.axis == axis]
+        whole = [a for a in axes.flat() if a.kind in (Kind.PLACE, Kind.ROLLED) and a.axis == axis]
         covered = axis == 0 or np.prod([a.size for a in whole]) * whole[-1].stride >= SHAPE[axis - 1] or len(whole) == 1
         if covered and not joined and (axis == 0 or whole[-1].stride == 1):
             steps = 1 if axis == 0 else 2 if names.count("every second") else 1
@@ -130,12 +133,77 @@ def test_shapes_that_the_graph_computes_fold_and_unfold_exactly():
 
 
 def test_an_op_that_scrambles_is_named():
-    (_, label, _) = labels_of(lambda t: tf.roll(t, 2, 1), spec(None, 5, 3))
-    assert (label[0].kind, label[0].op) == (Kind.UNKNOWN, "Roll")
+    (_, label, _) = labels_of(lambda t: tf.tile(t, [1, 2, 1]), spec(None, 5, 3))
+    assert (label[0].kind, label[0].op) == (Kind.UNKNOWN, "Tile")
+    (_, label, _) = labels_of(lambda t: tf.roll(t, 2, 1)[:, 1:], spec(None, 5, 3))
+    assert (label[0].kind, label[0].op) == (Kind.UNKNOWN, "StridedSlice")
+    (_, label, _) = labels_of(lambda t: tf.reshape(t, [-1, 10, 3]) + tf.range(10.0)[:, None], spec(None, 5, 2, 3))
+    assert [a.kind for a in label] == [Kind.PLACE, Kind.PLACE]
     (rows, _) = labels_of(lambda t: t[1:] - t[:-1], spec(None, 3))
     assert rows[0].kind is Kind.UNKNOWN
     (row, _) = labels_of(lambda t: tf.reduce_mean(t, 0, keepdims=True), spec(None, 3))
     assert row == ()
+
+
+def test_windows_that_are_rolled_and_rolled_back():
+    def windows(t):  # (n, 8, 3) -> (n, 2, 4, 3), something of each window, and back
+        t = tf.reshape(t, [-1, 2, 4, 3])
+        t = tf.matmul(tf.nn.softmax(tf.matmul(t, t, transpose_b=True)), t)
+        return tf.reshape(t, [-1, 8, 3])
+
+    rolled = labels_of(lambda t: windows(tf.roll(t, -2, 1)), spec(None, 8, 3))
+    assert kinds(rolled) == ["examples", "rolled", "place2"] and (rolled[1][0].roll, rolled[1][0].op) == (2, "Roll")
+    back = labels_of(lambda t: t + tf.roll(windows(tf.roll(t, -2, 1)), 2, 1), spec(None, 8, 3))
+    assert kinds(back) == ["examples", "place1", "place2"] and back[1][0].op == ""
+    both = labels_of(lambda t: t + tf.roll(t, 1, 1), spec(None, 8, 3))
+    assert (both[1][0].kind, both[1][0].op) == (Kind.UNKNOWN, "AddV2")
+
+
+def test_windows_of_a_map_of_another_resolution():
+    kernel = tf.ones((2, 2, 1, 5))
+
+    def function(t):
+        t = tf.nn.conv2d(t, kernel, 2, "SAME")
+        t = tf.transpose(tf.reshape(t, [-1, 2, 2, 3, 2, 5]), [0, 1, 3, 2, 4, 5])
+        t = tf.reshape(t, [-1, 2 * 3, 2 * 2, 5]) * 2.0
+        t = tf.transpose(tf.reshape(t, [-1, 2, 3, 2, 2, 5]), [0, 1, 3, 2, 4, 5])
+        return tf.reshape(t, [-1, 4, 6, 5])
+
+    labels = labels_of(function, spec(None, 8, 12, 1))
+    assert kinds(labels) == ["examples", "place1", "place2", "made"]
+    assert [(label[0].size, label[0].extent, label[0].stride) for label in labels[1:3]] == [(4, 8, 1), (6, 12, 1)]
+
+
+def test_every_second_place_from_both_first_ones():
+    labels = labels_of(lambda t: tf.concat([t[:, ::2], t[:, 1::2]], -1), spec(None, 8, 3))
+    assert kinds(labels) == ["examples", "place1", "joined"]
+    assert (labels[1][0].size, labels[1][0].window) == (4, (0.0, 1.0))
+    moved = labels_of(lambda t: t[:, :-1] + t[:, 1:], spec(None, 8, 3))
+    assert (moved[1][0].kind, moved[1][0].op) == (Kind.UNKNOWN, "AddV2")
+    far = labels_of(lambda t: t[:, :6:2] + t[:, 2::2], spec(None, 8, 3))
+    assert (far[1][0].kind, far[1][0].op) == (Kind.UNKNOWN, "AddV2")
+
+
+def test_a_dilated_convolution_of_open_length():
+    kernel = tf.ones((3, 3, 4))
+    labels = labels_of(lambda t: tf.nn.conv1d(t, kernel, 1, "SAME", dilations=2), spec(None, None, 3))
+    assert kinds(labels) == ["examples", "place1", "made"]
+
+
+def test_paddings_that_the_graph_computes():
+    def function(t):  # to a multiple of 4
+        more = tf.math.floormod(-tf.shape(t)[1], 4)
+        return tf.pad(t, tf.stack([[0, 0], tf.stack([0, more]), [0, 0]]))
+
+    assert kinds(labels_of(function, spec(None, 6, 3))) == ["examples", "place1", "place2"]
+    opened = labels_of(function, spec(None, None, 3))
+    assert [a.kind for label in opened for a in label] == [Kind.UNKNOWN] * 3
+
+
+def test_tensors_from_outside_are_the_networks_own():
+    table = tf.constant(np.arange(8.0, dtype="float32").reshape(4, 2))
+    labels = labels_of(lambda t: t + tf.gather(table, tf.range(4) % 4), spec(None, 4, 2))
+    assert kinds(labels) == ["examples", "place1", "place2"]
 
 
 def test_what_is_read_of_tokens_before_and_after_they_meet():

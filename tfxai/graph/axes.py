@@ -19,6 +19,7 @@ class Kind(enum.Enum):
 
     EXAMPLES = "examples"
     PLACE = "place"  # positions along an axis of an input, or along an axis of a convolution's own
+    ROLLED = "rolled"  # places that begin elsewhere and go round, until they are rolled back
     MADE = "made"  # channels, heads, units, constants
     JOINED = "joined"  # several of these laid end to end
     UNKNOWN = "unknown"
@@ -37,8 +38,9 @@ class Axis(NamedTuple):
             1, unless the axis was split.
         window: The stretch of the input's axis that it covers, from 0 to 1.
         backwards: Whether it runs against the input's axis.
+        roll: Of rolled ones: the position of the first place.
         parts: Of joined ones: each of them.
-        op: Of an unknown one: the op that cannot be followed.
+        op: Of an unknown one: the op that cannot be followed. Of a rolled one: the op that rolled it.
     """
 
     kind: Kind
@@ -50,6 +52,7 @@ class Axis(NamedTuple):
     stride: int = 1
     window: tuple[float, float] = (0.0, 1.0)
     backwards: bool = False
+    roll: int = 0
     parts: tuple[Label, ...] = ()
     op: str = ""
 
@@ -65,6 +68,7 @@ class Axis(NamedTuple):
             self.stride,
             self.window,
             self.backwards,
+            self.roll,
             inside,
             self.op,
         )
@@ -117,9 +121,21 @@ def agreed(labels: Iterable[Label], op: str) -> Label:
     if not known:
         return next(iter([*unclear, *met]), ())
     best = max(known, key=lambda label: max(a.grid for a in label))
-    if any(_where(label) != _where(best) for label in known):
-        return (Axis(Kind.UNKNOWN, _size(best), op=op),)
-    return best
+    if all(_where(label) == _where(best) for label in known):
+        return best
+    return _phases(known) or (Axis(Kind.UNKNOWN, _size(best), op=op),)
+
+
+def _phases(labels: Sequence[Label]) -> Label | None:
+    """Every so many-th place from several first ones, as `x[::2] + x[1::2]`: places of that size. None: not such."""
+    first = labels[0][0]
+    if any(len(la) != 1 or la[0].kind is not Kind.PLACE or la[0].size != first.size for la in labels) or not first.size:
+        return None
+    starts, stops = zip(*(la[0].window for la in labels), strict=True)
+    whole = (min(starts), max(stops))
+    each = max(stop - start for start, stop in zip(starts, stops, strict=True)) / first.size
+    same = all(la[0]._replace(window=whole).where == first._replace(window=whole).where for la in labels)
+    return (first._replace(window=whole),) if same and max(starts) - min(starts) < 0.999 * each else None
 
 
 def _where(label: Label) -> tuple:
@@ -193,9 +209,11 @@ def _taken(axes: deque[Axis], size: int, spread: list[tuple], first: bool) -> La
 def _split(axis: Axis, size: int) -> tuple[Axis, Axis]:
     """An axis as so many stretches (the outer part), and the positions in a stretch (the inner)."""
     within = (axis.size or 0) // size
-    if axis.kind is Kind.PLACE and axis.size == axis.extent and axis.window == (0.0, 1.0):
-        outer = axis._replace(size=size, extent=size, stride=axis.stride * within)
-        return outer, axis._replace(size=within, extent=within)
+    whole = axis.extent is not None and axis.extent % size == 0 and axis.window == (0.0, 1.0)
+    if axis.kind in (Kind.PLACE, Kind.ROLLED) and whole:
+        extent = (axis.extent or 0) // size
+        outer = axis._replace(size=size, extent=size, stride=axis.stride * extent)
+        return outer, axis._replace(size=within, extent=extent)
     return axis._replace(size=size), Axis(axis.kind if axis.kind is Kind.UNKNOWN else Kind.MADE, within, op=axis.op)
 
 
@@ -205,22 +223,18 @@ def _fused(label: Label) -> Label:
     for axis in label:
         before = fused[-1] if fused else None
         if before is not None and _continues(before, axis):
-            size = (before.size or 0) * (axis.size or 0)
-            fused[-1] = axis._replace(size=size, extent=size)
+            size, extent = (before.size or 0) * (axis.size or 0), (before.extent or 0) * (axis.extent or 0)
+            fused[-1] = axis._replace(size=size, extent=extent)
         else:
             fused.append(axis)
     return tuple(fused)
 
 
 def _continues(outer: Axis, inner: Axis) -> bool:
-    if outer.kind is not Kind.PLACE or inner.kind is not Kind.PLACE or inner.extent is None:
+    if outer.kind not in (Kind.PLACE, Kind.ROLLED) or inner.extent is None or outer.size != outer.extent:
         return False
-    same = ("input", "axis", "grid", "window", "backwards")
-    return (
-        all(getattr(outer, name) == getattr(inner, name) for name in same)
-        and outer.stride == inner.stride * inner.extent
-        and (outer.size, inner.size) == (outer.extent, inner.extent)
-    )
+    same = ("kind", "input", "axis", "grid", "window", "backwards", "roll")
+    return all(getattr(outer, n) == getattr(inner, n) for n in same) and outer.stride == inner.stride * inner.extent
 
 
 def cut(label: Label, start: int, stop: int, step: int, op: str) -> Label:
@@ -290,9 +304,17 @@ def flipped(label: Label) -> Label:
     return tuple(
         axis._replace(backwards=not axis.backwards) if axis.kind is Kind.PLACE
         else axis._replace(parts=tuple(flipped(p) for p in axis.parts[::-1])) if axis.kind is Kind.JOINED
-        else axis._replace(kind=Kind.UNKNOWN, op="ReverseV2") if axis.kind is Kind.EXAMPLES else axis
+        else axis._replace(kind=Kind.UNKNOWN, op="ReverseV2") if axis.kind in (Kind.EXAMPLES, Kind.ROLLED) else axis
         for axis in label
     )  # fmt: skip
+
+
+def rolled(label: Label, shift: int, op: str) -> Label:
+    """The positions moved on by so many, those at the end to the beginning."""
+    if len(label) != 1 or label[0].kind not in (Kind.PLACE, Kind.ROLLED) or not label[0].size:
+        return tuple(a if a.kind is Kind.MADE else Axis(Kind.UNKNOWN, a.size, op=op) for a in label)
+    roll = (label[0].roll - shift) % label[0].size
+    return (label[0]._replace(kind=Kind.ROLLED if roll else Kind.PLACE, roll=roll, op=op if roll else ""),)
 
 
 def resampled(label: Label, size: int | None, grid: int, axis: int) -> Label:

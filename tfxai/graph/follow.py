@@ -46,6 +46,10 @@ class Followed:
             shape = self.shape(number)
             if shape is not None:
                 self.axes[number] = of_input(k, shape)
+        for number in graph.captured:
+            shape = self.shape(number)
+            if shape is not None and self.graph.values[number].dtype != tf.resource:
+                self.axes[number] = made(shape)
         self._follow(graph.ops)
 
     # --- Facts that the table of moves reads

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from tfxai.graph import ops
-from tfxai.graph.axes import Axis, Kind, Label, Shape, flipped, resampled
+from tfxai.graph.axes import Axis, Kind, Label, Shape, flipped, resampled, rolled
 from tfxai.graph.capture import Op
 
 
@@ -220,8 +220,11 @@ def reverse(op: Op, k: int, see: Facts) -> Moves:
 def roll(op: Op, k: int, see: Facts) -> Moves:
     """Some axes begin elsewhere."""
     rank = len(_shape(see, op.inputs[0]))
-    axes = {int(a) % rank for a in np.ravel(_constant(see, op.inputs[2]))}
-    return Moves([Move(((0, a),), _scrambled(op.type)) if a in axes else kept(0, a) for a in range(rank)])
+    along = [int(a) % rank for a in np.ravel(_constant(see, op.inputs[2]))]
+    by = np.zeros(rank, int)
+    np.add.at(by, along, np.ravel(_constant(see, op.inputs[1])))
+    moved = [Move(((0, a),), partial(rolled, shift=int(by[a]), op=op.type)) for a in range(rank)]
+    return Moves([moved[a] if a in along else kept(0, a) for a in range(rank)])
 
 
 def _scrambled(op: str) -> Callable[[Label], Label]:

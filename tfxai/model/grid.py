@@ -137,7 +137,7 @@ def grid(axes: Axes, path: str, layouts: Sequence[Layout], names: Sequence[str],
     """
     labels, part = _chosen(axes.labels, path, names, wanted)
     flat = [axis for label in labels for axis in label]
-    lost = next((axis for axis in flat if axis.kind is Kind.UNKNOWN), None)
+    lost = next((axis for axis in flat if axis.kind in (Kind.UNKNOWN, Kind.ROLLED)), None)
     if lost is not None:
         raise LayerError(
             f"A class activation map needs to know which axes of the layer {path!r} are places, and they cannot be "
