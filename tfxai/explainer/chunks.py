@@ -19,7 +19,7 @@ from tfxai.graph.table import Program
 from tfxai.method.base import Method
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
-from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer, by_position
+from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer, by_position, stopped
 from tfxai.model.traced import TracedModel
 from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.targets.bound import BoundTarget
@@ -138,16 +138,14 @@ class Run:
         The sum over the references is kept, not its terms: memory does not grow with their number.
 
         Raises:
-            ModelError: Not one score per example.
+            ModelError: Not one score per example, or TensorFlow cannot run the model.
         """
-        scorer, x = self._scorer(rows)
-        rng = np.random.default_rng(self.seed)
-        result = self.method(scorer, x, self.references.at(0, rows, self.model, scorer.inputs), rng)
-        for k in range(1, scorer.references):
-            again = self.method(scorer, x, self.references.at(k, rows, self.model, scorer.inputs), rng)
-            result = result.plus(again)
-        result = (result.divided(scorer.references) if scorer.references > 1 else result).numpy()
-        n, scores = rows.stop - rows.start, len(result.score)
+        n = rows.stop - rows.start
+        try:
+            result = self._mean(rows)
+        except tf.errors.OpError as error:
+            raise stopped(error, n) from error
+        scores = len(result.score)
         if scores != n:
             raise ModelError(
                 f"For {n} examples the model returned {scores} scores; expected one each. A layer with stateful=True "
@@ -155,11 +153,20 @@ class Run:
             )
         return result
 
+    def _mean(self, rows: slice) -> Attribution:
+        scorer, x = self._scorer(rows)
+        rng = np.random.default_rng(self.seed)
+        result = self.method(scorer, x, self.references.at(0, rows, self.model, scorer.inputs), rng)
+        for k in range(1, scorer.references):
+            again = self.method(scorer, x, self.references.at(k, rows, self.model, scorer.inputs), rng)
+            result = result.plus(again)
+        return (result.divided(scorer.references) if scorer.references > 1 else result).numpy()
+
     def delta_alone(self, example: int) -> float:
         """The delta of an example that is explained without the others; infinite where it cannot be."""
         try:
             return float(self.attribution(slice(example, example + 1)).delta()[0])
-        except (ModelError, tf.errors.InvalidArgumentError):  # only whole batches can be run
+        except ModelError:  # only whole batches can be run
             return np.inf
 
     def leaks(self, example: int) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.op_def_library import apply_op
 
-from tfxai.graph.xla import WRITTEN
+from tfxai.graph.written import WRITTEN
 
 
 def public(op_type: str) -> Callable | None:

@@ -15,7 +15,7 @@ from tensorflow.python.framework.ops import gradient_registry
 
 from tfxai.errors import UnsupportedOpError
 from tfxai.graph.ops import STEPS_AS_ONE
-from tfxai.graph.xla import WRITTEN
+from tfxai.graph.written import WRITTEN
 
 
 def _scaled(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:

@@ -34,8 +34,8 @@ SOME_ROWS = (
     "It sees some rows at a time: a chunk of the examples, or changed copies of them. Data of each example do not fit "
     "into it: pass them as class indices, target=[...], or as weights, target=tfxai.targets.mask(weights)."
 )
-# What went wrong, in a message of TensorFlow: the line before the one with the name of the op.
-REASON = re.compile(r"^(?!Graph execution|Detected at|<stack)(.+)\n\s*\[\[", re.MULTILINE)
+# What went wrong, in a message of TensorFlow: the line before the one with the name of the op, or the last one.
+REASON = re.compile(r"^(?!Graph execution|Detected at|<stack)(\S.+)(?:\n\s*\[\[|\Z)", re.MULTILINE)
 MOST_COPIES = 64  # examples in a pass of changed copies: a model may look at its batch size
 Tensors = Sequence[tf.Tensor]
 Repeat = Callable[[tf.Tensor], tf.Tensor]
@@ -403,9 +403,24 @@ def _understood(message: str, target: BoundTarget, n: int) -> Exception | None:
             f"of them. {SOME_ROWS} Received: target {target.label!r}."
         )
     if SCOPE in message:
-        reason = next(iter(REASON.findall(message)), message)[:160]
-        return TargetError(f"The target function {target.label!r} fails when it runs: {reason}. {SOME_ROWS}")
+        return TargetError(f"The target function {target.label!r} fails when it runs: {_reason(message)}. {SOME_ROWS}")
     return None
+
+
+def stopped(error: tf.errors.OpError, n: int) -> ModelError:
+    """What TensorFlow cannot run, as an error that says what to do."""
+    if isinstance(error, tf.errors.ResourceExhaustedError):
+        return ModelError(
+            f"Not enough memory for {n} examples at once. Pass a smaller batch_size=. {_reason(error.message)}"
+        )
+    return ModelError(
+        f"TensorFlow cannot run a pass through the model: {_reason(error.message)}. Check that model.predict runs on "
+        "these inputs, on this machine."
+    )
+
+
+def _reason(message: str) -> str:
+    return next(iter(REASON.findall(message)), message)[:160].strip().removesuffix(".")
 
 
 def _column(output: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Ops that tf.raw_ops leaves out, ops without a gradient, and values whose number of axes is not known."""
+"""Ops that tf.raw_ops leaves out or cannot run everywhere, ops without a gradient, values of an unknown rank."""
 
 import keras
 import numpy as np
@@ -10,6 +10,7 @@ from tensorflow.compiler.tf2xla.ops import gen_xla_ops
 import tfxai
 from tests.graph.captured import captured, run, spec
 from tfxai import errors
+from tfxai.graph import written
 
 X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
 BLOCK = np.random.default_rng(1).normal(size=(2, 2, 3)).astype("float32")
@@ -105,3 +106,79 @@ def test_an_unknown_number_of_axes():
         np.testing.assert_allclose(values.sum((1, 2)), f(X) - f(0 * X), rtol=1e-5)
     with pytest.raises(errors.TargetError, match=r"How many axes the model's output has is not known.*ensure_shape"):
         tfxai.explain(scan, X, verbose=0)
+
+
+def _dense(kernel, groups):
+    """The kernel of the same convolution without groups: zeros between them."""
+    wide = np.zeros((*kernel.shape[:-2], kernel.shape[-2] * groups, kernel.shape[-1]), kernel.dtype)
+    rows, columns = kernel.shape[-2], kernel.shape[-1] // groups
+    for g in range(groups):
+        wide[..., g * rows : (g + 1) * rows, g * columns : (g + 1) * columns] = kernel[
+            ..., g * columns : (g + 1) * columns
+        ]
+    return wide
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_float16"])
+def test_convolutions_in_groups(rank, dtype, rng):
+    """The values of the twin with zeros between the groups, where TensorFlow has no such convolution too."""
+    shape = (*[5] * rank, 4)
+    build = getattr(layers, f"Conv{rank}D")
+    grouped = build(6, 3, groups=2, padding="same", activation="relu", dtype=dtype)
+    full = build(6, 3, padding="same", activation="relu", dtype=dtype)
+    first, second = (keras.Sequential([keras.Input(shape), c, layers.Flatten(), layers.Dense(2, dtype=dtype)])
+                     for c in (grouped, full))  # fmt: skip
+    second.set_weights([_dense(w, 2) if w.ndim == rank + 2 else w for w in first.get_weights()])
+    x = rng.normal(size=(2, *shape)).astype("float32")
+    for method, options in (("gradient", {}), ("deeplift", {}), ("deeplift", {"rule": "reveal_cancel"})):
+        got, wanted = (tfxai.explain(m, x, method, target=1, verbose=0, **options).values for m in (first, second))
+        close = 1e-5 if dtype != "mixed_float16" else 4e-3
+        np.testing.assert_allclose(got, wanted, atol=close * np.abs(wanted).max(), err_msg=f"{method} {options}")
+
+
+@pytest.mark.parametrize("strides, dilation", [(1, 1), (2, 1), (1, 2)])
+@pytest.mark.parametrize("op", ["Conv2D", "Conv3D"])
+def test_channels_first_and_groups_where_no_machine_has_them(op, strides, dilation, rng, monkeypatch):
+    """Against TensorFlow on the same numbers, channels last and a group at a time."""
+    monkeypatch.setattr(written, "runs", lambda *_: False)
+    rank = int(op[4])
+    x, kernel = (rng.normal(size=s).astype("float32") for s in ((2, *[6, 7, 5][:rank], 4), (*[3] * rank, 2, 6)))
+    attrs = {"strides": [1, *[strides] * rank, 1], "dilations": [1, *[dilation] * rank, 1], "padding": "VALID"}
+    plain = getattr(tf.raw_ops, op)
+    wanted = np.concatenate(
+        [plain(input=a, filter=b, **attrs) for a, b in zip(np.split(x, 2, -1), np.split(kernel, 2, -1), strict=True)],
+        -1,
+    )
+    got = written.WRITTEN[op](
+        input=tf.constant(x), filter=kernel, data_format=f"N{'DHW'[3 - rank :]}C".encode(), **attrs
+    )
+    np.testing.assert_allclose(got, wanted, atol=1e-4)
+    attrs |= {name: [1, 1, *attrs[name][1:-1]] for name in ("strides", "dilations")}
+    swapped = tf.constant(np.moveaxis(x, -1, 1))
+    got = written.WRITTEN[op](input=swapped, filter=kernel, data_format=f"NC{'DHW'[3 - rank :]}".encode(), **attrs)
+    np.testing.assert_allclose(np.moveaxis(got, 1, -1), wanted, atol=1e-4)
+
+
+def test_paddings_of_their_own_channels_first(rng, monkeypatch):
+    monkeypatch.setattr(written, "runs", lambda *_: False)
+    x, kernel = (rng.normal(size=s).astype("float32") for s in ((2, 6, 7, 4), (3, 3, 4, 6)))
+    attrs = {"strides": [1] * 4, "padding": "EXPLICIT"}
+    wanted = tf.raw_ops.Conv2D(input=x, filter=kernel, explicit_paddings=[0, 0, 1, 2, 0, 3, 0, 0], **attrs)
+    swapped = tf.constant(np.moveaxis(x, -1, 1))
+    got = written.WRITTEN["Conv2D"](
+        input=swapped, filter=kernel, data_format="NCHW", explicit_paddings=[0, 0, 0, 0, 1, 2, 0, 3], **attrs
+    )
+    np.testing.assert_allclose(np.moveaxis(got, 1, -1), wanted, atol=1e-4)
+
+
+def test_what_tensorflow_cannot_run_is_said(rng):
+    transposed = layers.Conv2DTranspose(3, 3, data_format="channels_first", dtype="float64")
+    head = keras.Input((4, 6, 6), dtype="float64")
+    model = keras.Sequential([head, transposed, layers.Flatten(dtype="float64"), layers.Dense(1, dtype="float64")])
+    x = rng.normal(size=(2, 4, 6, 6))
+    with pytest.raises(tf.errors.OpError):
+        model.predict(x, verbose=0)
+    for method in ("deeplift", "occlusion"):
+        with pytest.raises(errors.ModelError, match=r"cannot run a pass through the model: .*NHWC\. Check that"):
+            tfxai.explain(model, x, method, verbose=0)
