@@ -156,7 +156,7 @@ FAMILIES = {
         "text_encoder": Part("src.models.clip.clip_text_encoder", "CLIPTextEncoder",
                              SIDES | {"vocabulary_size": 30, "embedding_dim": 8, "max_sequence_length": 8}),
         "projection_dim": 8,
-    }, None, "vision_encoder/layer_1", "vision_logits"),
+    }, None, "clip_vision_encoder/encoder_block_0", "vision_logits"),
     "DenseNet": pictures("relu", stackwise_num_repeats=[1, 2], growth_rate=4),
     "VGG": pictures("block2_conv1", stackwise_num_repeats=[1, 1], stackwise_num_filters=[4, 8]),
     "Xception": pictures(

@@ -5,6 +5,7 @@ The input holds its own positions, so every number that is only moved says where
 
 import hypothesis
 import hypothesis.strategies as st
+import keras
 import numpy as np
 import tensorflow as tf
 from hypothesis import given, settings
@@ -182,6 +183,18 @@ def test_every_second_place_from_both_first_ones():
     assert (moved[1][0].kind, moved[1][0].op) == (Kind.UNKNOWN, "AddV2")
     far = labels_of(lambda t: t[:, :6:2] + t[:, 2::2], spec(None, 8, 3))
     assert (far[1][0].kind, far[1][0].op) == (Kind.UNKNOWN, "AddV2")
+
+
+def test_places_that_are_repeated_meet_those_of_the_resolution_they_come_to():
+    kernel, enlarged = tf.ones((2, 2, 1, 5)), keras.layers.UpSampling2D
+
+    def function(t):
+        small = tf.nn.conv2d(t, kernel, 2, "SAME")
+        return tf.concat([t, enlarged(2)(small)], -1)
+
+    labels = labels_of(function, spec(None, 8, 6, 1))
+    assert kinds(labels) == ["examples", "place1", "place2", "made"]
+    assert [label[0].size for label in labels[1:3]] == [8, 6]
 
 
 def test_a_dilated_convolution_of_open_length():

@@ -123,7 +123,16 @@ def agreed(labels: Iterable[Label], op: str) -> Label:
     best = max(known, key=lambda label: max(a.grid for a in label))
     if all(_where(label) == _where(best) for label in known):
         return best
+    if all(_where(_repeated(label)) == _where(_repeated(best)) for label in known):
+        return _repeated(best)
     return _phases(known) or (Axis(Kind.UNKNOWN, _size(best), op=op),)
+
+
+def _repeated(label: Label) -> Label:
+    """Places of which each is there several times (enlarged to the nearest), as places of a finer resolution."""
+    if label[0].kind is Kind.PLACE and all(axis.kind is Kind.MADE for axis in label[1:]):
+        return (label[0]._replace(size=_size(label)),)
+    return label
 
 
 def _phases(labels: Sequence[Label]) -> Label | None:
