@@ -88,7 +88,7 @@ NETWORKS = {
         "functional/attunet_output",
     ),
     "MobileNet of volumes": Network(
-        "classification_models_3D.tfkeras", [(32, 32, 32, 1)], volumes, "mobilenet/conv_pw_11_relu"
+        "classification_models_3D.tfkeras", [(32, 32, 32, 1)], volumes, "mobilenet_0.25_32/conv_pw_11_relu"
     ),
 }  # fmt: skip
 
