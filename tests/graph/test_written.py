@@ -11,6 +11,7 @@ import tfxai
 from tests.graph.captured import captured, run, spec
 from tfxai import errors
 from tfxai.graph import written
+from tfxai.graph.written import WRITTEN
 
 X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
 BLOCK = np.random.default_rng(1).normal(size=(2, 2, 3)).astype("float32")
@@ -150,13 +151,11 @@ def test_channels_first_and_groups_where_no_machine_has_them(op, strides, dilati
         [plain(input=a, filter=b, **attrs) for a, b in zip(np.split(x, 2, -1), np.split(kernel, 2, -1), strict=True)],
         -1,
     )
-    got = written.WRITTEN[op](
-        input=tf.constant(x), filter=kernel, data_format=f"N{'DHW'[3 - rank :]}C".encode(), **attrs
-    )
+    got = WRITTEN[op](input=tf.constant(x), filter=kernel, data_format=f"N{'DHW'[3 - rank :]}C".encode(), **attrs)
     np.testing.assert_allclose(got, wanted, atol=1e-4)
     attrs |= {name: [1, 1, *attrs[name][1:-1]] for name in ("strides", "dilations")}
     swapped = tf.constant(np.moveaxis(x, -1, 1))
-    got = written.WRITTEN[op](input=swapped, filter=kernel, data_format=f"NC{'DHW'[3 - rank :]}".encode(), **attrs)
+    got = WRITTEN[op](input=swapped, filter=kernel, data_format=f"NC{'DHW'[3 - rank :]}".encode(), **attrs)
     np.testing.assert_allclose(np.moveaxis(got, 1, -1), wanted, atol=1e-4)
 
 
@@ -166,7 +165,7 @@ def test_paddings_of_their_own_channels_first(rng, monkeypatch):
     attrs = {"strides": [1] * 4, "padding": "EXPLICIT"}
     wanted = tf.raw_ops.Conv2D(input=x, filter=kernel, explicit_paddings=[0, 0, 1, 2, 0, 3, 0, 0], **attrs)
     swapped = tf.constant(np.moveaxis(x, -1, 1))
-    got = written.WRITTEN["Conv2D"](
+    got = WRITTEN["Conv2D"](
         input=swapped, filter=kernel, data_format="NCHW", explicit_paddings=[0, 0, 0, 0, 1, 2, 0, 3], **attrs
     )
     np.testing.assert_allclose(np.moveaxis(got, 1, -1), wanted, atol=1e-4)
@@ -182,3 +181,33 @@ def test_what_tensorflow_cannot_run_is_said(rng):
     for method in ("deeplift", "occlusion"):
         with pytest.raises(errors.ModelError, match=r"cannot run a pass through the model: .*NHWC\. Check that"):
             tfxai.explain(model, x, method, verbose=0)
+
+
+@pytest.mark.parametrize("dtype", [tf.float32, tf.float64])
+@pytest.mark.parametrize("name, order", [("Conv2D", "NHWC"), ("Conv3D", "NDHWC")])
+def test_whether_this_machine_has_groups_is_tried(name, order, dtype):
+    """Also while a pass is traced, and in the scope in which TensorFlow's tapes record nothing."""
+    rank = len(order) - 2
+    x, kernel = tf.ones([2, *[6] * rank, 8], dtype), tf.ones([3] * rank + [2, 8], dtype)
+
+    @tf.function
+    def gradient(x, kernel):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = getattr(tf.raw_ops, name)(input=x, filter=kernel, strides=[1] * len(order), padding="VALID")
+        return tape.gradient(y, x)
+
+    try:
+        gradient(x, kernel)
+        wanted = True
+    except tf.errors.OpError:
+        wanted = False
+    found = []
+    written.runs.cache_clear()
+    found.append(written.runs(name, dtype, order, True))
+    written.runs.cache_clear()
+    tf.function(lambda: found.append(written.runs(name, dtype, order, True)), autograph=False)()
+    assert found == [wanted, wanted]
+    graph = captured(lambda t: WRITTEN[name](input=t, filter=kernel, strides=[1] * len(order), padding="VALID",
+                                             data_format=order), spec(2, *[6] * rank, 8, dtype=dtype.name))  # fmt: skip
+    assert ("Split" in [op.type for op in graph.ops]) is not wanted

@@ -64,20 +64,29 @@ def _channels_last(values: Sequence[int], last: Sequence[int]) -> list[int]:
 
 @functools.cache  # of the package's lifetime: what this TensorFlow can do does not change while it runs
 def runs(name: str, dtype: tf.DType, order: str, grouped: bool) -> bool:
-    """Whether this machine runs and differentiates such a convolution: tried on one of a single place."""
+    """Whether this machine runs and differentiates such a convolution: tried on a small one.
+
+    Not on the smallest: those of one place, or of kernels of 1, take other ways.
+    """
     rank = len(order)
-    shape = [2 if letter == "C" else 1 for letter in order]
-    with tf.init_scope():
-        x, kernel = tf.ones(shape, dtype), tf.ones([1] * (rank - 2) + [1 if grouped else 2, 2], dtype)
+    shape = [4 if letter == "C" else 8 for letter in order]
+
+    @tf.function
+    def gradient(x: tf.Tensor, kernel: tf.Tensor) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            attrs = {"strides": [1] * rank, "padding": "VALID", "data_format": order}
+            y = getattr(tf.raw_ops, name)(input=x, filter=kernel, **attrs)
+        return y, tape.gradient(y, x)
+
+    shapes = shape, [3] * (rank - 2) + [1 if grouped else 4, 4]
+    traced = gradient.get_concrete_function(*(tf.TensorSpec(s, dtype) for s in shapes))
+    with tf.init_scope():  # it runs at once, also while a pass is traced; a tape in here would record nothing
         try:
-            with tf.GradientTape() as tape:
-                tape.watch(x)
-                y = getattr(tf.raw_ops, name)(
-                    input=x, filter=kernel, strides=[1] * rank, padding="VALID", data_format=order
-                )
-            return tape.gradient(y, x) is not None
+            traced(*(tf.ones(s, dtype) for s in shapes))
         except tf.errors.OpError:
             return False
+    return True
 
 
 WRITTEN: Mapping[str, Callable] = {
