@@ -166,7 +166,9 @@ def received(value: object) -> str:
 def suggest(name: object, known: Iterable[str]) -> str:
     """The sentence 'Did you mean ...?', or all the known names when nothing is near."""
     known = sorted(known)
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    plain = {k: "".join(c for c in k.lower() if c.isalnum() or c == "+") for k in known}
+    wanted = "".join(c for c in str(name).lower() if c.isalnum() or c == "+")  # however papers and classes write it
+    near = [k for k in known if plain[k] == wanted] or difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     if near:
         return f"Did you mean {' or '.join(repr(n) for n in near)}? Known: {', '.join(known)}."
     return f"Known: {', '.join(known)}."

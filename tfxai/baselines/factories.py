@@ -86,7 +86,7 @@ class Blur:
 
 
 def mean_of(data: Any) -> Baseline:
-    """The mean of a data set, (1, ...).
+    """The mean of a data set, (1, ...); rounded for pictures of bytes.
 
     Args:
         data: Examples on the first axis, (any, ...).
@@ -99,7 +99,7 @@ def mean_of(data: Any) -> Baseline:
         array([[2., 4.]])
     """
     mean = _data(data, "mean_of").mean(axis=0, keepdims=True, dtype=np.float64)
-    return lambda x: mean.astype(_float(x))
+    return lambda x: _like(mean, x)
 
 
 def sample_of(data: Any, n: int = 10, seed: int = 0) -> Baseline:
@@ -127,6 +127,8 @@ def sample_of(data: Any, n: int = 10, seed: int = 0) -> Baseline:
 def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> Baseline:
     """n references of uniform noise in [low, high), (1, n, ...), the same for every explained example.
 
+    They are rounded for pictures of bytes.
+
     Args:
         low: Least value.
         high: Above the largest value.
@@ -146,7 +148,7 @@ def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> 
     generator(seed)
 
     def drawn(x: np.ndarray) -> np.ndarray:
-        return generator(seed).uniform(low, high, (1, n, *x.shape[1:])).astype(_float(x))
+        return _like(generator(seed).uniform(low, high, (1, n, *x.shape[1:])), x)
 
     return drawn
 
@@ -183,6 +185,11 @@ def _data(data: Any, name: str) -> np.ndarray:
     if array.ndim == 0 or not array.size:
         raise BaselineError(f"{name}(data) needs one example or more, first axis. Received: shape {array.shape}.")
     return array
+
+
+def _like(numbers: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """In the dtype of x if that has fractions, rounded if it is bytes, a picture; ids have no mean and are refused."""
+    return np.rint(numbers).astype(x.dtype) if x.dtype == np.uint8 else numbers.astype(_float(x))
 
 
 def _float(x: np.ndarray) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import BaselineError, received
+from tfxai.support.arrays import Unreadable, as_array
 
 Baseline = Callable[[np.ndarray], np.ndarray]  # x (n, ...) -> (1 or n, ...), or (1 or n, references, ...)
 
@@ -61,7 +62,9 @@ def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
         result = array.astype(dtype)
     if dtype.kind not in "biu":
         if not np.isfinite(result).all():
-            raise BaselineError(f"A baseline fits the input's {dtype}. Received: {np.abs(array).max():.3g}. Scale it.")
+            raise BaselineError(
+                f"A baseline fits the input's {dtype}. Received: {np.abs(array).max():.3g}, too large. Scale it."
+            )
     elif not np.array_equal(array, np.round(array)):
         raise BaselineError(
             f"The input holds integers ({dtype}: token ids, bytes), so the baseline does too. Received: fractions. "
@@ -78,9 +81,9 @@ def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
 def numbers(value: Any) -> np.ndarray:
     """Anything that numpy reads, as an array of numbers."""
     try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise BaselineError(f"A baseline is one rectangular array: {error}. {received(value)}") from error
+        array = as_array(value)
+    except Unreadable as error:
+        raise BaselineError(f"A baseline is one rectangular array of numbers. {error} {received(value)}") from error
     if array.dtype.name == "bfloat16":
         return array.astype(np.float32)
     if isinstance(value, str):

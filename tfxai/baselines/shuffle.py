@@ -14,6 +14,9 @@ from tfxai.errors import BaselineError, received
 def dinucleotide_shuffle(n: int = 10, seed: int = 0) -> Baseline:
     """n shuffles of each one-hot sequence that keep every dinucleotide count and the first and last base.
 
+    Positions that are no single letter (zeros of padding, an N of equal parts) stay where they are, and each stretch of
+    letters between them is shuffled for itself.
+
     A shuffle is a random Eulerian walk through the sequence's own dinucleotides (Altschul and Erickson 1985). Its
     randomness comes from `seed` and the sequence itself, so it does not depend on the other sequences in the batch,
     nor on its place in it; equal sequences get equal shuffles. All arrangements are equally likely.
@@ -23,7 +26,8 @@ def dinucleotide_shuffle(n: int = 10, seed: int = 0) -> Baseline:
         seed: Same seed, same shuffles.
 
     Raises:
-        BaselineError: n or seed; or, when used, x is not one-hot.
+        BaselineError: n or seed; or, when used, x is not one-hot: no position is a single letter, or some are not
+            between 0 and 1.
 
     Example:
         >>> x = np.eye(4, dtype="float32")[[[0, 1, 0, 2, 0, 1, 3, 0]]]
@@ -35,21 +39,43 @@ def dinucleotide_shuffle(n: int = 10, seed: int = 0) -> Baseline:
     generator(seed)
 
     def shuffled(x: np.ndarray) -> np.ndarray:
-        if x.ndim != 3 or not x.size or not np.isin(x, (0, 1)).all() or not (x.sum(axis=2) == 1).all():
+        known = _known(x)
+        if known is None:
             raise BaselineError(
-                "dinucleotide_shuffle needs one-hot sequences (n, length, letters), exactly one 1 at every position. "
-                f"Received: shape {x.shape}. Use background() where letters are unknown."
+                "dinucleotide_shuffle needs one-hot sequences (n, length, letters): one 1 at a position, or where it "
+                f"is unknown numbers from 0 that sum to at most 1. Received: shape {x.shape}."
             )
-        identity = np.eye(x.shape[2], dtype=x.dtype)
-        return np.stack([[identity[s] for s in _shuffles(one.argmax(axis=1), n, seed)] for one in x])
+        result = np.repeat(x[:, None], n, axis=1)
+        for one, where, references in zip(x, known, result, strict=True):
+            rng = _own(one, seed)
+            for stretch in _stretches(where):
+                for reference in references:
+                    order = eulerian(one[stretch].argmax(axis=1), rng)
+                    reference[stretch] = np.eye(x.shape[2], dtype=x.dtype)[order]
+        return result
 
     return shuffled
 
 
-def _shuffles(letters: np.ndarray, n: int, seed: int) -> list[np.ndarray]:
+def _known(x: np.ndarray) -> np.ndarray | None:
+    """(n, length) whether a position is one letter; None where these are no sequences of letters."""
+    if x.ndim != 3 or not x.size or not (x >= 0).all() or not (x.sum(axis=2) <= 1 + 1e-3).all():
+        return None
+    found: np.ndarray = (x.max(axis=2) == 1) & (x.sum(axis=2) == 1)
+    return found if found.any() else None
+
+
+def _stretches(where: np.ndarray) -> list[slice]:
+    """The runs of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], where, [False]])))
+    return [slice(start, stop) for start, stop in edges.reshape(-1, 2)]
+
+
+def _own(one: np.ndarray, seed: int) -> np.random.Generator:
+    """Randomness of a sequence and a seed, wherever it stands."""
+    letters = np.where(_known(one[None])[0], one.argmax(axis=1), -1)  # type: ignore[index]
     own = hashlib.blake2b(letters.astype(np.int64).tobytes(), digest_size=8).digest()
-    rng = generator(seed, int.from_bytes(own, "little"))
-    return [eulerian(letters, rng) for _ in range(n)]
+    return generator(seed, int.from_bytes(own, "little"))
 
 
 def eulerian(letters: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -64,7 +64,8 @@ def explain(
             results averaged), a function of x, or a list/dict of these. See `tfxai.baselines`.
         batch_size: Examples per pass; None chooses by size. It changes memory, never the values.
         seed: For methods that draw random numbers.
-        verbose: 0 silent, 1 a progress bar, "auto" a bar for what takes long.
+        verbose: 0 silent, 1 a progress bar (lines, where the output is a file), "auto" a bar for what takes long, where
+            there is somebody to watch it: in a terminal or notebook.
         on: Explain the "logit" (the input of a final softmax or sigmoid, wherever it is) or the "probability".
         layer: Attribute to this layer's output instead of the input: a name, path, index or layer, or "last_conv"; for
             class activation maps the layer that they read, None being the last convolution.
@@ -171,7 +172,7 @@ class Explainer:
             except UnsupportedOpError as error:
                 raise UnsupportedOpError(f"In the model {name_of(self.model)!r}: {error}") from error
             if run.bar is not None:
-                run.bar.step()
+                run.bar.step(rows.stop - rows.start)
         explanation = collected(run, results, self.on)
         for message, category in doubts(run, explanation):
             warn(message, category)
@@ -286,7 +287,7 @@ class Explainer:
         size = int(batch_size or _batch_size(inputs))
         if seed is None and (self.method.random or any(traced.draws)):
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
-        bar = Progress(-(-inputs.n // size), verbose)
+        bar = Progress(inputs.n, verbose)
         return Run(self.method, traced, inputs, wanted, refs, size, seed, bar, self.reduction)
 
 

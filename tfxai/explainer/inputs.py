@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import InputError, InputTypeError, received
+from tfxai.support.arrays import Unreadable, as_array
 
 
 class Declared(NamedTuple):
@@ -82,8 +83,9 @@ def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str
     if declared is not None and len(leaves) != len(declared):
         listed = ", ".join(name for name, *_ in declared)
         raise InputTypeError(
-            f"The model has {len(declared)} inputs ({listed}): pass a list in this order or a dict by name. "
-            f"Received: {len(leaves)} arrays."
+            f"The model has {len(declared)} input{'s' * (len(declared) > 1)} ({listed}): pass "
+            f"{'a list in this order or a dict by name' if len(declared) > 1 else 'one array'}. Received: "
+            f"{len(leaves)} arrays. Of a pair (x, y) pass x alone, without the labels."
         )
     arrays, names, specs, features = [], [], [], {}
     for k, (path, value) in enumerate(leaves):
@@ -128,7 +130,7 @@ def _is_several(x: Sequence[Any], declared: list | None) -> bool:
     arrays = bool(x) and all(hasattr(v, "shape") for v in x)
     if declared is None:
         return arrays
-    return len(declared) > 1 or (arrays and len(np.shape(x[0])) == len(declared[0][1]))
+    return len(declared) > 1 or (arrays and len(x[0].shape) == len(declared[0][1]))
 
 
 def _declared(declared: list, k: int, name: str, by_name: bool) -> Declared:
@@ -147,28 +149,37 @@ def _array(value: Any, declared: Declared, float_dtype: str | None) -> np.ndarra
             "For many batches prepare once: explainer = tfxai.Explainer(model), then explainer(x) for each."
         )
     try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise InputTypeError(f"x cannot be read as an array: {error}. {received(value)}") from error
-    if array.dtype == object and not all(isinstance(v, (str, bytes)) for v in array.reshape(-1)):
-        raise InputTypeError(
-            "x is an array of Python objects; expected numbers (or strings). Rows of different length? "
-            f"{received(value)}"
-        )
+        array = as_array(value)
+    except Unreadable as error:
+        raise InputTypeError(f"Input {name!r}: {error} {received(value)}") from error
     if array.ndim == 0:
         raise InputError(f"Input {name!r} has no axis of examples. {received(array)} Pass an array of rank 1 or more.")
+    if shape is not None and array.ndim == 1 and len(shape) == 2 and shape[1] == 1:
+        array = array[:, None]  # a column, as Keras takes it
     if shape is not None:
         _check_shape(array, name, shape)
     if len(array) == 0:
         raise InputError(f"Input {name!r} holds no examples. Received: shape {array.shape}. Pass at least one.")
-    array = _cast(array, name, dtype, float_dtype)
-    if array.dtype.kind not in "OSUbiu" and not np.isfinite(array).all():
-        bad = np.unique(np.nonzero(~np.isfinite(array))[0])
-        raise InputError(
-            f"Input {name!r} has NaN or Inf in {len(bad)} of {len(array)} examples (first: example {bad[0]}). "
-            "Attributions of such values mean nothing: remove or impute them."
-        )
+    given = array
+    with np.errstate(over="ignore"):  # looked at below
+        array = _cast(given, name, dtype, float_dtype)
+    if array.dtype.kind not in "OSUbiu":
+        _check_finite(given, array, name)
     return array
+
+
+def _check_finite(given: np.ndarray, array: np.ndarray, name: str) -> None:
+    """Raises InputError where numbers are none, or are too large for the dtype that the model takes."""
+    bad = np.unique(np.nonzero(~np.isfinite(array))[0])
+    if not len(bad):
+        return
+    where = f"in {len(bad)} of {len(array)} examples (first: example {bad[0]})"
+    if np.isfinite(given).all():
+        raise InputError(f"Input {name!r} has numbers too large for {array.dtype} {where}. Scale them.")
+    raise InputError(
+        f"Input {name!r} has NaN or Inf {where}. Attributions of such values mean nothing: remove or impute them. For "
+        "a model made for missing values pass what is missing as a second input, an indicator of 0 and 1."
+    )
 
 
 def _check_shape(array: np.ndarray, name: str, shape: tuple) -> None:

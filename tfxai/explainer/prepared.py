@@ -10,7 +10,7 @@ import keras
 from tfxai.errors import ModelError
 from tfxai.explainer.inputs import Inputs, Signature, read
 from tfxai.graph.identity import key
-from tfxai.model.function import declared_inputs
+from tfxai.model.function import declared_inputs, fixed_batch
 from tfxai.model.prepare import Captured, captured
 from tfxai.model.traced import TracedModel
 from tfxai.model.watch import Watch
@@ -38,6 +38,10 @@ class Prepared:
         self._watch = Watch(model)
         self._lock = threading.RLock()
 
+    def __reduce__(self) -> tuple:
+        """A copy is that of the model: what was captured of it, and compiled, cannot be copied and is made again."""
+        return Prepared, (self.model,)
+
     @property
     def traces(self) -> int:
         """How many functions TensorFlow has traced."""
@@ -61,7 +65,9 @@ class Prepared:
             ModelError: The model cannot be traced on x.
         """
         with self._lock:  # two threads may share one explainer
-            return self._capture(inputs, watched, rows)
+            if (fixed := fixed_batch(self.model)) is not None:
+                self._closed[inputs.signature] = 2
+            return self._capture(inputs, watched, fixed or rows)
 
     def _capture(self, inputs: Inputs, watched: bool, rows: int) -> tuple[Inputs, Captured, dict[Any, TracedModel]]:
         closed = self._closed.get(inputs.signature, 0)

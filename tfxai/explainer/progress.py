@@ -1,37 +1,61 @@
-"""Progress of long work, as `fit` shows it."""
+"""Progress of long work: a bar in a terminal or notebook, plain lines where the output is a file."""
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 
 import keras
 
-PARTS = 100  # of each chunk
 PATIENCE = 3.0  # seconds
+BETWEEN = 5.0  # seconds between two lines in a file
+FEW = 100  # examples: fewer are counted in percent, which moves while one of them is explained
 
 
 class Progress:
-    """Keras' own progress bar; with "auto" it appears when the work has taken three seconds."""
+    """Examples done, of n. With "auto" it appears where it can be drawn, when the work has taken three seconds."""
 
-    def __init__(self, steps: int, verbose: int | str) -> None:
-        self.steps, self.done, self.start = steps, 0, time.monotonic()
-        self.bar = keras.utils.Progbar(PARTS * steps, unit_name="part")  # its clock starts here; it draws when updated
-        self.waits, self.draws = verbose == "auto", verbose in (1, 2)
-        self.shown = 0
+    def __init__(self, n: int, verbose: int | str) -> None:
+        self.n, self.done, self.start = n, 0, time.monotonic()
+        self.bar = _bar(n) if _is_watched() else None  # its clock starts here; it draws when updated
+        self.waits, self.draws = verbose == "auto" and self.bar is not None, verbose in (1, 2)
+        self.shown, self.said = 0, self.start
 
-    def step(self) -> None:
-        self.done += 1
+    def step(self, examples: int) -> None:
+        """So many more are done."""
+        self.done += examples
         self._show(self.done)
 
-    def within(self, fraction: float) -> None:
-        """How much of the next step is done, for steps of many passes."""
-        self._show(self.done + min(fraction, 1.0))
+    def within(self, fraction: float, examples: int) -> None:
+        """How much of the next so many is done, for chunks of many passes."""
+        self._show(self.done + min(fraction, 1.0) * examples)
 
     def _show(self, done: float) -> None:
-        """Moves the bar if it is drawn and has moved by a part."""
-        done = min(done, self.steps)  # explained once more, to find out why values do not add up
-        if self.waits and done < self.steps and time.monotonic() - self.start > PATIENCE:
+        done = min(done, self.n)  # explained once more, to find out why values do not add up
+        now = time.monotonic()
+        if self.waits and done < self.n and now - self.start > PATIENCE:
             self.draws = True
-        if self.draws and int(PARTS * done) > self.shown:
-            self.shown = int(PARTS * done)
-            self.bar.update(self.shown)
+        if not self.draws:
+            return
+        if self.bar is None:
+            self._say(done, now)
+        elif (position := int(self.bar.target * done / self.n)) > self.shown:
+            self.shown = position
+            self.bar.update(position)
+
+    def _say(self, done: float, now: float) -> None:
+        """A line, after some seconds, and one at the end."""
+        if now - self.said < BETWEEN and (done < self.n or self.shown == self.n):
+            return
+        self.said, self.shown = now, int(done)
+        print(f"{done / self.n:.0%} of {self.n} examples explained, {now - self.start:.0f} s", flush=True)
+
+
+def _bar(n: int) -> keras.utils.Progbar:
+    return keras.utils.Progbar(n, unit_name="example") if n >= FEW else keras.utils.Progbar(100, unit_name="percent")
+
+
+def _is_watched() -> bool:
+    """Whether a line can be drawn over: a terminal, a notebook, the console of an editor."""
+    return sys.stdout.isatty() or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ

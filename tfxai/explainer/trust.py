@@ -126,8 +126,8 @@ def _incomplete(run: Run, e: Explanation) -> Found:
     delta, change = e.delta[worst], e.score[worst] - e.baseline_score[worst]
     reason = _reason(run, len(e), worst, float(abs(delta) / excess[worst]))
     message = (
-        f"{e.method}: the values of example {worst} sum to {delta:.3g} less than score - baseline_score = "
-        f"{change:.6g}. {reason}"
+        f"{e.method}: the values of example {worst} sum to {change - delta:.6g}, but score - baseline_score is "
+        f"{change:.6g} (delta {delta:.3g}). {reason}"
     )
     return [(message, CompletenessWarning)]
 

@@ -37,6 +37,12 @@ def open_model(model: Any) -> Any:
         )
     if isinstance(model, type):
         raise ModelTypeError(f"Expected a model, not its class: call {model.__name__}(...) first. {received(model)}")
+    owner = getattr(model, "__self__", None)
+    if isinstance(owner, keras.Model) and getattr(model, "__name__", "").startswith("predict"):
+        raise ModelTypeError(
+            f"{model.__name__} returns arrays of numbers, through which no gradient goes: pass the model itself. "
+            + received(model)
+        )
     if getattr(model, "built", True) is False and not getattr(model, "inputs", None):
         raise ModelError(
             f"The model {getattr(model, 'name', model)!r} has never been built, so it has no weights to explain. "
@@ -109,6 +115,15 @@ def declared_inputs(model: Any) -> list[tuple[str, tuple, str]] | None:
     if not inputs or not isinstance(inputs, (list, tuple)) or not hasattr(model, "layers"):
         return None
     return [(t.name, tuple(t.shape), _dtype_name(t.dtype)) for t in inputs]
+
+
+def fixed_batch(model: Any) -> int | None:
+    """How many examples a model with layers that keep their state is made for; None: any number."""
+    declared = declared_inputs(model) if isinstance(model, keras.layers.Layer) else None
+    if not declared or not any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):
+        return None
+    rows = declared[0][1][0]
+    return None if rows is None else int(rows)
 
 
 def _dtype_name(dtype: Any) -> str:

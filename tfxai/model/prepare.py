@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from tfxai.errors import LayerError, ModelError, NoGradientError, TfxaiError
 from tfxai.graph.activity import Activity
-from tfxai.graph.capture import Graph, capture, types_of
+from tfxai.graph.capture import Graph, capture
 from tfxai.graph.reads import Reads
 from tfxai.model import entry, layers
 from tfxai.model.compiled import Compiled
@@ -174,10 +175,11 @@ def _last(finder: FeatureMaps, calls: Sequence[layers.LayerCall]) -> tuple[int, 
     """The values of the last convolution's map."""
     numbers = finder.last()
     if not numbers:
-        known = ", ".join(sorted({c.path for c in calls})[:20]) or "none"
+        known = list(dict.fromkeys(c.path for c in calls))[-5:]
         raise LayerError(
-            "The model has no convolution with a spatial map on the way to its output, so there is no last one. "
-            f"Found the ops: {types_of(finder.ops)}. Say which layer's output to use with layer=; layers: {known}."
+            "The model has no convolution with a spatial map on the way to its output, so there is no last one. Class "
+            "activation maps are for pictures and the like: use method='deeplift', or say which layer's output to read "
+            f"with layer=; the last ones are {', '.join(known) or 'none'}."
         )
     return numbers
 
@@ -202,12 +204,21 @@ def _captured(function: Callable, specs: Sequence[tf.TensorSpec], model: Any) ->
     except Exception as error:
         shapes = ", ".join(f"{tuple(s.shape)} {s.dtype.name}" for s in specs)
         raise ModelError(
-            f"The model {name_of(model)!r} cannot be traced on inputs of shape {shapes}: "
-            f"{type(error).__name__}: {error} Check that model(x, training=False) works inside tf.function."
+            f"The model {name_of(model)!r} cannot be traced on inputs of shape {shapes}: {_in_short(error)}. Check "
+            "that it works inside tf.function, on tensors: without numpy(), predict and the like; pass the model itself."
         ) from error
     if not graph.outputs:
         raise ModelError("The model returns no tensor. Expected one or more numbers per example.")
     return graph
+
+
+def _in_short(error: Exception) -> str:
+    """Kind and reason of an error, without where it was raised: Keras prints the reason bold, others last."""
+    text = str(error)
+    bold = re.search(r"\x1b\[1m(.+?)\x1b\[0m", text, re.DOTALL)
+    lines = [line.strip() for line in (bold[1] if bold else text).splitlines() if line.strip()] or [""]
+    reason = lines[0] if bold else next((line for line in lines if line.startswith(type(error).__name__)), lines[-1])
+    return f"{type(error).__name__}: {reason.removeprefix(f'{type(error).__name__}: ')[:200].rstrip('. ')}"
 
 
 def _resolved(model: Any, layer: Any) -> Any:

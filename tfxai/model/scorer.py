@@ -24,10 +24,12 @@ from tfxai.model.traced import FORWARD, TracedModel, repeated
 from tfxai.targets.bound import OUT_OF_RANGE, BoundTarget, FunctionTarget
 
 NO_ROWS = "The model does not return one row per example"
+STATES = (
+    "A layer that keeps a state (stateful=True) has it for so many examples: pass as many, and batch_size= that number."
+)
 ONE_EACH = (
     "Expected an output whose first axis is that of the examples. For bags of examples with one prediction each, pass "
-    "bags with an axis of their own, (bags, instances, ...). A layer with stateful=True keeps the state of so many "
-    "examples: pass as many, and batch_size= that number."
+    f"bags with an axis of their own, (bags, instances, ...). {STATES}"
 )
 SCOPE = "target_function"  # the ops of a target function are made in it: when one fails, its name says whose it is
 SOME_ROWS = (
@@ -46,7 +48,7 @@ ZERO = tf.UnconnectedGradients.ZERO
 class Bar(Protocol):
     """What shows how far the work is."""
 
-    def within(self, fraction: float) -> None: ...
+    def within(self, fraction: float, examples: int) -> None: ...
 
 
 class Features(NamedTuple):
@@ -141,7 +143,7 @@ class Scorer:
     def progress(self, done: int, steps: int) -> None:
         """Tells the progress bar how far this chunk is."""
         if self.bar is not None:
-            self.bar.within(done / steps)
+            self.bar.within(done / steps, len(self))
 
     # --- One pass
 
@@ -415,7 +417,7 @@ def stopped(error: tf.errors.OpError, n: int) -> ModelError:
         )
     return ModelError(
         f"TensorFlow cannot run a pass through the model: {_reason(error.message)}. Check that model.predict runs on "
-        "these inputs, on this machine."
+        f"these inputs, on this machine. {STATES}"
     )
 
 

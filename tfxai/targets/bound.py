@@ -61,9 +61,11 @@ class IndexTarget(BoundTarget):
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         index, centre = feed
         classes = tf.shape(y)[-1]
-        index = tf.where(index < 0, tf.argmax(y, axis=-1, output_type=tf.int32), index)
+        flat = tf.reshape(y, [-1, classes])  # fully convolutional classifiers have axes of one before it
+        index = tf.where(index < 0, tf.argmax(flat, axis=-1, output_type=tf.int32), index)
         shift = tf.cast(centre, y.dtype) / tf.cast(classes, y.dtype)
-        return tf.one_hot(index, classes, dtype=y.dtype) - shift, index
+        weights = tf.one_hot(index, classes, dtype=y.dtype) - shift
+        return tf.reshape(weights, tf.concat([tf.shape(weights)[:1], tf.shape(y)[1:]], 0)), index
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

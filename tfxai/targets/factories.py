@@ -160,7 +160,7 @@ def output(name: str | int, target: Any = None) -> Any:
 
 def class_index(target: Any, shape: tuple, n: int) -> np.ndarray:
     """One class index per example; -1 stands for the example's own arg max."""
-    if len(shape) > 1:
+    if any(size != 1 for size in shape[:-1]):
         raise TargetError(
             f"The output has shape {shape} per example, so one class index does not name one number. Pass a tuple "
             f"index of length {len(shape)}, tfxai.targets.mask(w), or a function of the outputs. {received(target)}"
@@ -168,6 +168,11 @@ def class_index(target: Any, shape: tuple, n: int) -> np.ndarray:
     if target is None:
         return np.full(n, -1, np.int32)
     array = np.asarray(target)
+    if array.dtype.kind in "US":
+        raise TargetError(
+            "A class is a number here, its position in the model's output: names are given to what is drawn, with "
+            f"labels=. With a list of names in that order, pass target=labels.index(name). {received(target)}"
+        )
     if array.dtype.kind not in "iu" or array.ndim > 1:
         raise TargetError(
             "A target is None, a class index, one index per example, a tuple index, a function of the outputs, or "
@@ -176,7 +181,7 @@ def class_index(target: Any, shape: tuple, n: int) -> np.ndarray:
         )
     if array.ndim == 1 and len(array) != n:
         raise TargetError(f"Expected one class index per example, {n} in all. Received: {len(array)} indices.")
-    classes = shape[0] if shape else 1
+    classes = shape[-1] if shape else 1
     if classes is not None and array.size and (array.min() < 0 or array.max() >= classes):
         worst = array.min() if array.min() < 0 else array.max()
         raise TargetError(f"The output has classes 0 to {classes - 1}. Received: target {worst}.")
