@@ -17,6 +17,7 @@ from tfxai.explainer.references import References
 from tfxai.explanation import Explanation
 from tfxai.graph.axes import Axes, Axis, Kind
 from tfxai.model.attribution import Attribution
+from tfxai.targets.bound import FunctionTarget
 
 
 def collected(run: Run, results: Sequence[Attribution], on: str) -> Explanation:
@@ -51,12 +52,25 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
     if joined.steps is not None:
         meta["steps"] = joined.steps.tolist()
     meta["channels"] = _channels(run)
+    meta["signed"] = run.method.signed and run.reduction != "norm"
     held = [name for k, name in enumerate(run.inputs.names) if k not in run.model.input_of]
     if held and run.model.layer is None:
         meta["fixed"] = held
     if run.model.layer is None and run.inputs.features:
         meta["features"] = run.inputs.features
+    if run.inputs.rows:
+        meta["rows"] = run.inputs.rows
+    if (classes := _classes(run)) is not None:
+        meta["classes"] = classes
     return meta
+
+
+def _classes(run: Run) -> int | None:
+    """How many numbers the explained output has; None where it is not known, or a function reads the outputs."""
+    if isinstance(run.target, FunctionTarget):
+        return None
+    shape = run.model.output_shapes[run.target.output]
+    return shape[-1] if isinstance(shape, tuple) and shape else 1 if shape == () else None
 
 
 def _channels(run: Run) -> dict[str, list[int | None]]:

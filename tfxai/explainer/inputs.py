@@ -41,6 +41,7 @@ class Inputs:
         features: The columns of the inputs that came as data frames, by the path of the input ("" for a single one).
         specs: One per input, the batch open, and other axes open where the model leaves them open.
         signature: What the captured model depends on.
+        rows: The names of the examples, where they came with a data frame that has others than their numbers.
     """
 
     arrays: list[np.ndarray]
@@ -49,6 +50,7 @@ class Inputs:
     features: dict[str, list[str]]
     specs: list[tf.TensorSpec]
     signature: Signature
+    rows: list[str]
 
     @property
     def n(self) -> int:
@@ -102,7 +104,16 @@ def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str
         sizes = ", ".join(f"{name}: {len(a)}" for name, a in zip(names, arrays, strict=True))
         raise InputError(f"All inputs hold the same number of examples. Received: {sizes}.")
     form = tuple((path, tuple(s.shape), s.dtype) for (path, _), s in zip(leaves, specs, strict=True))
-    return Inputs(arrays, names, structure, features, specs, Signature(type(structure).__name__, form))
+    return Inputs(arrays, names, structure, features, specs, Signature(type(structure).__name__, form), _rows(leaves))
+
+
+def _rows(leaves: Sequence[tuple[Any, Any]]) -> list[str]:
+    """The row names of the first data frame that has some."""
+    for _, value in leaves:
+        index = getattr(value, "index", None)
+        if index is not None and not callable(index) and list(index) != list(range(len(index))):
+            return [str(i) for i in index]
+    return []
 
 
 @dataclasses.dataclass(frozen=True)

@@ -111,6 +111,11 @@ def _parts(baseline: Any, inputs: Inputs) -> list[Any]:
             )
         return [baseline.get(name) for name in inputs.names]
     if count > 1 and isinstance(baseline, (list, tuple)):
+        if isinstance(inputs.structure, dict):
+            raise BaselineError(
+                f"x is a dict, which has no order: pass the baselines as one too, by name ({', '.join(inputs.names)}). "
+                f"Received: a {type(baseline).__name__} of {len(baseline)}."
+            )
         if len(baseline) != count:
             raise BaselineError(f"Expected one baseline per input, {count}. Received: {len(baseline)}.")
         return list(baseline)

@@ -27,6 +27,7 @@ class Method(abc.ABC):
         reads_gradients: Whether it follows slopes: where none arrives, it has nothing to say.
         reads_feature_maps: Whether `layer` means feature maps that it reads, and None the last convolution's.
         one_map_per_layer: Whether it gives one map per layer, instead of one value per input feature.
+        signed: Whether its values speak for and against; False or not said: it is seen of the values.
         reduction: What becomes of the channels of an embedding: "sum" of contributions, "norm" of slopes, whose sum
             depends on signs that the network is free to choose.
         remedy: What makes the values of a complete method add up better.
@@ -41,6 +42,7 @@ class Method(abc.ABC):
     reads_gradients: ClassVar[bool] = False
     reads_feature_maps: ClassVar[bool] = False
     one_map_per_layer: ClassVar[bool] = False
+    signed: ClassVar[bool] = False
     reduction: ClassVar[str] = "sum"
     remedy: ClassVar[str] = ""
     quick: ClassVar[dict[str, Any]] = {}

@@ -56,6 +56,7 @@ class DeepLIFT(Method):
 
     name: ClassVar[str] = "deeplift"
     complete: ClassVar[bool] = True
+    signed: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
 
     def check(self) -> None:

@@ -62,6 +62,7 @@ class InputXGradient(Method):
     at: str = "input"
 
     name: ClassVar[str] = "input_x_gradient"
+    signed: ClassVar[bool] = True
     reads_gradients: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
 

@@ -81,6 +81,7 @@ class IntegratedGradients(Method):
     name: ClassVar[str] = "integrated_gradients"
     reads_gradients: ClassVar[bool] = True
     complete: ClassVar[bool] = True
+    signed: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
     remedy: ClassVar[str] = "Raise steps (or max_steps), or ask for an accuracy with tolerance=0.01."
     fine: ClassVar[dict[str, Any]] = {"steps": 1000, "quadrature": "middle"}  # kinks on the path
@@ -142,6 +143,7 @@ class ExpectedGradients(Method):
     name: ClassVar[str] = "expected_gradients"
     reads_gradients: ClassVar[bool] = True
     complete: ClassVar[bool] = True
+    signed: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
     random: ClassVar[bool] = True
     remedy: ClassVar[str] = "Raise samples: the sum is met in expectation."

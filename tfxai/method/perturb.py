@@ -49,6 +49,7 @@ class Occlusion(Method):
     fill: float | None = None
 
     name: ClassVar[str] = "occlusion"
+    signed: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
 
     def check(self) -> None:

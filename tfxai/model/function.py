@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfxai.errors import BackendError, FileFormatError, ModelError, ModelTypeError, received
+from tfxai.errors import BackendError, FileFormatError, InputTypeError, ModelError, ModelTypeError, received
 
 
 def open_model(model: Any) -> Any:
@@ -93,11 +93,20 @@ def _is_signature(model: Any) -> bool:
 
 
 def _named(signature: Any, x: Any) -> dict[str, tf.Tensor]:
-    """Inputs by name, as a signature takes them; a list goes to the names in alphabetical order."""
+    """Inputs by name, as a signature takes them.
+
+    Raises:
+        InputTypeError: A list for several: a signature keeps no order of its inputs.
+    """
     names = sorted(signature.structured_input_signature[1])
     if isinstance(x, dict):
         return x
     flat = list(x) if isinstance(x, (list, tuple)) else [x]
+    if len(names) > 1 or len(flat) > 1:
+        raise InputTypeError(
+            f"A SavedModel takes its {len(names)} inputs by name, in no order: pass a dict with {', '.join(names)}. "
+            f"Received: {len(flat)} arrays."
+        )
     return dict(zip(names, flat, strict=True))
 
 

@@ -205,7 +205,8 @@ def _captured(function: Callable, specs: Sequence[tf.TensorSpec], model: Any) ->
         shapes = ", ".join(f"{tuple(s.shape)} {s.dtype.name}" for s in specs)
         raise ModelError(
             f"The model {name_of(model)!r} cannot be traced on inputs of shape {shapes}: {_in_short(error)}. Check "
-            "that it works inside tf.function, on tensors: without numpy(), predict and the like; pass the model itself."
+            "that it works inside tf.function, on tensors (without numpy(), predict and the like); pass the model "
+            "itself."
         ) from error
     if not graph.outputs:
         raise ModelError("The model returns no tensor. Expected one or more numbers per example.")

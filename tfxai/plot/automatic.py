@@ -66,5 +66,5 @@ def auto(
     options.setdefault("unit", unit(e, index, labels))
     kind = kind or guess(one, x)
     names = e.meta.get("features", {}).get("" if input is None else str(input))
-    sign = "positive" if unsigned(values) else "all"
+    sign = "positive" if unsigned(e, values) else "all"
     return KINDS[kind].draw(one, x, ax, options, sign=sign, names=names, words=tokens)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError, OptionError, received
-from tfxai.plot.kinds import scale
+from tfxai.plot.kinds import lettering, scale
 
 
 def summary(
@@ -63,15 +63,17 @@ def summary(
         if inputs is not None:
             colour = {"c": _rank(np.asarray(inputs, float)[:, k]), "cmap": "viridis", "vmin": 0, "vmax": 1}
         points = ax.scatter(values[:, k], height, s=12, linewidths=0, **colour)
-    ax.set_yticks(range(len(order)), [scale.plain(names[k]) for k in order])
+    chosen = [names[k] for k in order]
+    lettering.check(chosen)
+    ax.set_yticks(range(len(order)), [lettering.plain(n) for n in lettering.short(chosen)])
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
     ax.axvline(0, color="0.3", linewidth=0.8, zorder=0)
-    ax.set_xlabel(scale.plain(unit))
+    ax.set_xlabel(lettering.plain(lettering.lines(unit)))
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
     if title:
-        ax.set_title(scale.plain(title))
+        ax.set_title(lettering.plain(title))
     if inputs is not None:
         bar = ax.figure.colorbar(points, ax=ax, aspect=30, pad=0.02)
         bar.set_ticks([0, 1], labels=["low", "high"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 
 from tfxai.errors import InputError, OptionError, received
 from tfxai.plot.automatic import auto
-from tfxai.plot.kinds import scale
-from tfxai.plot.kinds.image import image
+from tfxai.plot.kinds import bars, lettering, scale
+from tfxai.plot.kinds.image import coloured, image
 from tfxai.plot.kinds.table import guess
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import shown, target_name, title, unsigned
+from tfxai.result.describe import displayed, keys, part, shown, target_name, title, unsigned
 
 SCALES = ("own", "row")
 
@@ -71,12 +70,15 @@ def grid(
         tops = _row_tops(own, signs, outlier_perc) if scales == "row" else [None] * len(own)
         for c, values in enumerate(own):
             ax = axes[r][c + 1]
+            if not np.isfinite(values).all():
+                _without_numbers(ax)
+                continue
             behind = picture if over[c] else None
             image(values, behind, ax, signs[c], outlier_perc, colorbar=False, top=tops[c])
             if notes:
                 ax.set_xlabel(notes[r][c], fontsize=8, color="0.35")
     for ax, above in zip(axes[0][1:], titles, strict=True):
-        ax.set_title(scale.plain(above), fontsize=11)
+        ax.set_title(lettering.plain(above), fontsize=11)
     for kind in bars:
         _bar(figure, axes, kind, scales)
     return figure
@@ -92,6 +94,7 @@ def compare(
     outlier_perc: float = 1.0,
     scales: str = "own",
     sizes: Sequence[int] = (),
+    display: Any = None,
     **options: Any,
 ) -> Any:
     """Explanations of the same examples beside each other: one row per example, one column per explanation.
@@ -106,6 +109,7 @@ def compare(
         outlier_perc: As in `tfxai.plot.image`.
         scales: As in `grid`.
         sizes: Columns drawn as magnitudes, for methods whose sign is not for or against (gradient, SmoothGrad).
+        display: What to show instead of the inputs, as in `tfxai.report`.
         **options: Of `tfxai.plot.auto`, where the examples are not images.
 
     Returns:
@@ -123,7 +127,7 @@ def compare(
     if not explanations or len({len(e) for e in explanations}) != 1:
         counts = [len(e) for e in explanations]
         raise InputError(f"Expected explanations of the same examples. Received: explanations of {counts} examples.")
-    explanations = [shown(e) for e in explanations]
+    explanations = [displayed(shown(e), display) for e in explanations]
     examples = list(range(min(4, len(explanations[0])))) if examples is None else list(examples)
     titles = [title(e) for e in explanations] if titles is None else list(titles)
     rows = [target_name(explanations[0], i, labels) for i in examples]
@@ -131,7 +135,7 @@ def compare(
     if not all(isinstance(e.values, np.ndarray) and guess(e.values[0], None) == "image" for e in explanations):
         return _any(explanations, examples, titles, labels, options)
     beside = [ranged(explanations[0].inputs[i]) for i in examples] if images is None else [images[i] for i in examples]
-    signs = ["absolute_value" if c in sizes else "positive" if unsigned(e.values) else "all"
+    signs = ["absolute_value" if c in sizes else "positive" if unsigned(e, e.values) else "all"
              for c, e in enumerate(explanations)]  # fmt: skip
     maps = [[np.asarray(e.values[i], float) for e in explanations] for i in examples]
     return grid(beside, maps, titles, rows, signs, outlier_perc, overlay, notes, scales)
@@ -141,25 +145,41 @@ def _any(explanations, examples, titles, labels, options) -> Any:
     """Columns of drawings that are no images."""
     from tfxai.plot.figure import Picture
 
-    size = (4.6 * len(explanations), 3.0 * len(examples) + 0.4)
+    each = max(_height(e) for e in explanations)
+    size = (4.6 * len(explanations), each * len(examples) + 0.4)
     figure = Picture(figsize=size, layout="constrained")
     axes = figure.subplots(len(examples), len(explanations), squeeze=False)
     for c, e in enumerate(explanations):
         for r, i in enumerate(examples):
+            if not all(np.isfinite(part(e, key)[0][i]).all() for key in keys(e)):
+                _without_numbers(axes[r][c])
+                continue
             auto(e, i, ax=axes[r][c], labels=labels, **options)
-        axes[0][c].set_title(scale.plain(titles[c]), fontsize=11)
+        axes[0][c].set_title(lettering.plain(titles[c]), fontsize=11)
     return figure
+
+
+def _height(e: ExplanationData) -> float:
+    """Inches of a drawing that is no image: more for many bars."""
+    one = part(e, keys(e)[-1])[0]
+    return max(3.0, bars.height(one.shape[1])) if one.ndim == 2 else 3.0
 
 
 def _photograph(ax: Any, picture: np.ndarray | None, label: str) -> None:
     """The input of a row, and what is written under it."""
-    ax.set_xlabel(textwrap.fill(scale.plain(label), 28), fontsize=10)
+    ax.set_xlabel(lettering.plain(lettering.lines(label, 24)), fontsize=10)
     ax.set_xticks([])
     ax.set_yticks([])
     if picture is None:
         ax.set_frame_on(False)
         return
     ax.imshow(np.squeeze(picture), cmap="gray", vmin=0, vmax=1)
+
+
+def _without_numbers(ax: Any) -> None:
+    """In the place of a map that cannot be drawn."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, "NaN or Inf", ha="center", va="center", color="0.35", transform=ax.transAxes)
 
 
 def _bar(figure: Any, axes: Any, sign: str, scales: str) -> None:
@@ -178,7 +198,7 @@ def _bar(figure: Any, axes: Any, sign: str, scales: str) -> None:
 
 def _row_tops(maps: Sequence[np.ndarray], signs: Sequence[str], outlier_perc: float) -> list[float]:
     """The strongest colour of each map: the same for all signed ones, and the same for all others."""
-    tops = [_top(v, s, outlier_perc) for v, s in zip(maps, signs, strict=True)]
+    tops = [_top(v, s, outlier_perc) if np.isfinite(v).all() else 0.0 for v, s in zip(maps, signs, strict=True)]
     return [max(t for t, other in zip(tops, signs, strict=True) if (other == "all") == (s == "all")) for s in signs]
 
 
@@ -192,11 +212,6 @@ def _delta(e: ExplanationData, i: int) -> str:
 
 
 def ranged(x: Any) -> np.ndarray | None:
-    """An input as an image in [0, 1]."""
+    """An input as an image in [0, 1]; None where it is none, or has NaN."""
     x = None if x is None else np.asarray(x, float)
-    if x is None or x.ndim not in (2, 3):
-        return None
-    if x.ndim == 3 and x.shape[-1] not in (1, 3, 4):
-        x = x.mean(axis=-1)
-    low, high = x.min(), x.max()
-    return (x - low) / (high - low) if high > low else np.zeros_like(x)
+    return None if x is None or x.ndim not in (2, 3) or not np.isfinite(x).all() else coloured(x)

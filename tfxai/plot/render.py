@@ -32,7 +32,7 @@ def render(e: ExplanationData, index: int = 0, key: Any = None, labels: Sequence
     values, inputs = part(shown(e), key)
     one, x = values[index], None if inputs is None else np.asarray(inputs[index])
     if guess(one, x) == "image" and np.isfinite(one).all():
-        return _map(one, x, "positive" if unsigned(values) else "all")
+        return _map(one, x, "positive" if unsigned(e, values) else "all")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.4, 2.8), layout="constrained")

@@ -15,9 +15,12 @@ from tfxai.errors import InputError
 from tfxai.plot import html
 from tfxai.plot.automatic import auto
 from tfxai.plot.comparison import ranged
+from tfxai.plot.kinds import bars
 from tfxai.plot.kinds.table import guess
+from tfxai.plot.kinds.text import text
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import keys, shown, target_name, title
+from tfxai.result.describe import displayed, keys, part, shown, target_name, title, unit
+from tfxai.result.names import class_names
 from tfxai.support.files import replacing
 from tfxai.support.structure import leaves
 
@@ -34,6 +37,7 @@ def report(
     examples: Sequence[int] | None = None,
     predictions: np.ndarray | None = None,
     tokens: Sequence[Sequence[str]] | None = None,
+    display: Any = None,
 ) -> Path:
     """Writes one static page: methods compared, and for each example prediction, target, delta and pictures.
 
@@ -48,6 +52,8 @@ def report(
         examples: Which to show; None the first 12.
         predictions: (n, classes) outputs of the model for the examples, to show the three largest.
         tokens: The words of each example of a text.
+        display: What to show instead of the inputs, of their structure: the pictures as they were before the
+            preprocessing of the network.
 
     Returns:
         The path.
@@ -66,6 +72,7 @@ def report(
     explanations = [explanations] if isinstance(explanations, ExplanationData) else list(explanations)
     if not explanations or not all(isinstance(e, ExplanationData) for e in explanations):
         raise InputError("A report needs one or more explanations. Received: none, or something else.")
+    explanations = [displayed(e, display) for e in explanations]
     body = [f"<h1>{escape(heading)}</h1>", "<h2>Methods</h2>", comparison(explanations)]
     body.append(
         '<p class="quiet">Delta: how far the contributions are from adding up to the change of the score; a method '
@@ -164,26 +171,46 @@ def _examples(group, labels, examples, predictions, tokens) -> list[str]:
 def top_three(outputs: np.ndarray, labels: Sequence[str] | None) -> str:
     """The largest outputs in words: "cat 0.91, dog 0.05, fox 0.02"."""
     outputs = np.asarray(outputs).reshape(-1)
-    best = np.argsort(-outputs, kind="stable")[:3]
-    return ", ".join(f"{named(i, labels)} {outputs[i]:.3g}" for i in best)
-
-
-def named(i: int, labels: Sequence[str] | None) -> str:
-    """The label of a class, or its number."""
-    return str(labels[i]) if labels is not None and i < len(labels) else f"class {i}"
+    names = class_names(labels, len(outputs)) or {}
+    both = class_names(labels) or {}
+    if len(outputs) == 1 and 0 <= outputs[0] <= 0.5 and set(both) == {0, 1}:  # the other of two classes is the likelier
+        return f"{both[0]} {1 - outputs[0]:.3g}"
+    best = [int(i) for i in np.argsort(-outputs, kind="stable")[:3]]
+    return ", ".join(f"{names.get(i, f'class {i}')} {outputs[i]:.3g}" for i in best)
 
 
 def _pictures(e: ExplanationData, i: int, labels, tokens, dpi: int = 100) -> str:
     """The pictures of one example: one, or one per input or layer."""
     found = []
     for key in keys(e)[-LAYERS_SHOWN:]:
-        size = (3.65, 3.0) if _is_map(e, key) else (6.0, 3.2)
+        if not np.isfinite(part(e, key)[0][i]).all():
+            found.append(html.figure("<p>no picture: these values hold NaN or Inf</p>", _caption(e, i)))
+            continue
+        if tokens is not None and (words := _words(e, i, key, labels, tokens)) is not None:
+            found.append(html.figure(words, _caption(e, i)))
+            continue
+        size = (3.65, 3.0) if _is_map(e, key) else (6.0, _height(e, key))
         drawn = Figure(figsize=size, layout="constrained")
         ax = drawn.subplots()
         auto(e, i, ax=ax, input=key, labels=labels, **({} if tokens is None else {"tokens": tokens}))
         ax.set_title(title(e).replace("\n", " ") + ("" if key is None else f", {key}"), fontsize=11, parse_math=False)
         found.append(html.figure(html.picture(drawn, f"{e.method}, example {i}", dpi), _caption(e, i)))
     return "".join(found)
+
+
+def _words(e: ExplanationData, i: int, key: Any, labels, tokens) -> str | None:
+    """Words as text, which a page can show in any script; None where there is not one number for each."""
+    one = part(e, key)[0][i]
+    if one.ndim not in (1, 2) or len(one) != len(tokens):
+        return None
+    heading = title(e).replace("\n", " ") + ("" if key is None else f", {key}")
+    return f"<p>{escape(heading)}</p>{text(one, tokens, unit(e, i, labels)).html()}"
+
+
+def _height(e: ExplanationData, key: Any) -> float:
+    """Inches of a drawing that is no map: more for many bars."""
+    values = part(e, key)[0]
+    return max(3.2, bars.height(values.shape[1])) if values.ndim == 2 else 3.2
 
 
 def _input(e: ExplanationData, i: int) -> str:

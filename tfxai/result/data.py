@@ -74,6 +74,8 @@ class ExplanationData:
         cut.update({k: getattr(self, k)[rows] for k in PER_EXAMPLE if isinstance(getattr(self, k), np.ndarray)})
         if not isinstance(self.baseline, str):
             cut["baseline"] = map_structure(lambda b: b if b is None or len(b) == 1 else b[rows], self.baseline)
+        if "rows" in self.meta:
+            cut["meta"] = {**self.meta, "rows": self.meta["rows"][rows]}
         return dataclasses.replace(self, **cut)
 
     def __repr__(self) -> str:

@@ -11,7 +11,8 @@ import numpy as np
 
 from tfxai.errors import InputError
 from tfxai.result.data import ExplanationData
-from tfxai.support.structure import map_structure
+from tfxai.result.names import class_names
+from tfxai.support.structure import leaves, map_structure
 
 COMPARED = re.compile(r"\d+ - (\d+|mean\(.*\))")  # what tfxai.targets calls one class against others
 LONGEST = 40  # letters of a class name beside a scale; the whole name is in titles and pages
@@ -32,17 +33,37 @@ def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None) ->
 def target_name(e: ExplanationData, index: int, labels: Sequence[str] | None = None) -> str:
     """The label of the explained class (or classes), or "target 3", or its description; "" where there is none."""
     target = e.target[index] if isinstance(e.target, np.ndarray) else e.target
-    if labels is not None and isinstance(target, np.integer) and 0 <= target < len(labels):
-        return str(labels[int(target)])
-    if labels is not None and isinstance(target, str) and COMPARED.fullmatch(target):
-        known = dict(enumerate(labels))
-        return re.sub(r"\d+", lambda found: str(known.get(int(found[0]), found[0])), target)
+    names = class_names(labels, e.meta.get("classes")) or {}
+    if isinstance(target, np.integer) and int(target) in names:
+        return names[int(target)]
+    if names and isinstance(target, str) and COMPARED.fullmatch(target):
+        return re.sub(r"\d+", lambda found: names.get(int(found[0]), found[0]), target)
     return "" if target is None or isinstance(target, str) and not target else f"target {target}"
 
 
-def unsigned(values: np.ndarray) -> bool:
-    """Whether a map has no direction: nothing in it is below zero, whatever the example."""
-    return bool((values >= 0).all() and (values > 0).any())
+def unsigned(e: ExplanationData, values: np.ndarray) -> bool:
+    """Whether maps have no direction: their method gives none, and nothing in them is below zero in any example."""
+    return not e.meta.get("signed") and bool((values >= 0).all() and (values > 0).any())
+
+
+def displayed(e: ExplanationData, display: Any) -> ExplanationData:
+    """The same over other pictures than the network saw, as they were before its preprocessing.
+
+    Args:
+        e: The explanation.
+        display: Of the structure of its inputs, a picture per example; None: its inputs.
+
+    Raises:
+        InputError: Another structure, or another number of examples.
+    """
+    if display is None:
+        return e
+    several = isinstance(e.values, (dict, list)) and isinstance(e.inputs, type(e.values))
+    arrays = map_structure(np.asarray, display if several else np.asarray(display))
+    counts = {len(a) for a in leaves(arrays)}
+    if several and not isinstance(display, type(e.inputs)) or counts != {len(e)}:
+        raise InputError(f"display= has a picture for each of the {len(e)} examples, per input. Received: {counts}.")
+    return dataclasses.replace(e, inputs=arrays)
 
 
 def shown(e: ExplanationData) -> ExplanationData:

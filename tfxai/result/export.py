@@ -41,16 +41,21 @@ def to_xarray(e: ExplanationData) -> Any:
         value = getattr(e, field)
         if isinstance(value, np.ndarray):
             variables[field] = (("sample", *(f"{field}_{k}" for k in range(value.ndim - 1))), value)
+    coordinates = {f"feature.{name}" if name else "feature": list(columns)
+                   for name, columns in e.meta.get("features", {}).items()}  # fmt: skip
+    coordinates = {k: v for k, v in coordinates.items() if any(k in dims for dims, _ in variables.values())}
+    if "rows" in e.meta:
+        coordinates["sample"] = e.meta["rows"]
     attrs = {"method": e.method, "layer": e.layer or "", "fingerprint": e.fingerprint}
     attrs |= {"options": json.dumps(e.options, default=repr), "meta": json.dumps(e.meta, default=repr)}
-    return xarray.Dataset(variables, attrs=attrs)
+    return xarray.Dataset(variables, coordinates, attrs)
 
 
 def to_dataframe(e: ExplanationData, names: Sequence[str] | None = None) -> Any:
     """A `pandas.DataFrame` of a table's explanation: one row per example.
 
-    Columns are the features, then score, baseline_score, delta and target as far as they are there. Of several
-    inputs, the columns carry the input's name.
+    Columns are the features, then score, baseline_score, delta and target as far as they are there: a feature that is
+    called so comes first. Of several inputs, the columns carry the input's name. The index has the names of the rows.
 
     Args:
         e: Values of shape (n, features), or several inputs of this shape.
@@ -79,12 +84,11 @@ def to_dataframe(e: ExplanationData, names: Sequence[str] | None = None) -> Any:
         if len(names) != len(columns):
             raise InputError(f"Expected {len(columns)} names, one per feature. Received: {len(names)}.")
         columns = [str(n) for n in names]
-    frame = pandas.DataFrame(np.concatenate(parts, axis=1), columns=columns)
-    for field in PER_EXAMPLE:
-        value = getattr(e, field)
-        if isinstance(value, np.ndarray) and value.ndim == 1:
-            frame[field] = value
-    return frame
+    features = pandas.DataFrame(np.concatenate(parts, axis=1), columns=columns, index=e.meta.get("rows"))
+    found = {field: getattr(e, field) for field in PER_EXAMPLE}
+    about = {f: v for f, v in found.items() if isinstance(v, np.ndarray) and v.ndim == 1}
+    # Columns of their own, also beside features of the same name.
+    return pandas.concat([features, pandas.DataFrame(about, index=features.index)], axis=1)
 
 
 def to_shap(e: ExplanationData, names: Sequence[str] | None = None) -> Any:

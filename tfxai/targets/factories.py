@@ -184,6 +184,11 @@ def class_index(target: Any, shape: tuple, n: int) -> np.ndarray:
     classes = shape[-1] if shape else 1
     if classes is not None and array.size and (array.min() < 0 or array.max() >= classes):
         worst = array.min() if array.min() < 0 else array.max()
+        if classes == 1:
+            raise TargetError(
+                "The output is one number, target 0; of two classes it is the score of the second, and what speaks for "
+                f"the first are its values with the other sign. Received: target {worst}."
+            )
         raise TargetError(f"The output has classes 0 to {classes - 1}. Received: target {worst}.")
     return np.broadcast_to(array, (n,)).astype(np.int32)
 

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError, OptionError, received
-from tfxai.plot.kinds import scale
+from tfxai.plot.kinds import lettering, scale
+
+TOP = 20  # bars unless told
 
 
 def bars(
     values: np.ndarray,
     names: Sequence[str] | None = None,
-    top: int | None = 20,
+    top: int | None = TOP,
     ax: Any = None,
     title: str | None = None,
     unit: str = "contribution",
@@ -58,18 +60,24 @@ def bars(
     if len(kept) < len(values):
         heights.append(values.sum() - sum(heights))
         labels.append(f"{len(values) - len(kept)} others")
-    ax = scale.axes(ax, (5.0, 0.6 + 0.28 * len(heights)))
+    ax = scale.axes(ax, (5.0, height(len(heights))))
     places = np.arange(len(heights))
     ax.barh(places, heights, color=["#b2182b" if h > 0 else "#2166ac" for h in heights])
-    ax.set_yticks(places, [scale.plain(n) for n in labels])
+    lettering.check(labels)
+    ax.set_yticks(places, [lettering.plain(n) for n in lettering.short(labels)])
     ax.invert_yaxis()
     ax.axvline(0, color="0.3", linewidth=0.8)
-    ax.set_xlabel(scale.plain(unit))
+    ax.set_xlabel(lettering.plain(lettering.lines(unit)))
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     if title:
-        ax.set_title(scale.plain(title))
+        ax.set_title(lettering.plain(title))
     return ax
+
+
+def height(count: int) -> float:
+    """Inches of a figure with so many bars, of which not all may be drawn."""
+    return 0.75 + 0.28 * min(count, TOP + 1)
 
 
 def fits(one: np.ndarray, x: np.ndarray | None) -> bool:

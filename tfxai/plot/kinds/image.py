@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError, OptionError, received
-from tfxai.plot.kinds import scale
+from tfxai.plot.kinds import lettering, scale
 from tfxai.support.checks import either, one_of
 
 STYLES = ("blended", "masked", "heat_map")
+BYTES = 8  # above this largest number, from 0 on, a picture is one of bytes
 LARGE = 16  # places from which two axes of alike length are a picture without channels, not steps and channels
 
 
@@ -34,8 +35,8 @@ def image(
 
     Args:
         values: (height, width) or (height, width, channels); channels are summed.
-        background: The image, scaled to its own range; None for the map alone. A map of another size is stretched
-            over it.
+        background: The image, in 0 to 255, 0 to 1 or -1 to 1, else scaled to its own range; None for the map alone. A
+            map of another size is stretched over it.
         ax: Where to draw; None makes a figure.
         sign: "all" (diverging, zero white), "positive", "negative", or "absolute_value" (from zero up).
         outlier_perc: This percentage of the largest magnitudes saturates the colours.
@@ -88,7 +89,7 @@ def image(
     ax.set_xticks([])
     ax.set_yticks([])
     if title:
-        ax.set_title(scale.plain(title))
+        ax.set_title(lettering.plain(title))
     if colorbar:
         from matplotlib.cm import ScalarMappable
 
@@ -130,9 +131,23 @@ def coloured(background: np.ndarray) -> np.ndarray:
     if background.ndim == 3:
         channels = background.shape[-1]
         background = background[..., :3] if channels in (3, 4) else background.mean(axis=-1)
-    low, high = background.min(), background.max()
-    scaled = (background - low) / (high - low) if high > low else np.full_like(background, 0.5)
+    scaled = in_range(background)
     return scaled if scaled.ndim == 3 else np.repeat(scaled[..., None], 3, axis=-1)
+
+
+def in_range(picture: np.ndarray) -> np.ndarray:
+    """In [0, 1], by the range that pictures have: 0 to 255, 0 to 1, -1 to 1; others from their least to their largest.
+
+    So a white page is white, and a dark photograph dark.
+    """
+    low, high = float(picture.min()), float(picture.max())
+    if low >= 0 and high <= 1:
+        return picture
+    if low >= 0 and BYTES < high <= 255:
+        return picture / 255
+    if low >= -1 and high <= 1:
+        return (picture + 1) / 2
+    return (picture - low) / (high - low) if high > low else np.full_like(picture, 0.5)
 
 
 def faint(picture: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError
-from tfxai.plot.kinds import scale
+from tfxai.plot.kinds import lettering, scale
 from tfxai.support.extras import extra
 
 
@@ -61,9 +61,9 @@ def logo(
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     ax.set_xlabel("position")
-    ax.set_ylabel(scale.plain(unit))
+    ax.set_ylabel(lettering.plain(lettering.lines(unit)))
     if title:
-        ax.set_title(scale.plain(title))
+        ax.set_title(lettering.plain(title))
     return ax
 
 

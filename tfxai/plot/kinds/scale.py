@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError, OptionError, received
+from tfxai.plot.kinds import lettering
 from tfxai.support.checks import one_of
 
 SIGNS = ("all", "positive", "negative", "absolute_value")
@@ -28,13 +29,8 @@ def signed_part(values: np.ndarray, sign: str) -> np.ndarray:
 
 def label(sign: str, unit: str) -> str:
     """What the colour bar says: a map without signs does not show contributions but sizes."""
-    unit = plain(unit)
-    return {"negative": f"negative {unit}, its size", "absolute_value": f"size of {unit}"}.get(sign, unit)
-
-
-def plain(text: str) -> str:
-    """Text that matplotlib draws as it is: a name with dollar signs is not mathematics."""
-    return text.replace("\\$", "$").replace("$", "\\$")
+    text = {"negative": f"negative {unit}, its size", "absolute_value": f"size of {unit}"}.get(sign, unit)
+    return lettering.plain(lettering.lines(text))
 
 
 def limit(values: np.ndarray, outlier_perc: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError
-from tfxai.plot.kinds import scale
+from tfxai.plot.kinds import lettering, scale
 from tfxai.support.checks import one_of
 
 
@@ -84,13 +84,13 @@ def series(
         mapped = DRAW[style](ax, edges, time, lane, lane + 0.08 + 0.84 * level, drawn[:, c], look)
         if lane:
             ax.axhline(lane, color="white" if style == "band" else "0.85", linewidth=2)
-    ax.set_yticks(channels - 0.5 - np.arange(channels), [scale.plain(n) for n in names])
+    ax.set_yticks(channels - 0.5 - np.arange(channels), [lettering.plain(n) for n in names])
     ax.tick_params(axis="y", length=0)
     ax.set_ylim(0, channels)
     ax.set_xlim(edges[0], edges[-1])
     ax.set_xlabel("step")
     if title:
-        ax.set_title(scale.plain(title))
+        ax.set_title(lettering.plain(title))
     if colorbar:
         ax.figure.colorbar(mapped, ax=ax, pad=0.02, aspect=30).set_label(scale.label(sign, unit))
     return ax

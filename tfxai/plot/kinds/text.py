@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError
-from tfxai.plot.kinds import scale
+from tfxai.plot.kinds import lettering, scale
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -129,6 +129,7 @@ def tokens(
             lines, column = lines + 1, 0
         places.append((column, lines))
         column += len(token) + 2
+    lettering.check(words.tokens, "monospace")
     ax = scale.axes(ax, (8.0, 0.9 + 0.34 * (lines + 1)))
     for token, value, place, colour in zip(words.tokens, words.values, places, words.colours(), strict=True):
         drawn = ax.text(
@@ -141,13 +142,13 @@ def tokens(
     ax.set_ylim(-lines - 0.7, 0.7)
     ax.set_axis_off()
     if title:
-        ax.set_title(scale.plain(title))
+        ax.set_title(lettering.plain(title))
     if colorbar:
         top = scale.limit(words.values, 0.0) if len(words.values) else 1.0
         bar = ax.figure.colorbar(
             ScalarMappable(Normalize(-top, top), "RdBu_r"), ax=ax, location="bottom", shrink=0.4, aspect=30, pad=0.02
         )
-        bar.set_label(scale.plain(unit), fontsize=9)
+        bar.set_label(lettering.plain(lettering.lines(unit)), fontsize=9)
     return ax
 
 
