@@ -204,8 +204,15 @@ def test_encoded_categories(rng):
             layers.Dense(2),
         ]
     )
-    with pytest.raises(tfxai.errors.InputError, match="output of the encoding layer with layer="):
-        tfxai.explain(bag, np.array([[1, 2, 3]]))
+    w = bag.layers[-1].kernel.numpy()
+    e = tfxai.explain(bag, np.array([[1, 2, 3], [4, 0, 2]]), target=1)
+    np.testing.assert_allclose(e.values, w[[[1, 2, 3], [4, 0, 2]], 1], atol=1e-6)
+    counted = keras.Sequential(
+        [keras.Input((3,), dtype="int32"), layers.CategoryEncoding(5, output_mode="count"), layers.Dense(2)]
+    )
+    counted.layers[-1].set_weights([w, np.zeros(2)])
+    e = tfxai.explain(counted, np.array([[1, 3, 3]]), target=1)  # each of two equal ids counts
+    np.testing.assert_allclose(e.values, w[[[1, 3, 3]], 1], atol=1e-6)
     e = tfxai.explain(bag, np.array([[1, 2, 3]]), layer="bag", target=0, baseline=0)
     assert e.values.shape == (1, 5)
     binned = keras.Sequential(
@@ -247,3 +254,26 @@ def test_the_result_says_what_it_was_measured_against(rng):
     two = keras.Model({"a": a, "b": b}, layers.Dense(1)(layers.Concatenate()([a, b])))
     e = tfxai.explain(two, {"a": x[:, :2], "b": x}, baseline={"b": 1.0}, target=0)
     assert e.baseline["a"].tolist() == [[[0, 0]]] and e.baseline["b"].tolist() == [[[1, 1, 1]]]
+
+
+def test_shuffles_leave_what_is_unknown(rng):
+    """Zeros of padding and an N of equal parts stay; each stretch keeps its ends and its pairs of neighbours."""
+    x = np.eye(4, dtype="float32")[rng.integers(0, 4, (2, 40))]
+    x[:, :5] = 0
+    x[0, 20:22] = 0.25
+    shuffled = tfxai.baselines.dinucleotide_shuffle(n=6)(x)
+    assert shuffled.shape == (2, 6, 40, 4) and (shuffled != x[:, None]).any(axis=(1, 2, 3)).all()
+    for one, references, stretches in zip(x, shuffled, ([(5, 20), (22, 40)], [(5, 40)]), strict=True):
+        known = np.concatenate([np.arange(*s) for s in stretches])
+        unknown = np.setdiff1d(np.arange(40), known)
+        for reference in references:
+            np.testing.assert_array_equal(reference[unknown], one[unknown])
+            for start, stop in stretches:
+                before, after = (a[start:stop].argmax(1) for a in (one, reference))
+                assert sorted(zip(before[:-1], before[1:], strict=True)) == sorted(
+                    zip(after[:-1], after[1:], strict=True)
+                )
+                assert (before[0], before[-1]) == (after[0], after[-1])
+    for bad in (np.zeros((1, 3, 4)), np.full((1, 3, 4), 0.5), -np.eye(4)[None]):
+        with pytest.raises(tfxai.errors.BaselineError, match="needs one-hot sequences"):
+            tfxai.baselines.dinucleotide_shuffle()(bad)

@@ -54,7 +54,7 @@ def test_no_op_of_a_spectrum_leaks():
 
 
 @pytest.mark.parametrize("method", ["deeplift", "gradient"])
-def test_stateful_layers_want_their_number_of_examples(method):
+def test_stateful_layers_get_their_number_of_examples(method):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input(batch_shape=(4, 6, 3)), layers.LSTM(5, stateful=True), layers.Dense(2)])
     x = np.random.default_rng(0).normal(size=(4, 6, 3)).astype("float32")
@@ -63,5 +63,9 @@ def test_stateful_layers_want_their_number_of_examples(method):
     assert tfxai.explain(model, x, method, target=0).values.shape == x.shape
     for before, after in zip(state, model.variables, strict=True):
         np.testing.assert_array_equal(before, after)
-    with pytest.raises(errors.ModelError, match=r"one row per example.* stateful=True"):
-        tfxai.explain(model, x[:1], method, target=0)
+    free = keras.Sequential([keras.Input((6, 3)), layers.LSTM(5), layers.Dense(2)])
+    free.set_weights(model.get_weights())
+    model.layers[0].reset_states()
+    for n in (1, 3, 4):  # the last pass is filled up
+        wanted = tfxai.explain(free, x[:n], method, target=0).values
+        np.testing.assert_allclose(tfxai.explain(model, x[:n], method, target=0).values, wanted, atol=1e-6)

@@ -211,7 +211,7 @@ def test_classes_against_each_other_are_named(rng):
     assert target_name(e, 0, labels) == "a dog - a cat" and target_name(e, 0) == "target 1 - 0"
     e = dataclasses.replace(e, target=tfxai.targets.contrast(0, [3, 2]).label)
     below = plot.compare([e], labels=labels).axes[0].get_xlabel()
-    assert below == "a cat - mean(an animal with\na name of many words, a\nbird)"  # within its column
+    assert below == "a cat - mean(an animal\nwith a name of many\nwords, a bird)"  # within its column
     e = dataclasses.replace(e, target=tfxai.targets.mask(np.ones((2, 3))).label)
     assert target_name(e, 0, labels) == "target mask of shape (2, 3)"
     assert target_name(dataclasses.replace(e, target="7 - 1"), 0, labels) == "7 - a dog"

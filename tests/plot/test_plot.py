@@ -44,7 +44,7 @@ def test_signs(sign, rng, ax):
     "sign, text",
     [
         ("positive", "contribution to cat"),
-        ("negative", "negative contribution to cat, its size"),
+        ("negative", "negative contribution to cat,\nits size"),
         ("absolute_value", "size of contribution to cat"),
     ],
 )
