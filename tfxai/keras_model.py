@@ -45,11 +45,12 @@ class ExplainMixin:
         jit_compile: bool = False,
         fixed: Sequence[str | int] | None = None,
         reduction: str | None = None,
+        labels: Any = None,
         **options: Any,
     ) -> Explanation:
         """`tfxai.explain(self, x, ...)`."""
         shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
-        explainer = Explainer(self, method, **shared, **options)
+        explainer = Explainer(self, method, **shared, labels=labels, **options)
         return explainer(x, target, baseline, batch_size, seed, verbose)
 
 

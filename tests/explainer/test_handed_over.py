@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from matplotlib.figure import Figure
 
 import tfxai
 from tfxai import errors
+from tfxai.result.describe import target_name
 
 W = np.array([[1.0, 0.5], [2.0, 0.5], [3.0, 0.5]], "float32")
 Z = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
@@ -166,3 +168,47 @@ def test_names_of_columns_and_rows(linear):
     pytest.importorskip("xarray")
     coordinates = {k: v.values.tolist() for k, v in e.to_xarray().coords.items()}
     assert coordinates == {"feature": ["score", "b", "delta"], "sample": list("wxyz")}
+
+
+LABELS = ["cat", "fox", "hen"]
+
+
+@pytest.fixture(scope="module")
+def three():
+    return keras.Sequential([keras.Input((3,)), layers.Dense(3)])
+
+
+@pytest.mark.parametrize("labels", [LABELS, {"hen": 2, "fox": 1, "cat": 0}, {"0": "cat", "1": "fox", "2": "hen"}])
+def test_a_class_by_its_name(labels, three):
+    e = tfxai.explain(three, Z, target="fox", labels=labels, verbose=0)
+    np.testing.assert_array_equal(e.values, tfxai.explain(three, Z, target=1, verbose=0).values)
+    assert e.target.tolist() == [1] * 4 and e.plot(0, ax=Figure().subplots()).get_xlabel() == "contribution to fox"
+    e = tfxai.explain(three, Z, target=["hen", "cat", "cat", "fox"], labels=labels, verbose=0)
+    assert e.target.tolist() == [2, 0, 0, 1]
+    e = tfxai.explain(three, Z, labels=labels, verbose=0)
+    best = three(Z).numpy().argmax(1)
+    assert e.target.tolist() == best.tolist() and target_name(e, 0) == LABELS[best[0]]
+    assert target_name(e, 0, ["a", "b", "c"]) == "abc"[best[0]]
+
+
+def test_names_that_are_none_of_the_model(three):
+    for target, said in (("hem", "No class is called 'hem'.*mean 'hen'"), (["cat"] * 3 + ["dog"], "called 'dog'")):
+        with pytest.raises(errors.TargetError, match=said):
+            tfxai.explain(three, Z, target=target, labels=LABELS, verbose=0)
+    with pytest.raises(errors.TargetError, match="Several classes are called 'a'"):
+        tfxai.explain(three, Z, target="a", labels=["a", "b", "a"], verbose=0)
+    with pytest.raises(errors.InputError, match="each of the 3 classes of the output. Received: 2 names"):
+        tfxai.explain(three, Z, target=0, labels=["cat", "fox"], verbose=0)
+
+
+def test_one_sigmoid_of_two_classes():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1, activation="sigmoid")])
+    e = tfxai.explain(model, Z, target="dog", labels=["cat", "dog"], verbose=0)
+    np.testing.assert_allclose(e.values, Z * model.layers[-1].kernel.numpy()[:, 0], rtol=1e-5)
+    assert target_name(e, 0) == "dog"
+    with pytest.raises(
+        errors.TargetError, match="score of 'dog', and what speaks for 'cat' are its values with the oth"
+    ):
+        tfxai.explain(model, Z, target="cat", labels=["cat", "dog"], verbose=0)
+    with pytest.raises(errors.TargetError, match="one number, target 0; of two classes it is the score of the second"):
+        tfxai.explain(model, Z, target=1, verbose=0)

@@ -38,6 +38,7 @@ class Run:
         size: Most examples in a chunk.
         seed: Of the random draws, the same for every chunk.
         bar: Shows the progress.
+        labels: Names of the classes.
         reduction: How the channels of an embedding become one value: "sum", "norm", or as the method has it.
         weights: What does not depend on the input, read at the first pass.
         unvaried: Positions of explained tensors that some example has without a range, where noise is a share of it.
@@ -54,6 +55,7 @@ class Run:
     reduction: str | None = None
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
     unvaried: set[int] = dataclasses.field(default_factory=set)
+    labels: dict[int, str] | None = None
 
     def check(self) -> None:
         """Looks at what is known before anything is computed.

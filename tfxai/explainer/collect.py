@@ -62,6 +62,8 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
         meta["rows"] = run.inputs.rows
     if (classes := _classes(run)) is not None:
         meta["classes"] = classes
+    if run.labels is not None:
+        meta["labels"] = {str(c): name for c, name in run.labels.items()}  # as JSON has them
     return meta
 
 

@@ -23,6 +23,7 @@ from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
 from tfxai.model.prepare import Asked, Captured, at_layer, prepare
 from tfxai.model.traced import TracedModel
+from tfxai.result.names import by_name, class_names
 from tfxai.support.checks import either, one_of, whole_number
 from tfxai.targets import bound
 from tfxai.targets.bound import BoundTarget
@@ -46,6 +47,7 @@ def explain(
     jit_compile: bool = False,
     fixed: Sequence[str | int] | None = None,
     reduction: str | None = None,
+    labels: Any = None,
     **options: Any,
 ) -> Explanation:
     """Explains the predictions of any Keras model: how much each input feature contributed to each score.
@@ -58,7 +60,7 @@ def explain(
         method: A name of `tfxai.methods()`, or a method object such as `tfxai.DeepLIFT(rule="reveal_cancel")`.
         target: What is explained, one number per example: None (each example's own arg max), a class index, one
             index per example, a tuple index into outputs of higher rank, a function `outputs -> (n,)`, or an
-            object of `tfxai.targets`.
+            object of `tfxai.targets`; with `labels` also a class name, or one per example.
         baseline: Reference that contributions are measured against: None (zeros; for tokens the zero embedding),
             a scalar, an array with or without the batch axis, an array with one axis more (several references,
             results averaged), a function of x, or a list/dict of these. See `tfxai.baselines`.
@@ -75,6 +77,8 @@ def explain(
             `e.meta["fixed"]` lists them.
         reduction: What becomes of the channels of an embedding: their "sum", or their "norm" (L2). None goes by the
             method: contributions are summed, of slopes the size is taken.
+        labels: Names of the classes, for `target` and for what is drawn: in their order, or as a dict of classes or of
+            names. An output of one number with two names is the score of the second.
         **options: Of the method: its fields.
 
     Returns:
@@ -91,7 +95,7 @@ def explain(
         ((4, 3), True)
     """
     shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
-    explainer = Explainer(model, method, **shared, **options)
+    explainer = Explainer(model, method, **shared, labels=labels, **options)
     return explainer(x, target, baseline, batch_size, seed, verbose)
 
 
@@ -105,13 +109,13 @@ class Explainer:
     Args:
         model: As in `explain`.
         method: As in `explain`.
-        on, layer, jit_compile, fixed, reduction: As in `explain`.
+        on, layer, jit_compile, fixed, reduction, labels: As in `explain`.
         **options: Of the method.
 
     Attributes:
         method: The method object.
         model: The model.
-        on, layer, jit_compile, fixed, reduction: As given.
+        on, layer, jit_compile, fixed, reduction, labels: As given.
         traces: How many functions TensorFlow has traced for it so far. A call with inputs of known form adds none.
 
     Raises:
@@ -136,6 +140,7 @@ class Explainer:
         jit_compile: bool = False,
         fixed: Sequence[str | int] | None = None,
         reduction: str | None = None,
+        labels: Any = None,
         **options: Any,
     ) -> None:
         either(on, "on", "logit", "probability")
@@ -145,6 +150,7 @@ class Explainer:
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
         self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
+        self.labels = class_names(labels)
         self._prepared = Prepared(self.model)
 
     @property
@@ -210,7 +216,7 @@ class Explainer:
         Raises:
             MethodError, OptionError: No such method, or a value it cannot use.
             UnknownOptionError: No such option of the method, or one of the Explainer itself (on, layer, jit_compile,
-                fixed, reduction).
+                fixed, reduction, labels).
 
         Example:
             >>> import keras, numpy as np, tfxai
@@ -281,6 +287,8 @@ class Explainer:
         """What a call with these arguments explains."""
         inputs, capture, made = self._trace(x, batch_size)
         traced = made[None]
+        if self.labels is not None:
+            target = by_name(target, self.labels, _classes(traced))
         wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n)
         traced = self._at_layer(inputs, capture, made, wanted)
         refs = references.resolve(baseline, inputs, traced)
@@ -288,7 +296,13 @@ class Explainer:
         if seed is None and (self.method.random or any(traced.draws)):
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
         bar = Progress(inputs.n, verbose)
-        return Run(self.method, traced, inputs, wanted, refs, size, seed, bar, self.reduction)
+        return Run(self.method, traced, inputs, wanted, refs, size, seed, bar, self.reduction, labels=self.labels)
+
+
+def _classes(traced: TracedModel) -> int | None:
+    """How many classes the one output of a model has; None where there are several outputs, or it is not known."""
+    shape = traced.output_shapes[0] if len(traced.output_shapes) == 1 else None
+    return shape[-1] if isinstance(shape, tuple) and shape else None
 
 
 def _batch_size(inputs: Inputs) -> int:

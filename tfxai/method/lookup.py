@@ -10,7 +10,7 @@ from tfxai.errors import MethodError, UnknownOptionError, received, suggest
 from tfxai.method.base import Method
 from tfxai.method.table import ALIASES, METHODS
 
-SHARED = ("on", "layer", "jit_compile", "fixed", "reduction")  # options of an Explainer, whatever its method
+SHARED = ("on", "layer", "jit_compile", "fixed", "reduction", "labels")  # options of an Explainer, whatever its method
 
 
 def methods() -> dict[str, str]:

@@ -33,7 +33,7 @@ def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None) ->
 def target_name(e: ExplanationData, index: int, labels: Sequence[str] | None = None) -> str:
     """The label of the explained class (or classes), or "target 3", or its description; "" where there is none."""
     target = e.target[index] if isinstance(e.target, np.ndarray) else e.target
-    names = class_names(labels, e.meta.get("classes")) or {}
+    names = class_names(e.meta.get("labels") if labels is None else labels, e.meta.get("classes")) or {}
     if isinstance(target, np.integer) and int(target) in names:
         return names[int(target)]
     if names and isinstance(target, str) and COMPARED.fullmatch(target):

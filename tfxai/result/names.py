@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.errors import InputError, received
+from tfxai.errors import InputError, TargetError, received, suggest
 
 Names = dict[int, str]  # class -> name
 TWO = 2
@@ -45,6 +45,30 @@ def class_names(labels: Any, classes: int | None = None) -> Names | None:
             f"classes {min(found, default=0)} to {max(found, default=0)}."
         )
     return found
+
+
+def by_name(target: Any, labels: Any, classes: int | None) -> Any:
+    """A class name, or a list of them, as the classes; other targets as they are.
+
+    Raises:
+        InputError: As of `class_names`, whatever the target.
+        TargetError: No class is called so, or the output has no number of its own for it.
+    """
+    names = class_names(labels, classes) or {}
+    if isinstance(target, (list, tuple)) and target and all(isinstance(t, str) for t in target):
+        return [by_name(t, labels, classes) for t in target]
+    if not isinstance(target, str):
+        return target
+    found = [c for c, name in names.items() if name == target]
+    if len(found) == 1:
+        return found[0]
+    if classes == 1 and target in (class_names(labels) or {}).values():
+        raise TargetError(
+            f"The output is the score of {names[0]!r}, and what speaks for {target!r} are its values with the other "
+            f"sign: explain {names[0]!r}."
+        )
+    said = "Several classes are" if found else "No class is"
+    raise TargetError(f"{said} called {target!r} in labels=. {suggest(target, names.values())}")
 
 
 def _mapping(labels: Any) -> Any:

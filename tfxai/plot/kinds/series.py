@@ -123,10 +123,13 @@ def _step(time: np.ndarray) -> float:
 
 def fits(one: np.ndarray, x: np.ndarray | None) -> bool:
     """Two axes, steps and channels, or three of which one of places is single."""
-    return one.ndim == 2
+    return one.ndim == 2 or one.ndim == 3 and 1 in one.shape[:2]
 
 
 def draw(one: np.ndarray, x: np.ndarray | None, ax: Any, options: dict, *, sign: str, **facts: Any) -> Any:
     """Along the input, where that has the same shape."""
     signal = x if x is not None and x.shape == one.shape else None
+    if one.ndim == 3:  # a picture one place wide
+        single = one.shape[:2].index(1)
+        one, signal = np.squeeze(one, single), None if signal is None else np.squeeze(signal, single)
     return series(one, ax=ax, **{"sign": sign, "signal": signal, **options})
