@@ -28,7 +28,7 @@ class Samples:
 
     Raises:
         OptionError: A data set without a batch.
-        InputError: Its batches cannot be joined.
+        InputError: It gives single numbers.
 
     Example:
         >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
@@ -40,16 +40,27 @@ class Samples:
     def __init__(self, x: Any, most: int) -> None:
         self.most = most
         batches = _batches(x)
+        self.read = batches is not None
         self.x = _taken(x, most) if batches is None else _joined(batches, most)
 
     def of(self, model: Any) -> list[Any]:
-        """What the samples may be for a model, the likeliest first; more than one where the model does not say."""
+        """What the samples may be for a model, the likeliest first; more than one where the model does not say.
+
+        Raises:
+            InputError: They are of a data set that is not in batches.
+        """
         declared = declared_inputs(model)
-        several = isinstance(self.x, tuple) and len(self.x) in LABELLED
+        pair = isinstance(self.x, tuple) and len(self.x) in LABELLED
         if declared is None:
-            return [self._first(x, None) for x in ([self.x, self.x[0]] if several else [self.x])]
-        ranks = [len(shape) for _, shape, _ in declared]
-        labelled = several and _ranks(self.x, declared) != ranks and _ranks(self.x[0], declared) == ranks
+            found = [self._first(x, None) for x in ([self.x, self.x[0]] if pair else [self.x])]
+            return found + ([np.array(self.x[: self.most])] if _are_examples(self.x) else [])
+        expected = [len(shape) for _, shape, _ in declared]
+        ranks = _ranks(self.x, declared)
+        if self.read and ranks == [rank - 1 for rank in expected]:
+            raise InputError(
+                "The data set of samples gives single examples. Expected batches, as fit takes them: dataset.batch(8)."
+            )
+        labelled = pair and ranks != expected and _ranks(self.x[0], declared) == expected
         return [self._first(self.x[0] if labelled else self.x, declared)]
 
     def _first(self, x: Any, declared: list | None) -> Any:
@@ -126,6 +137,13 @@ def _rank(value: Any) -> int:
     if hasattr(value, "shape"):
         return len(value.shape)
     return 1 + _rank(value[0]) if isinstance(value, (list, tuple)) and value else 0
+
+
+def _are_examples(x: Any) -> bool:
+    """Whether it is a list of arrays of one shape, which may be the examples."""
+    if not isinstance(x, (list, tuple)) or not x or not all(hasattr(part, "shape") for part in x):
+        return False
+    return len({tuple(part.shape) for part in x}) == 1
 
 
 def _rows(value: Any, most: int) -> Any:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from tfxai.callbacks.strips import INDEX, facts, read_strip, strip_of, strips_in
+from tfxai.errors import OptionError, received
 from tfxai.plot.film_strip import film_strip
 from tfxai.plot.render import photograph, render
 from tfxai.result.data import ExplanationData
@@ -23,6 +24,19 @@ from tfxai.result.describe import keys, target_name
 from tfxai.result.storage import save
 from tfxai.support.extras import extra
 from tfxai.support.files import replacing, safe_name
+
+
+def class_names(labels: Any) -> list[str] | None:
+    """The labels as a list; None where there are none.
+
+    Raises:
+        OptionError: They are no names in an order.
+    """
+    if labels is None:
+        return None
+    if isinstance(labels, (str, bytes, Mapping, Set)) or not isinstance(labels, Iterable):
+        raise OptionError(f"labels is a list of class names, in the order of the model's outputs. {received(labels)}")
+    return [str(label) for label in labels]
 
 
 class directory:
@@ -42,6 +56,7 @@ class directory:
         folder: Where the snapshots of the training are that was written last.
 
     Raises:
+        OptionError: The labels are no list of names.
         FileFormatError: The folder has an `index.json` that is not a strip's.
         OSError: It cannot be written.
 
@@ -60,7 +75,7 @@ class directory:
     def __init__(
         self, path: str | os.PathLike = "tfxai-snapshots", labels: Sequence[str] | None = None, arrays: bool = True
     ) -> None:
-        self.path, self.labels, self.arrays = Path(path), labels, arrays
+        self.path, self.labels, self.arrays = Path(path), class_names(labels), arrays
         self.folder = self.path
         self._folders: dict[Any, Path] = {}  # training -> where its strip is
 
@@ -117,6 +132,7 @@ class tensorboard:
 
     Raises:
         MissingExtraError: `pip install "tfxai[tensorboard]"`.
+        OptionError: The labels are no list of names.
 
     Example:
         >>> import tempfile
@@ -134,7 +150,7 @@ class tensorboard:
 
     def __init__(self, log_dir: str | os.PathLike = "logs", labels: Sequence[str] | None = None) -> None:
         extra("tensorboard", "tensorboard")  # now, not in the middle of training
-        self.path, self.labels = Path(log_dir) / "explain", labels
+        self.path, self.labels = Path(log_dir) / "explain", class_names(labels)
         self.writer: Any = None  # nothing is written before training begins
 
     def __call__(self, e: ExplanationData, figure: Any, step: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.callbacks.samples import Samples
-from tfxai.callbacks.sinks import directory
+from tfxai.callbacks.sinks import class_names, directory
 from tfxai.callbacks.training import Training
 from tfxai.errors import OptionError, SnapshotWarning, TfxaiError, received, warn
 from tfxai.explainer import Explainer
@@ -101,14 +101,13 @@ class ExplanationSnapshot(keras.callbacks.Callback):
                 raise OptionError(f"{name} is a whole number from 1. {received(value)}")
         if unit not in UNITS:
             raise OptionError(f"unit is 'epoch' or 'batch'. {received(unit)}")
-        _check_labels(labels)
         self.x = Samples(x, max_samples)
         self.method, self.target, self.baseline, self.options = method, target, baseline, options
         self.sinks = [directory(labels=labels)] if sinks is None else [sinks] if callable(sinks) else list(sinks)
         if not all(callable(sink) for sink in self.sinks):
             raise OptionError(f"A sink is a function sink(explanation, figure, step). {received(sinks)}")
         self.every, self.unit, self.initial, self.seed = int(every), unit, initial, seed
-        self.labels, self.strict, self.batch_size = labels, strict, batch_size
+        self.labels, self.strict, self.batch_size = class_names(labels), strict, batch_size
         self.history: list[dict] = []
         self.seconds = 0.0
         Explainer(tf.identity, method, **options)  # checks the options now, not when training begins
@@ -202,12 +201,13 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         raise first  # type: ignore[misc]  # there is a form
 
     def _check_count(self, explainer: Explainer) -> None:
-        """Raises OptionError where there are not as many labels as classes."""
+        """Raises OptionError where there are not as many labels as classes, also of a sink."""
         shapes = explainer.trace(self._samples)[1].output_shapes
-        classes = shapes[0][-1] if len(shapes) == 1 and len(shapes[0]) == 2 else None
-        if self.labels is not None and classes not in (None, 1, len(self.labels)):
-            raise OptionError(f"labels names the {classes} outputs of the model, in their order. "
-                              f"Received: {len(self.labels)} names.")  # fmt: skip
+        classes = shapes[0][0] if len(shapes) == 1 and len(shapes[0]) == 1 else None
+        for labels in (self.labels, *(getattr(sink, "labels", None) for sink in self.sinks)):
+            if isinstance(labels, list) and classes not in (None, 1, len(labels)):
+                raise OptionError(f"labels names the {classes} outputs of the model, in their order. "
+                                  f"Received: {len(labels)} names.")  # fmt: skip
 
     def _explain(self) -> Explanation:
         return self._explainer(self._samples, self.target, self.baseline, self.batch_size, self.seed, 0)  # type: ignore[misc]
@@ -262,12 +262,6 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         if before is None or before.shape != now.shape:
             return None
         return float(1 - correlation(before, now).mean())
-
-
-def _check_labels(labels: Any) -> None:
-    """Raises OptionError where the labels are no names in an order."""
-    if labels is not None and (isinstance(labels, (str, dict, set)) or not hasattr(labels, "__len__")):
-        raise OptionError(f"labels is a list of class names, in the order of the model's outputs. {received(labels)}")
 
 
 def _nothing() -> None:

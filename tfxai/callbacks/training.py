@@ -107,8 +107,8 @@ class Training:
     def layers(self) -> tuple[list[str], list[str]]:
         """The names of the layers with weights: of those that are trained, and of the others."""
         if not any(self._layers):
-            trained = _owners(self.model.trainable_variables)
-            self._layers = trained, [name for name in _owners(self.model.variables) if name not in trained]
+            trained = _owners(self.model, self.model.trainable_weights)
+            self._layers = trained, [name for name in _owners(self.model, self.model.weights) if name not in trained]
         return self._layers
 
     def _arrive(self, epoch: int, steps: int) -> None:
@@ -167,7 +167,7 @@ def _steps(optimizer: Any) -> int:
     return max(own, 0 if inner is None else _steps(inner))
 
 
-def _owners(variables: Iterable[Any]) -> list[str]:
-    """The paths of the layers that the variables belong to, each once, in their order."""
-    paths = [getattr(variable, "path", None) or variable.name for variable in variables]
+def _owners(model: Any, weights: Iterable[Any]) -> list[str]:
+    """The paths below the model of the layers that the weights belong to, each once, in their order."""
+    paths = [(getattr(weight, "path", None) or weight.name).removeprefix(f"{model.name}/") for weight in weights]
     return list(dict.fromkeys(path.rpartition("/")[0] or path for path in paths))

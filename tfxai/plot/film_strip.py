@@ -17,8 +17,8 @@ STYLE = (
 )
 INTRO = (
     '<p class="quiet">Each picture on its own scale. Drift: how much the order of importance changed since the '
-    "snapshot before (0 not at all, 1 unrelated, 2 reversed). Residual: what the contributions lack to add up, relative "
-    "to the change of the score.</p>"
+    "snapshot before (0 not at all, 1 unrelated, 2 reversed). Residual: what the contributions lack to add up, "
+    "relative to the change of the score.</p>"
 )
 NAMED = 3  # layers; more are counted, and named where the pointer rests
 
