@@ -132,7 +132,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         """Keras calls it: traces the model if it is built."""
         if self._training is None or self._training.model is not self.model:
             self._training, self._explainer, self._ranks = Training(self.model), None, None
-            self._run = {"id": uuid.uuid4().hex}
+            self._run = {"id": uuid.uuid4().hex, "start": 0, "scores": None}
         self._training.begin_fit()
         if self.model.built:  # else its first batch builds it; building it here would draw its weights otherwise
             self._prepare()
@@ -141,8 +141,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         """Keras calls it: looks at the network as it was before, once. Here other callbacks have restored theirs."""
         training = self._counted
         if training.begin_epoch(epoch, self._steps):
-            start = training.start[self.unit]
-            self._run |= {"start": start, "scores": None}
+            self._run["start"] = start = training.start[self.unit]
             if training.untrained and self.initial and self._explainer is not None:
                 self._snapshot(0)
             elif start > 0 and self._explainer is not None and (e := self._guarded(self._explain, "explain")):

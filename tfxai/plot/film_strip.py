@@ -36,8 +36,9 @@ def film_strip(strips: Sequence[Sequence[dict]]) -> str:
 
 
 def _title(entries: Sequence[dict]) -> str:
-    last = entries[-1]
-    return escape(f"{last['method']} at {last['layer']}" if last.get("layer") else last["method"])
+    last, start = entries[-1], entries[0].get("run", {}).get("start", 0)
+    method = f"{last['method']} at {last['layer']}" if last.get("layer") else last["method"]
+    return escape(method + (f", resumed at {entries[0]['unit']} {start}" if start else ""))
 
 
 def _strip(entries: Sequence[dict]) -> str:
