@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.callbacks.samples import Samples
-from tfxai.callbacks.sinks import class_names, directory
+from tfxai.callbacks.sinks import class_names, directory, tensorboard
 from tfxai.callbacks.training import Training
 from tfxai.errors import OptionError, SnapshotWarning, TfxaiError, received, warn
 from tfxai.explainer import Explainer
@@ -101,7 +101,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
                 raise OptionError(f"{name} is a whole number from 1. {received(value)}")
         if unit not in UNITS:
             raise OptionError(f"unit is 'epoch' or 'batch'. {received(unit)}")
-        self.x = Samples(x, max_samples)
+        self._given = Samples(x, max_samples)
         self.method, self.target, self.baseline, self.options = method, target, baseline, options
         self.sinks = [directory(labels=labels)] if sinks is None else [sinks] if callable(sinks) else list(sinks)
         if not all(callable(sink) for sink in self.sinks):
@@ -191,7 +191,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
     def _explained(self, explainer: Explainer) -> Any:
         """The samples in the form in which they can be explained; else the error of the likeliest one."""
         first: TfxaiError | None = None
-        for x in self.x.of(self.model):
+        for x in self._given.of(self.model):
             try:
                 explainer(x, self.target, self.baseline, self.batch_size, self.seed, 0)
                 return x
@@ -203,8 +203,9 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         """Raises OptionError where there are not as many labels as classes, also of a sink."""
         shapes = explainer.trace(self._samples)[1].output_shapes
         classes = shapes[0][0] if len(shapes) == 1 and len(shapes[0]) == 1 else None
-        for labels in (self.labels, *(getattr(sink, "labels", None) for sink in self.sinks)):
-            if isinstance(labels, list) and classes not in (None, 1, len(labels)):
+        own = [sink.labels for sink in self.sinks if isinstance(sink, (directory, tensorboard))]
+        for labels in (self.labels, *own):
+            if labels is not None and classes not in (None, 1, len(labels)):
                 raise OptionError(f"labels names the {classes} outputs of the model, in their order. "
                                   f"Received: {len(labels)} names.")  # fmt: skip
 
