@@ -156,8 +156,8 @@ class Adversaries(keras.Model):
     def call(self, x):
         return self.net(x)
 
-    def compile(self, first, second):
-        super().compile()
+    def compile(self, first, second, **options):
+        super().compile(**options)
         self.both = [first, second]
 
     def train_step(self, data):
@@ -179,6 +179,14 @@ def test_optimizers_of_its_own():
     late = Steps()
     fit(model, late)
     assert late.steps == [1]  # it was trained: there is no step 0
+
+
+def test_several_batches_in_an_execution_of_its_own_step():
+    model, seen = Adversaries(), Steps("batch")
+    model(X[:1])
+    model.compile(keras.optimizers.SGD(0.1), keras.optimizers.Adam(), steps_per_execution=4)
+    fit(model, seen, epochs=2)
+    assert seen.steps == [0, 4, 8, 10, 14, 18, 20] and int(model.both[0].iterations) == 20
 
 
 def test_resumed_from_files(tmp_path):
