@@ -1,21 +1,22 @@
 """Where snapshots go: a folder with a film strip, TensorBoard, or any function.
 
 A sink is a function `sink(explanation, figure, step)`. `explanation.meta["snapshot"]` holds its numbers: `residual`,
-`drift`, `seconds`, `unit`. A sink with `figure = False` gets None for the figure, which then is not drawn;
-one with `close()` is closed when training ends.
+`drift`, `seconds`, `unit`, and the `trainable` and `frozen` layers. A sink with `figure = False` gets None for the
+figure, which then is not drawn; one with `close()` is closed when training ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from tfxai.errors import FileFormatError
+from tfxai.callbacks.strips import INDEX, facts, read_strip, strip_of, strips_in
+from tfxai.errors import OptionError, received
 from tfxai.plot.film_strip import film_strip
 from tfxai.plot.render import photograph, render
 from tfxai.result.data import ExplanationData
@@ -24,21 +25,38 @@ from tfxai.result.storage import save
 from tfxai.support.extras import extra
 from tfxai.support.files import replacing, safe_name
 
-INDEX = "index.json"
+
+def class_names(labels: Any) -> list[str] | None:
+    """The labels as a list; None where there are none.
+
+    Raises:
+        OptionError: They are no names in an order.
+    """
+    if labels is None:
+        return None
+    if isinstance(labels, (str, bytes, Mapping, Set)) or not isinstance(labels, Iterable):
+        raise OptionError(f"labels is a list of class names, in the order of the model's outputs. {received(labels)}")
+    return [str(label) for label in labels]
 
 
 class directory:
     """Writes `epoch_0003/sample_0.png` for every sample, `epoch_0003/explanation.npz`, and a film strip.
 
-    `index.html` shows all snapshots beside each other; it opens from disk, without a server. Training that is resumed
-    with the same folder continues the strip; a step that is there already is replaced.
+    `index.html` shows all snapshots beside each other, which layers were trained, and where the model was compiled
+    again; it opens from disk, without a server. Training that is resumed with the same folder continues the strip. Any
+    other training (another network, other samples, another method, from the start again) is a strip of its own on the
+    same page, in `run_2`, `run_3`, ...: nothing of an earlier one is replaced.
 
     Args:
         path: Folder, made when the first snapshot is written.
         labels: Class names.
         arrays: Write the `.npz` too.
 
+    Attributes:
+        folder: Where the snapshots of the training are that was written last.
+
     Raises:
+        OptionError: The labels are no list of names.
         FileFormatError: The folder has an `index.json` that is not a strip's.
         OSError: It cannot be written.
 
@@ -57,49 +75,52 @@ class directory:
     def __init__(
         self, path: str | os.PathLike = "tfxai-snapshots", labels: Sequence[str] | None = None, arrays: bool = True
     ) -> None:
-        self.path, self.labels, self.arrays = Path(path), labels, arrays
+        self.path, self.labels, self.arrays = Path(path), class_names(labels), arrays
+        self.folder = self.path
+        self._folders: dict[Any, Path] = {}  # training -> where its strip is
 
     def __call__(self, e: ExplanationData, figure: Any, step: int) -> None:
         """Writes one snapshot."""
-        numbers = e.meta.get("snapshot", {})
-        name = f"{safe_name(numbers.get('unit', 'step'))}_{step:04d}"
-        folder = self.path / name
-        folder.mkdir(parents=True, exist_ok=True)
-        entries = [entry for entry in self.strip() if entry["folder"] != name]
-        pictures, shown, targets = [], [], []
+        self.folder = self._folder(e, step)
+        entry = facts(e) | {"folder": f"{safe_name(facts(e).get('unit', 'step'))}_{step:04d}", "step": step}
+        (self.folder / entry["folder"]).mkdir(exist_ok=True)
+        before = [old for old in self.strip() if old["folder"] != entry["folder"]]
+        entry |= self._pictures(e, entry["folder"])
+        if self.arrays:
+            save(e, self.folder / entry["folder"] / "explanation.npz")
+        entries = sorted([*before, entry], key=lambda one: one["step"])
+        _text(self.folder / INDEX, json.dumps({"tfxai": 1, "snapshots": entries}, indent=1))
+        strips = {folder: read_strip(folder) for folder in strips_in(self.path)}
+        _text(self.path / "index.html", film_strip([_from(self.path, *strip) for strip in strips.items()]))
+
+    def _folder(self, e: ExplanationData, step: int) -> Path:
+        """Where the strip of this training is: chosen at its first snapshot."""
+        run = e.meta.get("snapshot", {}).get("run", {}).get("id")
+        if run not in self._folders:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._folders[run] = strip_of(self.path, e, step)
+        self._folders[run].mkdir(parents=True, exist_ok=True)
+        return self._folders[run]
+
+    def _pictures(self, e: ExplanationData, name: str) -> dict[str, list[str]]:
+        """Writes the pictures of one snapshot, and says where they are and what they show."""
+        found: dict[str, list[str]] = {"pictures": [], "inputs": [], "targets": []}
         for i in range(len(e)):
             for k, key in enumerate(keys(e)):
                 file = f"sample_{i}.png" if key is None else f"sample_{i}_{k}_{safe_name(key)}.png"
-                _write(render(e, i, key, self.labels), folder / file)
-                pictures.append(f"{name}/{file}")
+                _write(render(e, i, key, self.labels), self.folder / name / file)
                 inputs = photograph(e, i, key)
-                shown.append(f"input_{i}_{k}.png" if inputs is not None else "")
+                shown = f"input_{i}_{k}.png" if inputs is not None else ""
                 if inputs is not None:
-                    _write(inputs, self.path / shown[-1])
-                targets.append(" ".join(_words(e, i, key, self.labels)))
-        if self.arrays:
-            save(e, folder / "explanation.npz")
-        entry = {"folder": name, "step": step, "pictures": pictures, "inputs": shown, "targets": targets}
-        entry |= {"method": e.method, "layer": e.layer, "scores": [float(s) for s in e.score], **numbers}
-        entries = sorted([*entries, entry], key=lambda one: (one.get("unit", ""), one["step"]))
-        _text(self.path / INDEX, json.dumps({"tfxai": 1, "snapshots": entries}, indent=1))
-        _text(self.path / "index.html", film_strip(entries))
+                    _write(inputs, self.folder / shown)
+                found["pictures"].append(f"{name}/{file}")
+                found["inputs"].append(shown)
+                found["targets"].append(" ".join(_words(e, i, key, self.labels)))
+        return found
 
     def strip(self) -> list[dict]:
-        """What was written so far, also by earlier runs."""
-        path = self.path / INDEX
-        if not path.exists():
-            return []
-        try:
-            read = json.loads(path.read_text(encoding="utf-8"))
-            if read["tfxai"] != 1:
-                raise ValueError(f"format {read['tfxai']!r}")
-            return [dict(entry, folder=str(entry["folder"]), step=int(entry["step"])) for entry in read["snapshots"]]
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise FileFormatError(
-                f"{str(path)!r} is not the index of a film strip ({type(error).__name__}: {error}). Choose another "
-                "folder, or delete the file."
-            ) from error
+        """What was written so far of the training that was written last, also by earlier runs that it continues."""
+        return read_strip(self.folder)
 
 
 class tensorboard:
@@ -111,6 +132,7 @@ class tensorboard:
 
     Raises:
         MissingExtraError: `pip install "tfxai[tensorboard]"`.
+        OptionError: The labels are no list of names.
 
     Example:
         >>> import tempfile
@@ -128,7 +150,7 @@ class tensorboard:
 
     def __init__(self, log_dir: str | os.PathLike = "logs", labels: Sequence[str] | None = None) -> None:
         extra("tensorboard", "tensorboard")  # now, not in the middle of training
-        self.path, self.labels = Path(log_dir) / "explain", labels
+        self.path, self.labels = Path(log_dir) / "explain", class_names(labels)
         self.writer: Any = None  # nothing is written before training begins
 
     def __call__(self, e: ExplanationData, figure: Any, step: int) -> None:
@@ -153,6 +175,16 @@ class tensorboard:
         if self.writer is not None:
             self.writer.close()
             self.writer = None
+
+
+def _from(path: Path, folder: Path, entries: Sequence[dict]) -> list[dict]:
+    """The entries of a strip with their pictures as a page in `path` finds them."""
+    below = "" if folder == path else f"{folder.name}/"
+
+    def found(files: Sequence[str]) -> list[str]:
+        return [file and below + file for file in files]
+
+    return [entry | {name: found(entry[name]) for name in ("pictures", "inputs")} for entry in entries]
 
 
 def _words(e: ExplanationData, i: int, key: Any, labels: Sequence[str] | None) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,8 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai.callbacks.sinks import directory
-from tfxai.errors import OptionError, SnapshotWarning, received, warn
+from tfxai.callbacks.samples import Samples
+from tfxai.callbacks.sinks import class_names, directory, tensorboard
+from tfxai.callbacks.training import Training
+from tfxai.errors import OptionError, SnapshotWarning, TfxaiError, received, warn
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.plot.comparison import compare
@@ -30,19 +33,25 @@ class ExplanationSnapshot(keras.callbacks.Callback):
     Training is left as it is: the same weights bit for bit, no random state touched. The model is traced once, when
     training begins (a model that is not built yet: after its first batch); snapshots see the weights as they are.
 
+    The step of a snapshot is the training done until then, in epochs or batches: it goes on where `fit` is called
+    again, also after another `compile`, and from `initial_epoch` or the optimizer's steps where training is resumed.
+    Another model is another run. A compiled model trains what was trainable when it was compiled: that is what
+    `e.meta["snapshot"]` says of its layers ("trainable", "frozen", and how often it was "compiled" again).
+
     Args:
-        x: Samples: an array or a structure of arrays, or a `tf.data.Dataset` or `PyDataset` of batches (x or (x, y)),
-            of which the first samples are taken once, here.
+        x: Samples: what `explain` takes, or with labels, (x, y); or batches of these: a `tf.data.Dataset`, `PyDataset`,
+            generator, or list of (x, y). The first ones are taken, once: of arrays and batches here, of lists when
+            training begins. Of batches padded to different lengths, those that have the length of the first.
         method: As in `tfxai.explain`; Grad-CAM unless told: in networks of pictures its layer is found, its cost small.
         target: As in `tfxai.explain`; None: the class that the model favours at that time.
         baseline: As in `tfxai.explain`.
         sinks: Functions `sink(explanation, figure, step)`; None: `directory("tfxai-snapshots")`.
-        every: A snapshot every so many epochs or batches.
+        every: A snapshot every so many epochs or batches. Where an execution has several batches, at its end.
         unit: "epoch" or "batch".
-        initial: Also before the first training step, as step 0, where the model is built by then.
+        initial: Also before the first training step, as step 0, where the model is built by then, and not trained yet.
         max_samples: At most so many samples of x.
         seed: Of methods that draw; always the same, so that snapshots differ by the weights alone.
-        labels: Class names, for the default sink and the figures.
+        labels: Class names, for the default sink and the figures: a list, in the order of the outputs.
         strict: Let an error of a sink, or of a later explanation, end the training. Otherwise it is a warning, once.
         batch_size: As in `tfxai.explain`.
         **options: Of the method, `on=` and `layer=`.
@@ -54,7 +63,8 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         seconds: What tracing the model and all snapshots cost so far.
 
     Raises:
-        TfxaiError: Of the method's name and options here; of samples, target and layer when training begins.
+        TfxaiError: Of the method's name and options here; of samples, target, layer and the number of labels when
+            training begins.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -91,62 +101,116 @@ class ExplanationSnapshot(keras.callbacks.Callback):
                 raise OptionError(f"{name} is a whole number from 1. {received(value)}")
         if unit not in UNITS:
             raise OptionError(f"unit is 'epoch' or 'batch'. {received(unit)}")
-        self.x = samples(x, max_samples)
+        self._given = Samples(x, max_samples)
         self.method, self.target, self.baseline, self.options = method, target, baseline, options
         self.sinks = [directory(labels=labels)] if sinks is None else [sinks] if callable(sinks) else list(sinks)
         if not all(callable(sink) for sink in self.sinks):
             raise OptionError(f"A sink is a function sink(explanation, figure, step). {received(sinks)}")
         self.every, self.unit, self.initial, self.seed = int(every), unit, initial, seed
-        self.labels, self.strict, self.batch_size = labels, strict, batch_size
+        self.labels, self.strict, self.batch_size = class_names(labels), strict, batch_size
         self.history: list[dict] = []
         self.seconds = 0.0
         Explainer(tf.identity, method, **options)  # checks the options now, not when training begins
         self._explainer: Explainer | None = None
+        self._samples: Any = None  # in the form that the model takes
         self._ranks: np.ndarray | None = None
         self._warned: set = set()
-        self._batches = 0
+        self._training: Training | None = None
+        self._run: dict[str, Any] = {}
+
+    # tf_keras asks which batches a callback hears of; these are the names it asks by.
+    def _implements_train_batch_hooks(self) -> bool:
+        return True
+
+    def _implements_test_batch_hooks(self) -> bool:
+        return False
+
+    def _implements_predict_batch_hooks(self) -> bool:
+        return False
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Keras calls it: traces the model if it is built, and takes the snapshot before the first step."""
-        self._batches = self._trained_batches()
-        if self._explainer is not None and self._explainer.model is not self.model:
-            self._explainer = None
+        """Keras calls it: traces the model if it is built."""
+        if self._training is None or self._training.model is not self.model:
+            self._training, self._explainer, self._ranks = Training(self.model), None, None
+            self._run = {"id": uuid.uuid4().hex, "start": 0, "scores": None}
+        self._training.begin_fit()
         if self.model.built:  # else its first batch builds it; building it here would draw its weights otherwise
             self._prepare()
-            if self.initial and self._batches == 0:
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Keras calls it: looks at the network as it was before, once. Here other callbacks have restored theirs."""
+        training = self._counted
+        if training.begin_epoch(epoch, self._steps):
+            self._run["start"] = start = training.start[self.unit]
+            if training.untrained and self.initial and self._explainer is not None:
                 self._snapshot(0)
+            elif start > 0 and self._explainer is not None and (e := self._guarded(self._explain, "explain")):
+                self._run["scores"] = [float(score) for score in e.score]  # tells which strip is that of this network
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._counted.begin_batch(batch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Keras calls it: traces a model that its first batch has built; snapshots by batches."""
-        self._batches += 1
+        training = self._counted
+        before = training.batches
+        training.end_batch(batch, self._steps)
         self._prepare()
-        if self.unit == "batch" and self._batches % self.every == 0:
-            self._snapshot(self._batches)
+        if self.unit == "batch" and training.batches // self.every > before // self.every:
+            self._snapshot(training.batches)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self.unit == "epoch" and (epoch + 1) % self.every == 0:
-            self._snapshot(epoch + 1)
+        step = self._counted.end_epoch(epoch)
+        if self.unit == "epoch" and step % self.every == 0:
+            self._snapshot(step)
 
     def on_train_end(self, logs: Any = None) -> None:
         for sink in self.sinks:
             self._guarded(getattr(sink, "close", _nothing), sink)
         log.info("%d explanation snapshots took %.2f s", len(self.history), self.seconds)
 
+    @property
+    def _counted(self) -> Training:
+        return self._training  # type: ignore[return-value]  # fit begins with on_train_begin
+
+    @property
+    def _steps(self) -> int | None:
+        """Batches in an epoch, where Keras knows it."""
+        return (self.params or {}).get("steps")
+
     def _prepare(self) -> None:
         """Explains once: a mistake is raised before hours of training, whether `strict` or not."""
         if self._explainer is None:
             start = time.perf_counter()
             explainer = Explainer(self.model, self.method, **self.options)
-            explainer(self.x, self.target, self.baseline, self.batch_size, self.seed, 0)
+            self._samples = self._explained(explainer)
+            self._check_count(explainer)
             self._explainer = explainer
             self.seconds += time.perf_counter() - start
 
-    def _trained_batches(self) -> int:
-        iterations = getattr(getattr(self.model, "optimizer", None), "iterations", None)
-        return 0 if iterations is None else int(tf.convert_to_tensor(iterations))
+    def _explained(self, explainer: Explainer) -> Any:
+        """The samples in the form in which they can be explained; else the error of the likeliest one."""
+        first: TfxaiError | None = None
+        for x in self._given.of(self.model):
+            try:
+                explainer(x, self.target, self.baseline, self.batch_size, self.seed, 0)
+                return x
+            except TfxaiError as error:
+                first = first or error
+        raise first  # type: ignore[misc]  # there is a form
+
+    def _check_count(self, explainer: Explainer) -> None:
+        """Raises OptionError where there are not as many labels as classes, also of a sink."""
+        shapes = explainer.trace(self._samples)[1].output_shapes
+        classes = shapes[0][0] if len(shapes) == 1 and len(shapes[0]) == 1 else None
+        own = [sink.labels for sink in self.sinks if isinstance(sink, (directory, tensorboard))]
+        for labels in (self.labels, *own):
+            if labels is not None and classes not in (None, 1, len(labels)):
+                raise OptionError(f"labels names the {classes} outputs of the model, in their order. "
+                                  f"Received: {len(labels)} names.")  # fmt: skip
 
     def _explain(self) -> Explanation:
-        return self._explainer(self.x, self.target, self.baseline, self.batch_size, self.seed, 0)  # type: ignore[misc]
+        return self._explainer(self._samples, self.target, self.baseline, self.batch_size, self.seed, 0)  # type: ignore[misc]
 
     def _snapshot(self, step: int) -> None:
         """Explains once more and hands the result to every sink."""
@@ -157,7 +221,9 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         residual = None if e.residual is None else float(e.residual.max())
         numbers: dict[str, Any] = {"step": step, "unit": self.unit, "residual": residual, "drift": self._drift(e)}
         numbers["seconds"] = time.perf_counter() - start
-        e = dataclasses.replace(e, meta={**e.meta, "snapshot": numbers})
+        trainable, frozen = self._counted.layers()
+        state = {"trainable": trainable, "frozen": frozen, "compiled": self._counted.compiled, "run": self._run}
+        e = dataclasses.replace(e, meta={**e.meta, "snapshot": numbers | state})
         for sink in self.sinks:
             self._guarded(lambda s=sink: s(e, self._figure(e, s), step), sink)
         numbers["seconds"] = time.perf_counter() - start
@@ -196,30 +262,6 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         if before is None or before.shape != now.shape:
             return None
         return float(1 - correlation(before, now).mean())
-
-
-def samples(x: Any, most: int) -> Any:
-    """The first samples of arrays, of a data set of batches, or of batches with labels."""
-    if isinstance(x, keras.utils.PyDataset):
-        return _joined((x[i] for i in range(len(x))), most)
-    if isinstance(x, tf.data.Dataset) or hasattr(x, "__next__"):
-        return _joined(x, most)
-    return keras.tree.map_structure(lambda a: np.asarray(a)[:most], x)
-
-
-def _joined(batches: Any, most: int) -> Any:
-    """The first samples of batches (x, or x and what belongs to it), after each other."""
-    found: list[Any] = []
-    count = 0
-    for batch in batches:
-        batch = batch[0] if isinstance(batch, tuple) else batch
-        found.append(keras.tree.map_structure(np.asarray, batch))
-        count += len(keras.tree.flatten(found[-1])[0])
-        if count >= most:
-            break
-    if not found:
-        raise OptionError("The data set of samples is empty. Expected one batch or more.")
-    return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[:most], *found)
 
 
 def _nothing() -> None:

@@ -80,7 +80,7 @@ def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str
         InputTypeError: Structure or dtype.
         InputError: Shape, rank, NaN or Inf, no examples.
     """
-    structure = _structure(x, declared)
+    structure = leaves_of(x, declared)
     leaves = [(tuple(path), leaf.value) for path, leaf in keras.tree.flatten_with_path(structure)]
     if declared is not None and len(leaves) != len(declared):
         listed = ", ".join(name for name, *_ in declared)
@@ -123,10 +123,10 @@ class _Leaf:
     value: Any
 
 
-def _structure(x: Any, declared: list | None) -> Any:
+def leaves_of(x: Any, declared: list | None) -> Any:
     """x with every input a leaf; a plain list of numbers is one array, not many inputs."""
     if isinstance(x, dict):
-        return {k: _structure(v, None) for k, v in x.items()}
+        return {k: leaves_of(v, None) for k, v in x.items()}
     if isinstance(x, (list, tuple)) and _is_several(x, declared):
         return [_Leaf(v) for v in x]
     return _Leaf(x)
