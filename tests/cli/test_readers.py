@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from tests.files import bomb
-from tfxai.cli.readers import read_inputs, read_labels
+from tfxai.cli.labels import read_labels
+from tfxai.cli.readers import read_inputs
 from tfxai.errors import FileFormatError, InputError
 
 
@@ -14,7 +15,7 @@ def test_images_are_brought_to_the_form_of_the_model(tmp_path):
     pixels[:, 4:] = [255, 0, 0]
     Image.fromarray(pixels).save(tmp_path / "a.png")
     path = [str(tmp_path / "a.png")]
-    x, names = read_inputs(path * 2, (None, 4, 8, 3))
+    x, names = read_inputs(path * 2, (None, 4, 8, 3))[:2]
     assert x.shape == (2, 4, 8, 3) and x.dtype == np.float32 and names is None
     np.testing.assert_array_equal(x[0], pixels)
     assert read_inputs(path, (None, 2, 4, 3))[0].shape == (1, 2, 4, 3)
@@ -58,7 +59,7 @@ def test_arrays(tmp_path, rng):
 def test_tables(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("age,dose\n1,2\n\n3,-4.5\n")
-    x, names = read_inputs([str(path)], None)
+    x, names = read_inputs([str(path)], None)[:2]
     assert names == ["age", "dose"] and x.tolist() == [[1, 2], [3, -4.5]]
     path.write_text("1,2\n3,4\n")
     assert read_inputs([str(path)], None)[1] is None
