@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     given = dict(_option(text) for text in args.set)
     baseline = _baseline(args.baseline)
     model = shared.opened(args.model, args.modules)
-    if labels:
+    if labels is not None:
         labels = fitting(args.labels, labels, _outputs(model, len(labels)))
     asked = target(args.target, labels)
     taken, raw = shared.inputs(args, model)
@@ -91,18 +91,22 @@ class _Run:
 
     def __call__(self, part: _Part) -> None:
         """Explains the part, prints its lines, writes its files."""
-        args, found = self.args, []
+        from tfxai.cli.labels import fitting
+
+        args, found, predictions = self.args, [], _predictions(self.model, part.taken.x)
+        labels = self.labels
+        if labels is not None and predictions is not None:
+            labels = fitting(args.labels, labels, predictions.shape[1])  # some models say how many only when they run
         for method in self.methods:
             explainer = self.explainer.using(method, **self.given)
             e = explainer(part.taken.x, part.target, self.baseline, args.batch_size, args.seed)
             if part.taken.columns and e.layer is None:
                 e = dataclasses.replace(e, meta={**e.meta, "features": {"": part.taken.columns}})
             found.append(e)
-            _print(e, self.labels, part)
+            _print(e, labels, part)
         drawn = [_shown(e if args.smooth is None else e.smooth(args.smooth), part.raw) for e in found]
-        predictions = _predictions(self.model, part.taken.x)
         for path in part.outputs:
-            _write(path, found[0], drawn, self.labels, predictions, part.taken.examples)
+            _write(path, found[0], drawn, labels, predictions, part.taken.examples)
             print(f"Wrote {path}")
 
 
@@ -126,6 +130,9 @@ def _parts(taken: Taken, raw: Taken, asked: Any, outputs: list[Path]) -> list[_P
 def _outputs(model: Any, names: int) -> int | None:
     """How many outputs the model has, None where it does not say or has several; `names` where any axis is as long."""
     shape = getattr(model, "output_shape", None)
+    if signatures := getattr(model, "signatures", None):
+        found = [tuple(s.shape) for one in signatures.values() for s in one.structured_outputs.values()]
+        shape = found[0] if len(found) == 1 else None
     if not isinstance(shape, tuple) or len(shape) < 2 or not all(n is None or isinstance(n, int) for n in shape):
         return None
     return names if len(shape) > 2 and names in shape[1:] else shape[-1]

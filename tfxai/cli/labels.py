@@ -48,9 +48,10 @@ def fitting(path: str, labels: list[str], outputs: int | None) -> list[str]:
         return labels
     if outputs == 1 and len(labels) == 2:
         return labels[1:]
+    shown = ", ".join([*labels[:3], "..."])[:80]
     raise OptionError(
-        f"{path!r} has {len(labels)} labels ({', '.join(labels[:3])[:80]}, ...), and the model has {outputs} outputs. "
-        "Pass a file with the name of each output, in their order."
+        f"{path!r} has {len(labels)} labels ({shown}), and the model has {outputs} outputs. Pass a file with the name "
+        "of each output, in their order."
     )
 
 

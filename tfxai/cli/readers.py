@@ -138,7 +138,8 @@ def placed(taken: Taken, wanted: Sequence[Wanted] | None, in_order: bool = True)
 
 def _typed(column: np.ndarray, wanted: Wanted) -> np.ndarray:
     """A column as an input of its own: (n, 1), or (n,) where the model takes that."""
-    return column.reshape((-1, 1)[: len(wanted.shape)])
+    dtype = wanted.dtype if wanted.dtype.startswith("float") else column.dtype
+    return column.astype(dtype).reshape((-1, 1)[: len(wanted.shape)])
 
 
 def _arrays_placed(arrays: dict, names: list[str] | None, in_order: bool) -> tuple[Any, list[str]]:

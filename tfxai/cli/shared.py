@@ -25,7 +25,7 @@ INPUTS = "pictures, folders or patterns of them ('photos/*.png'), or one .npy, .
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """The options of commands that open a model and read inputs."""
     parser.add_argument(
-        "--preprocess", action="append", metavar="[INPUT=]HOW",
+        "--preprocess", action="append", default=[], metavar="[INPUT=]HOW",
         help="keras.applications.NAME, unit (0 to 1), symmetric (-1 to 1), none (default: pictures as 0 to 255); of a "
         "model with several inputs the pictures, or the named INPUT; repeat for several",
     )  # fmt: skip
@@ -89,12 +89,16 @@ def _folder_first() -> Iterator[None]:
 def inputs(args: argparse.Namespace, model: Any) -> tuple[Taken, Taken]:
     """What was read, as the model takes it and as it was; what there is to say about it is printed."""
     from tfxai.cli.readers import placed, read_inputs
+    from tfxai.cli.tables import ANY
 
     declared, in_order = wanted(model)
-    one = declared[0] if declared else None
-    raw = read_inputs(args.inputs, one and one.shape, one and one.dtype, args.header)
-    raw = placed(raw, declared, in_order)
-    x, notes = preprocessed(raw.x, args.preprocess or ["none"], [w.name for w in declared or ()])
+    shape, dtype = (None, ANY) if declared and len(declared) > 1 else declared[0][1:] if declared else (None, None)
+    raw = placed(read_inputs(args.inputs, shape, dtype, args.header), declared, in_order)
+    if raw.apart:
+        done = [preprocessed(one, args.preprocess, [w.name for w in declared or ()]) for one in raw.x]
+        x, notes = [one for one, _ in done], done[0][1]
+    else:
+        x, notes = preprocessed(raw.x, args.preprocess, [w.name for w in declared or ()])
     for note in (*raw.notes, *notes):
         print(f"  {note}")
     return raw._replace(x=x), raw
@@ -121,30 +125,39 @@ def wanted(model: Any) -> tuple[list[Wanted] | None, bool]:
 
 
 def preprocessed(x: Any, how: Sequence[str], names: Sequence[str] = ()) -> tuple[Any, list[str]]:
-    """x with each input brought to its range, and a line on it where an input stays as it is.
+    """x with each input brought to its range, and a line on it where there are several.
 
     A way without a name is for a single input, and for the pictures among several: numbers and words beside a picture
     have ranges of their own.
 
+    Args:
+        x: One array, or a dict or list of them.
+        how: Of `--preprocess`: ways, or inputs and their ways.
+        names: Of the model's inputs, where it says so.
+
     Raises:
         OptionError: No such way, no such input, or no picture among several inputs.
     """
-    known = list(x) if isinstance(x, dict) else list(names[:1])
-    every, by_name = _ways(how, known)
-    if not isinstance(x, dict):
-        way = by_name.get(known[0], every) if known else every
-        function = _function(way)
-        return ([function(a) for a in x] if isinstance(x, list) else function(x)), []
-    pictures = [name for name, a in x.items() if _is_picture(a)]
-    if every != "none" and not pictures and not by_name:
-        raise OptionError(
-            f"--preprocess {every}: which input? None of {', '.join(known)} looks like pictures. Say NAME=HOW, such as "
-            f"--preprocess {known[0]}={every}."
-        )
-    ways = {name: by_name.get(name, every if name in pictures else "none") for name in known}
+    if not isinstance(x, (dict, list)):
+        every, by_name = _ways(how, names[:1])
+        return _function(by_name.get(names[0], every) if names else every)(x), []
+    arrays = x if isinstance(x, dict) else {str(k): array for k, array in enumerate(x)}
+    ways = _each(arrays, *_ways(how, list(arrays)))
+    found = {name: _function(way)(arrays[name]) for name, way in ways.items()}
     said = ", ".join(f"{name}: {way if way != 'none' else 'as it is'}" for name, way in ways.items())
-    found = {name: _function(way)(x[name]) for name, way in ways.items()}
-    return found, [f"preprocess {said}"] if set(ways.values()) != {"none"} else []
+    notes = [f"preprocess {said}"] if set(ways.values()) != {"none"} else []
+    return (found if isinstance(x, dict) else list(found.values())), notes
+
+
+def _each(arrays: dict[str, Any], every: str, by_name: dict[str, str]) -> dict[str, str]:
+    """The way of each of several inputs."""
+    pictures = [name for name, array in arrays.items() if _is_picture(array)]
+    if every != "none" and not pictures:
+        raise OptionError(
+            f"--preprocess {every}: none of the inputs {', '.join(arrays)} looks like pictures. Say which it is for: "
+            f"--preprocess {next(iter(arrays))}={every}."
+        )
+    return {name: by_name.get(name, every if name in pictures else "none") for name in arrays}
 
 
 def _ways(how: Sequence[str], known: Sequence[str]) -> tuple[str, dict[str, str]]:
@@ -162,7 +175,9 @@ def _ways(how: Sequence[str], known: Sequence[str]) -> tuple[str, dict[str, str]
 
 
 def _is_picture(array: Any) -> bool:
-    """Whether an input among several is pictures: height, width and 1, 3 or 4 channels, at either end."""
+    """Whether an input among several is pictures: height, width and 1, 3 or 4 channels at either end, or bytes."""
+    if array.ndim == 3:
+        return array.dtype == "uint8"
     return array.ndim == 4 and array.dtype.kind in "uf" and bool({array.shape[1], array.shape[3]} & {1, 3, 4})
 
 

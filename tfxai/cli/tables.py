@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfxai.errors import FileFormatError
+from tfxai.errors import FileFormatError, InputError
 
-HEADERS = ("auto", "yes", "no")
+ANY = "any"  # a dtype: whole numbers where all are, else float64
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 # What pandas takes for a missing cell, and what else people write for one, in small letters.
 MISSING = frozenset(
@@ -37,7 +37,7 @@ FLAGS = {"true": 1, "false": 0}
 UNNAMED = ("", "Unnamed: 0")  # what pandas and R write over the names of rows
 INDEX_NAMES = re.compile(r"|unnamed: 0|index|id|row|rownames|row\.names", re.IGNORECASE)
 SAMPLE = 50  # rows that tell how a table is written
-EXACT = 2**24  # whole numbers above it are rounded in float32
+EXACT = {"float32": 24, "float64": 53}  # bits of whole numbers that are not rounded
 
 
 class Table(NamedTuple):
@@ -60,7 +60,7 @@ class Layout(NamedTuple):
 
 
 def read_table(path: Path, width: int | None = None, dtype: str | None = None, header: str = "auto") -> Table:
-    """(rows, columns) of numbers: whole ones (int64) where `dtype` is, else float32 (float64 where `dtype` says so).
+    """(rows, columns) of numbers: whole ones (int64) where `dtype` is, or is `ANY`; else float32, or float64.
 
     Args:
         path: Text with a separator.
@@ -71,6 +71,7 @@ def read_table(path: Path, width: int | None = None, dtype: str | None = None, h
     Raises:
         FileFormatError: A cell that is missing or no number (line and column are said), rows of different length, a
             first line that is neither names nor numbers.
+        InputError: Another number of columns than the model takes.
     """
     text, encoding = read_text(path)
     separator, decimal = _separator(text, width)
@@ -84,10 +85,12 @@ def read_table(path: Path, width: int | None = None, dtype: str | None = None, h
     if not len(columns[0]):
         raise FileFormatError(f"{str(path)!r} has no row of numbers.")
     values, rounded = _joined(path, columns, layout, dtype)
-    note = _note(layout, values.shape, encoding) + (
-        f"; {rounded} has whole numbers above 2**24, which float32 rounds" if rounded else ""
-    )
-    return Table(values, layout.names, rows, note)
+    if width is not None and values.shape[1] != width:
+        raise InputError(
+            f"{str(path)!r} has {values.shape[1]} columns{_shown(layout.names)}, and the model takes {width}. "
+            "Leave out what is none of its inputs, or add what is missing."
+        )
+    return Table(values, layout.names, rows, _note(layout, values.shape, encoding) + rounded)
 
 
 def read_text(path: Path) -> tuple[str, str]:
@@ -110,9 +113,10 @@ def read_text(path: Path) -> tuple[str, str]:
 
 def _rows(file: Any, separator: str) -> Iterator[tuple[int, list[str]]]:
     """(lines read so far, cells) of every row that is not blank."""
-    reader = csv.reader(file, delimiter=separator, skipinitialspace=True)
+    lines = (line if line.strip(" \r\n") else "" for line in file)  # tabs alone are a row without a number
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     for row in reader:
-        if row and not (len(row) == 1 and row[0].isspace()):
+        if row:
             yield reader.line_num, [cell.strip() for cell in row]
 
 
@@ -124,12 +128,14 @@ def _separator(text: str, width: int | None) -> tuple[str, str]:
         return [row for _, row in itertools.islice(_rows(file, separator), SAMPLE)]
 
     def fit(separator: str) -> tuple:
-        rows = sample(separator)
+        rows = sample(separator) or [[]]
         body, decimal = rows[1:] or rows, _decimal(rows, separator)
         cells = [cell for row in body for cell in row]
         share = sum(_is_number(c, decimal) or _is_missing(c) for c in cells) / max(len(cells), 1)
         columns = max(map(len, body), default=0)
-        return share, width is not None and columns in (width, width + 1), columns
+        fits = 0 if width is None else {width: 2, width + 1: 1}.get(columns, 0)  # one more is an index
+        even = columns > 1 and len(rows[0]) in (columns, columns - 1) and all(len(row) == columns for row in body)
+        return share, fits, even, columns
 
     best = max(SEPARATORS, key=fit)
     return best, _decimal(
@@ -184,7 +190,8 @@ def _is_header(path: Path, line: int, first: list[str], body: list[list[str]], d
             f"{texts[0][:40]!r} and {numbers[0][:40]!r}. Say --header yes where it is names; mend it where it is a row."
         )
     # pandas' numbers of columns, with nothing over its numbers of rows
-    return not first[0] and len(numbers) == len(first) - 1 and len(body) > 0 and _has_index(first, body, decimal, width)
+    numbered = not first[0] and len(numbers) == len(first) - 1 and _has_index(first, body, decimal, width)
+    return numbered and (width is not None or _counts([row[0] for row in body]))
 
 
 def _has_index(first: list[str] | None, body: list[list[str]], decimal: str, width: int | None) -> bool:
@@ -256,7 +263,7 @@ def _bad_cell(path: Path, line: int, k: int, cell: str, layout: Layout) -> str:
     if _is_missing(cell):
         what = f"the cell is missing ({cell!r}){name}. Fill it in, or leave the row out"
     else:
-        what = f"{cell[:40]!r} is not a number{name}"
+        what = f"{cell[:40]!r} is not a number{name}. Mend it, or leave a column of words out"
     return f"{str(path)!r}, line {line}, column {k + 1}: {what}."
 
 
@@ -274,40 +281,42 @@ def _column(cells: list[str], decimal: str) -> np.ndarray:
 
 
 def _joined(path: Path, columns: list[np.ndarray], layout: Layout, dtype: str | None) -> tuple[np.ndarray, str]:
-    """The columns as one array that the model takes, and the name of one whose whole numbers it rounds."""
-    if dtype is not None and dtype.startswith(("int", "uint")):
-        for column in columns:
-            if column.dtype.kind in "fu" and (np.abs(column) >= 2**53).any():
-                raise FileFormatError(f"{str(path)!r} holds whole numbers that 64 bits cannot hold exactly.")
-        if all(column.dtype.kind != "f" or (column == np.floor(column)).all() for column in columns):
-            return np.stack([column.astype(np.int64) for column in columns], axis=1), ""
-        return np.stack(columns, axis=1).astype(np.float64), ""  # the model's error says that they have fractions
-    values = np.stack([column.astype(np.float64) for column in columns], axis=1)
-    if dtype == "float64":
-        return values, ""
-    large = [k for k, column in enumerate(columns) if column.dtype.kind in "iu" and _is_rounded(column)]
+    """The columns as one array that the model takes, and what is to be said of whole numbers that it rounds."""
+    whole = all(column.dtype.kind != "f" or (column == np.floor(column)).all() for column in columns)
+    if whole and dtype is not None and dtype.startswith((ANY, "int", "uint")):
+        if any(column.dtype.kind in "fu" and (np.abs(column) >= 2**53).any() for column in columns):
+            raise FileFormatError(f"{str(path)!r} holds whole numbers that 64 bits cannot hold exactly.")
+        return np.stack([column.astype(np.int64) for column in columns], axis=1), ""
+    kind = "float32" if dtype not in (ANY, "float64") and not str(dtype).startswith(("int", "uint")) else "float64"
     names = layout.names or [f"column {k + 1 + layout.indexed}" for k in range(len(columns))]
-    return values.astype(np.float32), names[large[0]] if large else ""
+    large = [n for n, c in zip(names, columns, strict=True) if c.dtype.kind in "iu" and _longest(c) > 2 ** EXACT[kind]]
+    said = f"; {large[0]} has whole numbers above 2**{EXACT[kind]}, which {kind} rounds" if large else ""
+    return np.stack([column.astype(kind) for column in columns], axis=1), said
 
 
-def _is_rounded(column: np.ndarray) -> bool:
-    """Whether float32 cannot hold these whole numbers."""
-    return bool((np.abs(column.astype(np.float64)) > EXACT).any())
+def _longest(column: np.ndarray) -> float:
+    """The largest size."""
+    return float(np.abs(column.astype(np.float64)).max())
 
 
 def _note(layout: Layout, shape: tuple, encoding: str) -> str:
     """How the table was read, in a line."""
-    names = layout.names
-    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "") if names else ""
     parts = [
-        f"{shape[0]} rows of {shape[1]} columns",
-        f"header {shown}" if names else "no header: its first line is numbers, read as a row (--header yes: names)",
+        f"{shape[0]} {'row' if shape[0] == 1 else 'rows'} of {shape[1]} {'column' if shape[1] == 1 else 'columns'}",
+        f"header{_shown(layout.names)}"
+        if layout.names
+        else "no header: its first line is numbers, read as a row (--header yes: names)",
         "first column taken as the names of the rows" if layout.indexed else "",
-        f"separated by {SEPARATORS[layout.separator]}" if layout.separator != "," else "",
+        f"separated by {SEPARATORS[layout.separator]}" if layout.separator != "," and layout.width > 1 else "",
         "decimal commas" if layout.decimal == "," else "",
         f"read as {encoding}" if encoding != "utf-8-sig" else "",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _shown(names: list[str] | None) -> str:
+    """Some names of columns, for a line."""
+    return f" ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''})"[:200] if names else ""
 
 
 def _is_number(cell: str, decimal: str = ".") -> bool:
