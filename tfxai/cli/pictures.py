@@ -14,6 +14,8 @@ from tfxai.errors import FileFormatError, InputError
 IMAGES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
 PIXELS = 89_478_485  # Pillow's own limit, as an error instead of a warning
 MODES = {None: "RGB", 1: "L", 3: "RGB", 4: "RGBA"}  # of a picture of so many channels
+CHANNELS = ((3, (1, 3)), (1, (1, 3)), (3, (4,)), (1, (4,)))  # axes of four that can be them, the likely ones first
+OPAQUE = "no opacity of its own: the fourth channel is 255"
 ORIENTATION = 0x0112  # the EXIF tag
 
 
@@ -33,9 +35,8 @@ def form(shape: tuple | None) -> Form:
         return Form(*shape[1:], channels=1, flat=True)
     if shape is None or len(shape) != 4:
         return Form()
-    if shape[1] in MODES and shape[1] is not None and shape[3] not in (1, 3, 4):
-        return Form(*shape[2:], channels=shape[1], first=True)
-    return Form(*shape[1:])
+    axis = next((axis for axis, counts in CHANNELS if shape[axis] in counts), 3)
+    return Form(*shape[2:], channels=shape[1], first=True) if axis == 1 else Form(*shape[1:])
 
 
 def read_picture(path: Path, shape: tuple | None) -> tuple[np.ndarray, list[str]]:
@@ -84,18 +85,18 @@ def _pixels(opened: Image.Image, wanted: Form) -> tuple[np.ndarray, list[str]]:
         pixels = np.repeat(np.asarray(grey, np.float32)[..., None], min(wanted.channels or 3, 3), -1)
         return (_opaque(pixels, done) if wanted.channels == 4 else pixels), done
     if wanted.channels == 4:
-        done += [] if image.has_transparency_data else ["no opacity of its own: the fourth channel is 255"]
-    elif image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-        done.append("transparent parts put on white")
-        page = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(page, image.convert("RGBA"))
+        done += [] if image.has_transparency_data else [OPAQUE]
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        done += [] if image.getchannel("A").getextrema() == (255, 255) else ["transparent parts put on white"]
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     pixels = np.asarray(_resized(image.convert(MODES[wanted.channels]), wanted), np.float32)
     return pixels if pixels.ndim == 3 else pixels[..., None], done
 
 
 def _opaque(pixels: np.ndarray, done: list[str]) -> np.ndarray:
     """With a fourth channel of 255."""
-    done.append("no opacity of its own: the fourth channel is 255")
+    done.append(OPAQUE)
     return np.concatenate([pixels, np.full_like(pixels[..., :1], 255)], -1)
 
 

@@ -74,9 +74,9 @@ def read_table(path: Path, width: int | None = None, dtype: str | None = None, h
         InputError: Another number of columns than the model takes.
     """
     text, encoding = read_text(path)
-    separator, decimal = _separator(text, width)
     file = io.StringIO(text, newline="")
     try:
+        separator, decimal = _separator(text, width)
         layout, first = _layout(path, file, separator, decimal, width, header)
         rest = file.read()
         columns, rows = _fast(rest, layout) or _slow(path, rest, layout, first)
