@@ -58,13 +58,11 @@ def test_opacity_of_models_of_four_channels(tmp_path):
 def test_transparent_parts_are_white(tmp_path, mode):
     pixels = np.asarray(rgba(255)).copy()
     pixels[:, 2:, 3] = 0  # over a hidden 10
-    picture = Image.fromarray(pixels).convert("RGBA")
+    picture = Image.fromarray(pixels).convert(mode if mode != "P" else "RGBA")
     if mode == "P":
-        picture = picture.convert("RGB").quantize(2)
-        picture.putpixel((3, 0), 1)
+        picture = Image.fromarray(np.uint8([[0, 0, 1, 1]] * 4)).convert("P")
+        picture.putpalette([10, 10, 10, 200, 0, 0])
         picture.info["transparency"] = 1
-    else:
-        picture = picture.convert(mode)
     picture.save(tmp_path / "a.png")
     for shape in (COLOUR, GREY):
         taken = read(tmp_path / "a.png", shape)

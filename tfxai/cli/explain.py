@@ -130,9 +130,9 @@ def _parts(taken: Taken, raw: Taken, asked: Any, outputs: list[Path]) -> list[_P
 def _outputs(model: Any, names: int) -> int | None:
     """How many outputs the model has, None where it does not say or has several; `names` where any axis is as long."""
     shape = getattr(model, "output_shape", None)
-    if signatures := getattr(model, "signatures", None):
-        found = [tuple(s.shape) for one in signatures.values() for s in one.structured_outputs.values()]
-        shape = found[0] if len(found) == 1 else None
+    if (signature := shared.signature(model)) is not None:
+        found = [spec.shape for spec in signature.structured_outputs.values()]
+        shape = tuple(found[0]) if len(found) == 1 and found[0].rank else None
     if not isinstance(shape, tuple) or len(shape) < 2 or not all(n is None or isinstance(n, int) for n in shape):
         return None
     return names if len(shape) > 2 and names in shape[1:] else shape[-1]

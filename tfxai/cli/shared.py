@@ -114,14 +114,17 @@ def wanted(model: Any) -> tuple[list[Wanted] | None, bool]:
         given = getattr(model, "input", None)
         keys = {t.name: key for key, t in given.items()} if isinstance(given, dict) else {}
         return [Wanted(keys.get(name, name), shape, dtype) for name, shape, dtype in declared], True
-    signatures = getattr(model, "signatures", None)
-    if not signatures:
-        return None, False
-    signature = signatures["serving_default"] if "serving_default" in signatures else next(iter(signatures.values()))
-    named = signature.structured_input_signature[1]
+    served = signature(model)
+    named = served.structured_input_signature[1] if served is not None else {}
     if not named or any(s.shape.rank is None for s in named.values()):
         return None, False
     return [Wanted(name, tuple(s.shape), s.dtype.name) for name, s in sorted(named.items())], False
+
+
+def signature(model: Any) -> Any:
+    """What a SavedModel serves, None of other models."""
+    found = getattr(model, "signatures", None) or {}
+    return found["serving_default"] if "serving_default" in found else next(iter(found.values()), None)
 
 
 def preprocessed(x: Any, how: Sequence[str], names: Sequence[str] = ()) -> tuple[Any, list[str]]:
