@@ -93,20 +93,22 @@ class _Run:
         """Explains the part, prints its lines, writes its files."""
         from tfxai.cli.labels import fitting
 
-        args, found, predictions = self.args, [], _predictions(self.model, part.taken.x)
-        labels = self.labels
-        if labels is not None and predictions is not None:
-            labels = fitting(args.labels, labels, predictions.shape[1])  # some models say how many only when they run
+        args, labels, predictions, found, files = self.args, self.labels, None, list[Any](), list[tuple[Path, Any]]()
         for method in self.methods:
             explainer = self.explainer.using(method, **self.given)
             e = explainer(part.taken.x, part.target, self.baseline, args.batch_size, args.seed)
             if part.taken.columns and e.layer is None:
                 e = dataclasses.replace(e, meta={**e.meta, "features": {"": part.taken.columns}})
+            if not found:
+                files = [file for path in part.outputs for file in _files(path, e)]
+                predictions = _predictions(self.model, part.taken.x)
+                if labels is not None and predictions is not None:  # some models say how many only when they run
+                    labels = fitting(args.labels, labels, predictions.shape[1])
             found.append(e)
-            _print(e, labels, part)
+            _print(e, labels, part, [path for path, _ in files])
         drawn = [_shown(e if args.smooth is None else e.smooth(args.smooth), part.raw) for e in found]
-        for path in part.outputs:
-            _write(path, found[0], drawn, labels, predictions, part.taken.examples)
+        for path, input in files:
+            _write(path, found[0], drawn, labels, predictions, part.taken.examples, input)
             print(f"Wrote {path}")
 
 
@@ -181,7 +183,7 @@ def _baseline(text: str | None) -> Any:
     raise OptionError(f"--baseline is a number, blur, or a .npy file. {received(text)}")
 
 
-def _print(e: Any, labels: list[str] | None, part: _Part) -> None:
+def _print(e: Any, labels: list[str] | None, part: _Part, files: list[Path]) -> None:
     """A line per example: what was explained, score, how far the values are from adding up, file, result."""
     from tfxai.result.describe import target_name
 
@@ -191,7 +193,7 @@ def _print(e: Any, labels: list[str] | None, part: _Part) -> None:
         text = f"{target_name(e, i, labels) or 'output'}: {e.options['on']} {e.score[i]:.4g}"
         delta = "" if e.delta is None else f", delta {e.delta[i]:.1e}"
         name = f", {names[i]}" if names else ""
-        print(f"  {e.method}: example {part.first + i}, {text}{delta}{name} -> {_where(part.outputs, i)}")
+        print(f"  {e.method}: example {part.first + i}, {text}{delta}{name} -> {_where(files, i)}")
     if lines < len(e):
         print(f"  {e.method}: {len(e) - lines} more of {len(e)} examples; an .npz holds them all")
 
@@ -222,7 +224,17 @@ def _predictions(model: Any, x: Any) -> Any:
     return outputs if isinstance(outputs, np.ndarray) and outputs.ndim == 2 else None
 
 
-def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any, names: Any) -> None:
+def _files(path: Path, e: Any) -> list[tuple[Path, Any]]:
+    """The files of one -o, and the input that each shows: a picture of several inputs is one for each of them."""
+    from tfxai.result.describe import keys
+    from tfxai.support.files import safe_name
+
+    if path.suffix.lower() != ".png" or e.layer is not None or not isinstance(e.values, (dict, list)):
+        return [(path, None)]
+    return [(path.with_name(f"{path.stem}-{safe_name(key)}{path.suffix}"), key) for key in keys(e)]
+
+
+def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any, names: Any, input: Any = None) -> None:
     """One file, of the kind that its suffix says."""
     from tfxai import plot
     from tfxai.plot.report import report
@@ -236,5 +248,5 @@ def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any, 
         report(drawn, path, labels, predictions=predictions, examples=examples, names=names)
     else:
         with replacing(path) as temporary:
-            figure = plot.compare(drawn, examples, labels=labels)
+            figure = plot.compare(drawn, examples, labels=labels, **({} if input is None else {"input": input}))
             figure.savefig(temporary, format="png", dpi=110)

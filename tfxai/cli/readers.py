@@ -84,11 +84,6 @@ def _columns(shape: tuple | None) -> int | None:
     return None if shape is None or len(shape) > 2 else (1, *shape[1:])[-1]
 
 
-def read_image(path: Path, shape: tuple | None) -> np.ndarray:
-    """The pixels of one picture, as `read_picture` gives them."""
-    return read_picture(path, shape)[0]
-
-
 def read_arrays(path: Path) -> Any:
     """The array of an `.npy`, the only one of an `.npz`, or a dict of several; nothing in the file is executed.
 
