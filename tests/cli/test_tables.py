@@ -63,6 +63,7 @@ def test_decimal_commas(table):
     assert table("a;b;c\n1,5;2,5;-3\n").x.tolist() == [[1.5, 2.5, -3]]
     assert table("1,5;2,5;3e1\n1,5;2,25;4\n").x.tolist() == [[1.5, 2.5, 30], [1.5, 2.25, 4]]
     assert table("a\n1,5\n2,25\n", (None, 1)).x.tolist() == [[1.5], [2.25]]
+    assert table("a;b;c\n" + "1;2;3\n" * 100 + "1,5;2;3\n").x[-1].tolist() == [1.5, 2, 3]
     taken = table("a;b;c\n4;5;6,0\n")
     assert taken.notes == ("t.csv: 1 row of 3 columns; header (a, b, c); separated by semicolons; decimal commas",)
     for cell in ("1.5", "1.234,5"):  # thousands, or another point: not to be guessed

@@ -11,7 +11,7 @@ import importlib
 import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -123,12 +123,11 @@ def _rows(file: Any, separator: str) -> Iterator[tuple[int, list[str]]]:
 def _separator(text: str, width: int | None) -> tuple[str, str]:
     """Separator and decimal point with which the most cells are numbers; then as many as the model takes, then most."""
 
-    def sample(separator: str) -> list[list[str]]:
-        file = io.StringIO(text, newline="")
-        return [row for _, row in itertools.islice(_rows(file, separator), SAMPLE)]
+    def rows_by(separator: str) -> Iterator[list[str]]:
+        return (row for _, row in _rows(io.StringIO(text, newline=""), separator))
 
     def fit(separator: str) -> tuple:
-        rows = sample(separator) or [[]]
+        rows = list(itertools.islice(rows_by(separator), SAMPLE)) or [[]]
         body, decimal = rows[1:] or rows, _decimal(rows, separator)
         cells = [cell for row in body for cell in row]
         share = sum(_is_number(c, decimal) or _is_missing(c) for c in cells) / max(len(cells), 1)
@@ -138,12 +137,10 @@ def _separator(text: str, width: int | None) -> tuple[str, str]:
         return share, fits, even, columns
 
     best = max(SEPARATORS, key=fit)
-    return best, _decimal(
-        [row for _, row in itertools.islice(_rows(io.StringIO(text, newline=""), best), SAMPLE)], best
-    )
+    return best, _decimal(rows_by(best), best)  # of all rows: the first decimal may come late
 
 
-def _decimal(rows: list[list[str]], separator: str) -> str:
+def _decimal(rows: Iterable[list[str]], separator: str) -> str:
     """A decimal comma where commas do not separate and a number has one."""
     has = separator != "," and any("," in cell and _is_number(cell, ",") for row in rows for cell in row)
     return "," if has else "."
