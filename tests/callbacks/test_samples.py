@@ -10,7 +10,7 @@ from keras import layers
 import tfxai
 from tfxai.callbacks import ExplanationSnapshot, directory, tensorboard
 from tfxai.callbacks.samples import Samples
-from tfxai.errors import InputError, InputTypeError, OptionError, TargetError
+from tfxai.errors import InputError, InputTypeError, TargetError
 
 R = np.random.default_rng(0)
 ROWS, LABELS, PAIRED = R.normal(size=(12, 3)).astype("float32"), np.zeros((12, 2)), R.normal(size=(12, 2))
@@ -177,26 +177,27 @@ def test_a_wrong_target_is_refused_before_training():
     assert int(model.optimizer.iterations) == 0
 
 
-@pytest.mark.parametrize("labels", ["ab", {"a": 0, "b": 1}, {"a", "b"}, 3])
-def test_labels_that_are_no_list_are_refused_at_once(labels, tmp_path):
+@pytest.mark.parametrize("labels", ["ab", {"a": "b"}, {"a", "b"}, 3])
+def test_labels_that_are_no_names_are_refused_at_once(labels, tmp_path):
     for make in (lambda: ExplanationSnapshot(ROWS, labels=labels), lambda: directory(tmp_path, labels)):
-        with pytest.raises(OptionError, match="labels is a list of class names"):
+        with pytest.raises(InputError, match="labels= "):
             make()
 
 
 def test_labels_of_another_number_are_refused_before_training(tmp_path):
     model = table()
     for options in ({"labels": ["a"], "sinks": []}, {"sinks": [directory(tmp_path, ["a", "b", "c"])]}):
-        with pytest.raises(OptionError, match=r"names the 2 outputs .* Received: [13] names"):
+        with pytest.raises(InputError, match=r"each of the 2 classes of the output\. Received: [13] names"):
             fit(model, ExplanationSnapshot(ROWS, "gradient", **options))
     assert int(model.optimizer.iterations) == 0 and not list(tmp_path.iterdir())
 
 
-def test_labels_are_names_in_any_sequence(tmp_path):
+def test_labels_are_names_in_any_form(tmp_path):
     names = pd.Series(["a", "b"], index=[5, 6])
-    assert directory(tmp_path, names).labels == ["a", "b"] == directory(tmp_path, np.array(["a", "b"])).labels
+    for labels in (names, np.array(["a", "b"]), {"b": 1, "a": 0}):
+        assert directory(tmp_path, labels).labels == {0: "a", 1: "b"}
     pytest.importorskip("tensorboard")
-    assert tensorboard(tmp_path, names).labels == ["a", "b"]
+    assert tensorboard(tmp_path, names).labels == {0: "a", 1: "b"}
 
 
 def fit(model, callback):

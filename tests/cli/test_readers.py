@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.files import bomb
-from tfxai.cli.readers import read_inputs, read_labels
+from tfxai.cli.readers import read_inputs
 from tfxai.errors import FileFormatError, InputError
 
 
@@ -14,7 +14,7 @@ def test_images_are_brought_to_the_form_of_the_model(tmp_path):
     pixels[:, 4:] = [255, 0, 0]
     Image.fromarray(pixels).save(tmp_path / "a.png")
     path = [str(tmp_path / "a.png")]
-    x, names = read_inputs(path * 2, (None, 4, 8, 3))
+    x, names = read_inputs(path * 2, (None, 4, 8, 3))[:2]
     assert x.shape == (2, 4, 8, 3) and x.dtype == np.float32 and names is None
     np.testing.assert_array_equal(x[0], pixels)
     assert read_inputs(path, (None, 2, 4, 3))[0].shape == (1, 2, 4, 3)
@@ -55,20 +55,6 @@ def test_arrays(tmp_path, rng):
             read_inputs([str(tmp_path / name)], None)
 
 
-def test_tables(tmp_path):
-    path = tmp_path / "t.csv"
-    path.write_text("age,dose\n1,2\n\n3,-4.5\n")
-    x, names = read_inputs([str(path)], None)
-    assert names == ["age", "dose"] and x.tolist() == [[1, 2], [3, -4.5]]
-    path.write_text("1,2\n3,4\n")
-    assert read_inputs([str(path)], None)[1] is None
-    for text, error in (("a,b\n1,x\n", "line 2, column 2: 'x' is not a number"), ("a,b\n", "no row of numbers"),
-                        ("1,2\n3\n", "line 2: expected 2 cells. Received: 1")):  # fmt: skip
-        path.write_text(text)
-        with pytest.raises(FileFormatError, match=error):
-            read_inputs([str(path)], None)
-
-
 def test_what_does_not_go_together(tmp_path):
     with pytest.raises(FileNotFoundError, match="No input file at"):
         read_inputs([str(tmp_path / "a.png")], None)
@@ -78,14 +64,3 @@ def test_what_does_not_go_together(tmp_path):
         read_inputs([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], None)
     with pytest.raises(FileFormatError, match="is of no kind that is read here. Known: .bmp"):
         read_inputs([str(tmp_path / "c.txt")], None)
-
-
-def test_labels(tmp_path):
-    path = tmp_path / "labels"
-    path.write_text("cat\ndog \n\n")
-    assert read_labels(str(path)) == ["cat", "dog"]
-    path.write_text('["cat", 3]')
-    assert read_labels(str(path)) == ["cat", "3"]
-    path.write_text("[1,")
-    with pytest.raises(FileFormatError, match="holds no labels"):
-        read_labels(str(path))

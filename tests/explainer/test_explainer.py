@@ -141,3 +141,13 @@ def test_using_says_that_the_explainers_own_options_stay(name, value):
         tfxai.errors.UnknownOptionError, match=rf"using\(\) keeps on=.* Received: {name}. Make another: tfxai"
     ):
         explainer.using("deeplift", **{name: value})
+
+
+def test_axes_of_inputs_in_a_dict_of_any_order(rng, tmp_path):
+    a, b = keras.Input((6, 6, 3), name="photo"), keras.Input((2,), name="facts")
+    model = keras.Model([a, b], keras.layers.Dense(1)(keras.layers.Concatenate()([keras.layers.Flatten()(a), b])))
+    x = {"photo": rng.normal(size=(1, 6, 6, 3)).astype("float32"), "facts": np.ones((1, 2), "float32")}
+    for order in (["photo", "facts"], ["facts", "photo"]):
+        e = tfxai.explain(model, {name: x[name] for name in order})
+        assert dict(zip(e.inputs, e.meta["channels"]["inputs"], strict=True)) == {"photo": 3, "facts": None}
+        assert tfxai.report(e, tmp_path / "r.html").is_file()

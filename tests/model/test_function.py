@@ -1,11 +1,14 @@
 """What may stand for a model: a file, a SavedModel and its signature, a model of the older Keras."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tfxai
 from tests.models import MODELS
+from tfxai.errors import FileFormatError
+from tfxai.model.function import open_model
 
 
 def test_saved_model_and_its_signature(rng, tmp_path):
@@ -51,3 +54,27 @@ def test_legacy_tf_keras(rng):
             np.testing.assert_allclose(e.delta, 0, atol=1e-5)
             assert np.abs(e.score - e.baseline_score).max() > 1e-3
     assert tfxai.explain(image, x, layer="conv").values.shape == (3, 6, 6, 4)
+
+
+def test_a_file_that_needs_more_than_keras(tmp_path):
+    class Own(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    def act(x):
+        return x
+
+    for name, layer in (("Own", Own()), ("act", keras.layers.Dense(2, activation=act))):
+        for suffix in (".keras", ".h5"):
+            keras.Sequential([keras.Input((3,)), layer]).save(tmp_path / f"m{suffix}")
+            with pytest.raises(FileFormatError, match=f"it needs '{name}', which Keras does not have") as error:
+                open_model(tmp_path / f"m{suffix}")
+            assert len(str(error.value)) < 500 and "Lambda" not in str(error.value)
+
+
+def test_a_file_that_is_none(tmp_path):
+    for suffix in (".keras", ".h5"):
+        (tmp_path / f"m{suffix}").write_text("hello")
+        with pytest.raises(FileFormatError, match="Expected a .keras or .h5 file, or a SavedModel folder") as error:
+            open_model(tmp_path / f"m{suffix}")
+        assert len(str(error.value)) < 500 and "Lambda" not in str(error.value)

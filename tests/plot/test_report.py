@@ -81,6 +81,13 @@ def test_examples_are_chosen(rng, tmp_path):
     assert not (tmp_path / "b.html").exists()
 
 
+def test_examples_have_names(rng, tmp_path):
+    text = tfxai.report(explained(rng), tmp_path / "r.html", names=["a.png", "<b>", "c"], examples=[1, 2]).read_text()
+    assert re.findall("<h2>(Example.*)</h2>", text) == ["Example 1: &lt;b&gt;", "Example 2: c"]
+    with pytest.raises(InputError, match="Expected names for 3 examples. Received: 2"):
+        tfxai.report(explained(rng), tmp_path / "r.html", names=["a", "b"])
+
+
 def test_of_different_inputs_each_has_its_part(rng, tmp_path):
     a, b = explained(rng, n=1), explained(rng, n=2)
     assert tfxai.report([a, b, a], tmp_path / "a.html").read_text().count("<h2>Example") == 3

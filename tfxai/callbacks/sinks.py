@@ -9,34 +9,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from tfxai.callbacks.strips import INDEX, facts, read_strip, strip_of, strips_in
-from tfxai.errors import OptionError, received
 from tfxai.plot.film_strip import film_strip
 from tfxai.plot.render import photograph, render
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import keys, target_name
+from tfxai.result.names import class_names
 from tfxai.result.storage import save
 from tfxai.support.extras import extra
 from tfxai.support.files import replacing, safe_name
-
-
-def class_names(labels: Any) -> list[str] | None:
-    """The labels as a list; None where there are none.
-
-    Raises:
-        OptionError: They are no names in an order.
-    """
-    if labels is None:
-        return None
-    if isinstance(labels, (str, bytes, Mapping, Set)) or not isinstance(labels, Iterable):
-        raise OptionError(f"labels is a list of class names, in the order of the model's outputs. {received(labels)}")
-    return [str(label) for label in labels]
 
 
 class directory:
@@ -56,7 +43,7 @@ class directory:
         folder: Where the snapshots of the training are that was written last.
 
     Raises:
-        OptionError: The labels are no list of names.
+        InputError: The labels are no names of classes.
         FileFormatError: The folder has an `index.json` that is not a strip's.
         OSError: It cannot be written.
 
@@ -132,7 +119,7 @@ class tensorboard:
 
     Raises:
         MissingExtraError: `pip install "tfxai[tensorboard]"`.
-        OptionError: The labels are no list of names.
+        InputError: The labels are no names of classes.
 
     Example:
         >>> import tempfile

@@ -14,13 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.callbacks.samples import Samples
-from tfxai.callbacks.sinks import class_names, directory, tensorboard
+from tfxai.callbacks.sinks import directory, tensorboard
 from tfxai.callbacks.training import Training
 from tfxai.errors import OptionError, SnapshotWarning, TfxaiError, received, warn
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.plot.comparison import compare
 from tfxai.result.describe import keys, part
+from tfxai.result.names import class_names
 from tfxai.support.ranks import correlation, ranks
 
 UNITS = ("epoch", "batch")
@@ -200,14 +201,12 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         raise first  # type: ignore[misc]  # there is a form
 
     def _check_count(self, explainer: Explainer) -> None:
-        """Raises OptionError where there are not as many labels as classes, also of a sink."""
+        """Raises InputError where there are not as many labels as classes, also of a sink."""
         shapes = explainer.trace(self._samples)[1].output_shapes
         classes = shapes[0][0] if len(shapes) == 1 and len(shapes[0]) == 1 else None
         own = [sink.labels for sink in self.sinks if isinstance(sink, (directory, tensorboard))]
         for labels in (self.labels, *own):
-            if labels is not None and classes not in (None, 1, len(labels)):
-                raise OptionError(f"labels names the {classes} outputs of the model, in their order. "
-                                  f"Received: {len(labels)} names.")  # fmt: skip
+            class_names(labels, classes)
 
     def _explain(self) -> Explanation:
         return self._explainer(self._samples, self.target, self.baseline, self.batch_size, self.seed, 0)  # type: ignore[misc]

@@ -6,10 +6,12 @@ Exit codes: 0 done, 1 an error (one line on standard error) or a check that fail
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from tfxai.errors import TfxaiError
 
@@ -32,6 +34,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.set_defaults(run=room.run)
         room.options(command)
     args = parser.parse_args(arguments)
+    with _any_console():
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Runs a command; an error of its becomes one line, whatever it is."""
     try:
         _import_quietly()
         return args.run(args)
@@ -44,6 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = "" if not kind else " (tfxai --debug shows where)"
         print(f"tfxai: {kind}{' '.join(str(error).split())}{hint}", file=sys.stderr)
         return 1
+
+
+@contextlib.contextmanager
+def _any_console() -> Iterator[None]:
+    """Letters that the console's encoding lacks are written as \\u732b: a name must not cost minutes of work."""
+    kept = [(s, s.errors) for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
+    try:
+        for stream, _ in kept:
+            stream.reconfigure(errors="backslashreplace")
+        yield
+    finally:
+        for stream, errors in kept:
+            stream.reconfigure(errors=errors)
 
 
 def _import_quietly() -> None:

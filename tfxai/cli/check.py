@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tfxai.cli import shared
+from tfxai.errors import InputError
 
 LAYERS_SHOWN = 12  # layers
 
@@ -12,18 +13,20 @@ LAYERS_SHOWN = 12  # layers
 def options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("model", help="a .keras or .h5 file, or a SavedModel folder")
-    parser.add_argument("inputs", nargs="*", help="images, or one .npy, .npz or .csv (default: random examples)")
+    parser.add_argument("inputs", nargs="*", help=f"{shared.INPUTS} (default: random examples)")
     parser.add_argument("--rule", default="rescale", help="of DeepLIFT: rescale, reveal_cancel, genomics")
-    shared.add_preprocess(parser)
+    shared.add_reading(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was measured; 1 when something is not as it should be."""
     from tfxai.metrics.selfcheck import TOLERANCE, check
 
-    model = shared.opened(args.model)
-    x = shared.inputs(args, model)[0] if args.inputs else None
-    found = check(model, x, args.rule)
+    model = shared.opened(args.model, args.modules)
+    taken = shared.inputs(args, model)[0] if args.inputs else None
+    if taken is not None and taken.apart:
+        raise InputError("The pictures have other sizes, which one batch cannot hold. Check them one by one.")
+    found = check(model, None if taken is None else taken.x, args.rule)
     source = "the given examples" if args.inputs else "4 random examples"
     print(f"{args.model}: {model.name if hasattr(model, 'name') else 'model'}, {source}\n")
     _line("adds up", found.residual <= TOLERANCE, f"largest residual {found.residual:.1e} of the score's change")

@@ -5,30 +5,39 @@ from __future__ import annotations
 import argparse
 import ast
 import dataclasses
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfxai.cli import shared
-from tfxai.errors import OptionError, received, suggest
+from tfxai.errors import OptionError, received
 
-KINDS = (".png", ".html", ".npz")
-MOST = 12  # rows of a picture
+if TYPE_CHECKING:
+    from tfxai.cli.readers import Taken
+
+SHOWN = {".png": 12, ".html": 48, ".npz": sys.maxsize}  # kinds of files, and how many examples each holds
+LINES = 12  # of examples that are no files of their own
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("model", help="a .keras or .h5 file, or a SavedModel folder")
-    parser.add_argument("inputs", nargs="+", help="images, or one .npy, .npz or .csv")
+    parser.add_argument("inputs", nargs="+", help=shared.INPUTS)
     parser.add_argument(
         "--method", action="append", help="name of `tfxai methods`; repeat to compare (default: deeplift)"
     )
-    parser.add_argument("--target", help="class: an index, a label, or one per example: 3,5,5 (default: the predicted)")
+    parser.add_argument(
+        "--target",
+        help="class: an index, a label, one per example: 3,5,5, or index:2, label:2 (default: the predicted)",
+    )
     parser.add_argument("--baseline", help="a number, blur, or a .npy file (default: zeros)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the method: steps=50"
     )
     parser.add_argument("--layer", help="attribute to, or read, this layer: a path, or last_conv")
-    parser.add_argument("--labels", metavar="FILE", help="class names, one per line or a JSON list")
+    parser.add_argument(
+        "--labels", metavar="FILE", help="class names: one per line, a JSON list, class_indices or id2label"
+    )
     parser.add_argument("--smooth", type=float, metavar="PIXELS", help="blur the maps for the eye; sums stay")
     parser.add_argument("--seed", type=int, default=0, help="of methods that draw (default: 0)")
     parser.add_argument("--batch-size", type=int, help="examples per pass")
@@ -36,7 +45,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", action="append", metavar="OUT",
         help=".png, .html or .npz; repeat for several (default: explanation.png)",
     )  # fmt: skip
-    shared.add_preprocess(parser)
+    shared.add_reading(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,35 +53,98 @@ def run(args: argparse.Namespace) -> int:
     outputs = [Path(o) for o in args.output or ["explanation.png"]]
     methods = args.method or ["deeplift"]
     _check(outputs, len(methods))
-    from tfxai.cli.readers import read_labels
-    from tfxai.explainer import Explainer
+    from tfxai.cli.labels import fitting, read_labels, target
 
     labels = read_labels(args.labels) if args.labels else None
     given = dict(_option(text) for text in args.set)
-    target, baseline = _target(args.target, labels), _baseline(args.baseline)
-    model = shared.opened(args.model)
-    x, raw, names = shared.inputs(args, model)
-    explainer = Explainer(model, methods[0], layer=args.layer, **given)
-    found = []
-    for method in methods:
-        e = explainer.using(method, **given)(x, target, baseline, args.batch_size, args.seed)
-        if names and e.layer is None:
-            e = dataclasses.replace(e, meta={**e.meta, "features": {"": names}})
-        found.append(e)
-        _print(e, labels)
-    drawn = [_shown(e if args.smooth is None else e.smooth(args.smooth), raw) for e in found]
-    predictions = _predictions(model, x)
-    for path in outputs:
-        _write(path, found[0], drawn, labels, predictions)
-        print(f"Wrote {path}")
+    baseline = _baseline(args.baseline)
+    model = shared.opened(args.model, args.modules)
+    if labels is not None:
+        labels = fitting(args.labels, labels, _outputs(model, len(labels)))
+    asked = target(args.target, labels)
+    taken, raw = shared.inputs(args, model)
+    run = _Run(model, methods, given, baseline, args, labels)
+    for part in _parts(taken, raw, asked, outputs) if taken.apart else [_Part(taken, raw.x, asked, outputs, 0)]:
+        run(part)
     return 0
+
+
+class _Part(NamedTuple):
+    """Examples that are explained together, and where the result goes."""
+
+    taken: Taken
+    raw: Any
+    target: Any
+    outputs: list[Path]
+    first: int
+
+
+class _Run:
+    """One command line: what is the same for all parts."""
+
+    def __init__(self, model: Any, methods: list[str], given: dict, baseline: Any, args: Any, labels: Any):
+        from tfxai.explainer import Explainer
+
+        self.model, self.methods, self.given, self.baseline, self.args = model, methods, given, baseline, args
+        self.labels = labels
+        self.explainer = Explainer(model, methods[0], layer=args.layer, **given)
+
+    def __call__(self, part: _Part) -> None:
+        """Explains the part, prints its lines, writes its files."""
+        from tfxai.cli.labels import fitting
+
+        args, labels, predictions, found, files = self.args, self.labels, None, list[Any](), list[tuple[Path, Any]]()
+        for method in self.methods:
+            explainer = self.explainer.using(method, **self.given)
+            e = explainer(part.taken.x, part.target, self.baseline, args.batch_size, args.seed)
+            if part.taken.columns and e.layer is None:
+                e = dataclasses.replace(e, meta={**e.meta, "features": {"": part.taken.columns}})
+            if not found:
+                files = [file for path in part.outputs for file in _files(path, e)]
+                predictions = _predictions(self.model, part.taken.x)
+                if labels is not None and predictions is not None:  # some models say how many only when they run
+                    labels = fitting(args.labels, labels, predictions.shape[1])
+            found.append(e)
+            _print(e, labels, part, [path for path, _ in files])
+        drawn = [_shown(e if args.smooth is None else e.smooth(args.smooth), part.raw) for e in found]
+        for path, input in files:
+            _write(path, found[0], drawn, labels, predictions, part.taken.examples, input)
+            print(f"Wrote {path}")
+
+
+def _parts(taken: Taken, raw: Taken, asked: Any, outputs: list[Path]) -> list[_Part]:
+    """A part for each picture of its own size, with files of its own: explanation-beach.png."""
+    from tfxai.support.files import safe_name
+
+    names = taken.examples or []
+    if isinstance(asked, list) and len(asked) != len(names):
+        raise OptionError(f"--target takes one class, or one for each of the {len(names)} pictures. {received(asked)}")
+    stems = [safe_name(Path(name).stem) for name in names]
+    stems = stems if len(set(stems)) == len(stems) else [f"{k}-{stem}" for k, stem in enumerate(stems)]
+    parts = []
+    for k, stem in enumerate(stems):
+        one = taken._replace(x=taken.x[k], examples=names[k : k + 1])
+        files = [path.with_name(f"{path.stem}-{stem}{path.suffix}") for path in outputs]
+        parts.append(_Part(one, raw.x[k], asked[k] if isinstance(asked, list) else asked, files, k))
+    return parts
+
+
+def _outputs(model: Any, names: int) -> int | None:
+    """How many outputs the model has, None where it does not say or has several; `names` where any axis is as long."""
+    shape = getattr(model, "output_shape", None)
+    if (signature := shared.signature(model)) is not None:
+        found = [spec.shape for spec in signature.structured_outputs.values()]
+        shape = tuple(found[0]) if len(found) == 1 and found[0].rank else None
+    if not isinstance(shape, tuple) or len(shape) < 2 or not all(n is None or isinstance(n, int) for n in shape):
+        return None
+    return names if len(shape) > 2 and names in shape[1:] else shape[-1]
 
 
 def _check(outputs: list[Path], methods: int) -> None:
     """Before minutes of work: can the result be written?"""
     for path in outputs:
-        if path.suffix.lower() not in KINDS:
-            raise OptionError(f"-o writes {', '.join(KINDS)}. {received(str(path))}")
+        if path.suffix.lower() not in SHOWN:
+            raise OptionError(f"-o writes {', '.join(SHOWN)}. {received(str(path))}")
         if path.suffix.lower() == ".npz" and methods > 1:
             raise OptionError("An .npz holds one explanation. Received: several methods. Run them one by one.")
         if not path.parent.is_dir():
@@ -90,27 +162,6 @@ def _option(text: str) -> tuple[str, Any]:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return name, value
-
-
-def _target(text: str | None, labels: list[str] | None) -> Any:
-    """What --target means: one class, or a list of them; None where it was not given."""
-    if text is None:
-        return None
-    found = (
-        [_class(part.strip(), labels) for part in text.split(",")]
-        if text not in (labels or [])
-        else [_class(text, labels)]
-    )
-    return found[0] if len(found) == 1 else found
-
-
-def _class(text: str, labels: list[str] | None) -> int:
-    """A class by its index or its label."""
-    if text.lstrip("-").isdigit():
-        return int(text)
-    if labels and text in labels:
-        return labels.index(text)
-    raise OptionError(f"--target is a class index or a label. {received(text)} {suggest(text, labels or ['0'])[:400]}")
 
 
 def _baseline(text: str | None) -> Any:
@@ -132,19 +183,33 @@ def _baseline(text: str | None) -> Any:
     raise OptionError(f"--baseline is a number, blur, or a .npy file. {received(text)}")
 
 
-def _print(e: Any, labels: list[str] | None) -> None:
-    """A line per example: what was explained, its score, and how far the values are from adding up."""
+def _print(e: Any, labels: list[str] | None, part: _Part, files: list[Path]) -> None:
+    """A line per example: what was explained, score, how far the values are from adding up, file, result."""
     from tfxai.result.describe import target_name
 
-    for i in range(min(len(e), MOST)):
-        line = f"  {e.method}: example {i}, {target_name(e, i, labels) or 'output'}: {e.options['on']} {e.score[i]:.4g}"
-        print(line + ("" if e.delta is None else f", delta {e.delta[i]:.1e}"))
+    names = part.taken.examples
+    lines = len(e) if part.taken.files else min(len(e), LINES)
+    for i in range(lines):
+        text = f"{target_name(e, i, labels) or 'output'}: {e.options['on']} {e.score[i]:.4g}"
+        delta = "" if e.delta is None else f", delta {e.delta[i]:.1e}"
+        name = f", {names[i]}" if names else ""
+        print(f"  {e.method}: example {part.first + i}, {text}{delta}{name} -> {_where(files, i)}")
+    if lines < len(e):
+        print(f"  {e.method}: {len(e) - lines} more of {len(e)} examples; an .npz holds them all")
+
+
+def _where(outputs: list[Path], i: int) -> str:
+    """The files that hold example i."""
+    found = [path.name for path in outputs if i < SHOWN[path.suffix.lower()]]
+    return ", ".join(found) or f"not drawn (the first {SHOWN['.png']} are); -o OUT.npz holds it"
 
 
 def _shown(e: Any, raw: Any) -> Any:
     """With the inputs as they were before preprocessing, for the eye."""
     import numpy as np
 
+    if isinstance(raw, dict) and isinstance(e.inputs, dict):
+        return dataclasses.replace(e, inputs={k: raw.get(k, v) for k, v in e.inputs.items()})
     same = isinstance(raw, np.ndarray) and isinstance(e.inputs, np.ndarray) and raw.shape == e.inputs.shape
     return dataclasses.replace(e, inputs=raw) if same else e
 
@@ -159,18 +224,29 @@ def _predictions(model: Any, x: Any) -> Any:
     return outputs if isinstance(outputs, np.ndarray) and outputs.ndim == 2 else None
 
 
-def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any) -> None:
+def _files(path: Path, e: Any) -> list[tuple[Path, Any]]:
+    """The files of one -o, and the input that each shows: a picture of several inputs is one for each of them."""
+    from tfxai.result.describe import keys
+    from tfxai.support.files import safe_name
+
+    if path.suffix.lower() != ".png" or e.layer is not None or not isinstance(e.values, (dict, list)):
+        return [(path, None)]
+    return [(path.with_name(f"{path.stem}-{safe_name(key)}{path.suffix}"), key) for key in keys(e)]
+
+
+def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any, names: Any, input: Any = None) -> None:
     """One file, of the kind that its suffix says."""
     from tfxai import plot
     from tfxai.plot.report import report
     from tfxai.support.files import replacing
 
     kind = path.suffix.lower()
+    examples = range(min(len(e), SHOWN[kind]))
     if kind == ".npz":
         e.save(path)
     elif kind == ".html":
-        report(drawn, path, labels, predictions=predictions)
+        report(drawn, path, labels, predictions=predictions, examples=examples, names=names)
     else:
         with replacing(path) as temporary:
-            figure = plot.compare(drawn, range(min(len(e), MOST)), labels=labels)
+            figure = plot.compare(drawn, examples, labels=labels, **({} if input is None else {"input": input}))
             figure.savefig(temporary, format="png", dpi=110)

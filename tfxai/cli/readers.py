@@ -1,88 +1,87 @@
-"""Files that users bring: images, arrays, tables, labels. Sizes are checked before anything is decoded."""
+"""Files that users bring: pictures, folders of them, arrays, tables. Sizes are checked before anything is decoded."""
 
 from __future__ import annotations
 
-import csv
-import json
-import warnings
+import glob
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from tfxai.cli.pictures import IMAGES, read_picture
+from tfxai.cli.tables import read_table
 from tfxai.errors import FileFormatError, InputError
 
-IMAGES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
-PIXELS = 89_478_485  # Pillow's own limit, as an error instead of a warning
+TABLES = (".csv", ".tsv")
+ARRAYS = (".npy", ".npz")
+UNNAMED = re.compile(r"arr_(\d+)")  # what numpy.savez calls arrays that are given without names
+LISTED = 3  # file names in a line
 
 
-def read_inputs(paths: Sequence[str], shape: tuple | None) -> tuple[Any, list[str] | None]:
-    """One array (or a dict of them, from an `.npz` of several) and the names of its columns where a table has them.
+class Taken(NamedTuple):
+    """What was read.
+
+    Attributes:
+        x: One array; a dict of those of an `.npz`; a list of single examples where pictures have other sizes (`apart`).
+        columns: The names of a table's columns.
+        examples: The name of each example where it has one: its file, its row.
+        notes: What was done to the files, a line each.
+        files: Every example is a file of its own.
+        apart: Every example is explained on its own.
+    """
+
+    x: Any
+    columns: list[str] | None = None
+    examples: list[str] | None = None
+    notes: tuple[str, ...] = ()
+    files: bool = False
+    apart: bool = False
+
+
+class Wanted(NamedTuple):
+    """What a model says of one of its inputs: name, shape with the batch first, dtype."""
+
+    name: str
+    shape: tuple
+    dtype: str
+
+
+def read_inputs(paths: Sequence[str], shape: tuple | None, dtype: str | None = None, header: str = "auto") -> Taken:
+    """What is in the files.
 
     Args:
-        paths: Images, brought to the size and channels of `shape`; or one `.npy`, `.npz` or `.csv`.
+        paths: Pictures, folders or patterns of them, brought to the size and channels of `shape`; or one `.npy`,
+            `.npz`, `.csv` or `.tsv`.
         shape: (n, height, width, channels) that the model declares, None where it does not say.
+        dtype: What the model takes, None where it does not say.
+        header: Of tables: see `read_table`.
 
     Raises:
         FileNotFoundError: No such file.
         FileFormatError: Damaged, or of another kind.
-        InputError: An image of too many pixels, images mixed with arrays.
+        InputError: A picture of too many pixels, pictures mixed with arrays.
     """
-    files = [Path(p) for p in paths]
-    for file in files:
-        if not file.is_file():
-            raise FileNotFoundError(f"No input file at {str(file)!r}.")
+    files, notes = _expanded(paths)
     kinds = {"image" if f.suffix.lower() in IMAGES else f.suffix.lower() for f in files}
     if kinds == {"image"}:
-        return np.stack([read_image(f, shape) for f in files]), None
+        return _pictures(files, shape, notes)
     if len(files) > 1:
-        raise InputError(f"Pass several images, or one file of another kind. Received: {', '.join(map(str, paths))}.")
+        raise InputError(f"Pass several images, or one file of another kind. Received: {_listed(files)}.")
     file = files[0]
-    if file.suffix.lower() == ".csv":
-        return read_table(file)
-    if file.suffix.lower() in (".npy", ".npz"):
-        return read_arrays(file), None
-    known = ", ".join([*sorted(IMAGES), ".npy", ".npz", ".csv"])
+    if file.suffix.lower() in TABLES:
+        table = read_table(file, _columns(shape), dtype, header)
+        return Taken(table.values, table.columns, table.rows, (*notes, f"{file.name}: {table.note}"))
+    if file.suffix.lower() in ARRAYS:
+        return Taken(read_arrays(file), notes=notes)
+    known = ", ".join([*sorted(IMAGES), *ARRAYS, *TABLES])
     raise FileFormatError(f"{str(file)!r} is of no kind that is read here. Known: {known}.")
 
 
-def read_image(path: Path, shape: tuple | None) -> np.ndarray:
-    """(height, width, channels) float32 from 0 to 255, of the model's size and channels.
-
-    Raises:
-        FileFormatError: No image of a known format, or a damaged one.
-        InputError: More pixels than 89 million.
-    """
-    first = shape is not None and len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3)
-    size = (
-        (None, None, None)
-        if shape is None or len(shape) != 4
-        else tuple(shape[2:]) + (shape[1],)
-        if first
-        else shape[1:]
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=sorted(set(IMAGES.values()))) as opened:
-                image = opened.convert("L" if size[2] == 1 else "RGB")
-                if size[0] and size[1] and image.size != (size[1], size[0]):
-                    image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-                pixels = np.asarray(image, np.float32)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise InputError(
-            f"{str(path)!r} has more than {PIXELS:,} pixels and was not decoded. Make it smaller first."
-        ) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, PermissionError):
-            raise
-        raise FileFormatError(
-            f"{str(path)!r} is no image that can be read ({type(error).__name__}: {error})."
-        ) from error
-    pixels = pixels if pixels.ndim == 3 else pixels[..., None]
-    return np.moveaxis(pixels, -1, 0) if first else pixels
+def _columns(shape: tuple | None) -> int | None:
+    """How many numbers a row of a table has, where the model says so."""
+    return None if shape is None or len(shape) > 2 else (1, *shape[1:])[-1]
 
 
 def read_arrays(path: Path) -> Any:
@@ -106,49 +105,116 @@ def read_arrays(path: Path) -> Any:
     return next(iter(arrays.values())) if len(arrays) == 1 else arrays
 
 
-def read_table(path: Path) -> tuple[np.ndarray, list[str] | None]:
-    """(rows, columns) float32 of a `.csv`, and the names in its first line if that is not numbers.
+def placed(taken: Taken, wanted: Sequence[Wanted] | None, in_order: bool = True) -> Taken:
+    """The arrays, or the columns of a table, each at the input of the model that it is for: by name, or by order.
+
+    Args:
+        taken: What was read.
+        wanted: The model's inputs, None where it does not say.
+        in_order: Whether the inputs have an order; those of a SavedModel have names only.
 
     Raises:
-        FileFormatError: A cell that is not a number (line and column are said), or rows of different length.
+        InputError: Other names than the model's, fewer arrays.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FileFormatError(f"{str(path)!r} is no table of text ({error}).") from error
-    names = rows.pop(0) if rows and not all(_is_number(cell) for cell in rows[0]) else None
-    if not rows:
-        raise FileFormatError(f"{str(path)!r} has no row of numbers.")
-    width = len(names or rows[0])
-    for line, row in enumerate(rows, start=1 + (names is not None)):
-        for column, cell in enumerate(row):
-            if not _is_number(cell):
-                raise FileFormatError(f"{str(path)!r}, line {line}, column {column + 1}: {cell!r} is not a number.")
-        if len(row) != width:
-            raise FileFormatError(f"{str(path)!r}, line {line}: expected {width} cells. Received: {len(row)}.")
-    return np.array(rows, np.float32), names
+    names = [w.name for w in wanted] if wanted else None
+    if isinstance(taken.x, dict):
+        x, note = _arrays_placed(taken.x, names, in_order)
+        return taken._replace(x=x, notes=(*taken.notes, *note))
+    if names is None or len(names) == 1:
+        return taken
+    if taken.columns and set(names) <= set(taken.columns):
+        x = {w.name: _typed(taken.x[:, taken.columns.index(w.name)], w) for w in wanted or ()}
+        return taken._replace(x=x, columns=None, notes=(*taken.notes, "one column for each input, by name"))
+    raise InputError(
+        f"The model has {len(names)} inputs ({_short(names)}). Received: one array. Put them all into one .npz by "
+        f"these names: numpy.savez(path, **{{{names[0]!r}: ..., {names[1]!r}: ...}})."
+    )
 
 
-def read_labels(path: str) -> list[str]:
-    """Class names: one per line, or a JSON list of them.
-
-    Raises:
-        FileFormatError: Neither.
-    """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        if text.lstrip().startswith("["):
-            return [str(name) for name in json.loads(text)]
-    except ValueError as error:
-        raise FileFormatError(f"{path!r} holds no labels, one per line or as a JSON list ({error}).") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def _typed(column: np.ndarray, wanted: Wanted) -> np.ndarray:
+    """A column as an input of its own: (n, 1), or (n,) where the model takes that."""
+    dtype = wanted.dtype if wanted.dtype.startswith("float") else column.dtype
+    return column.astype(dtype).reshape((-1, 1)[: len(wanted.shape)])
 
 
-def _is_number(cell: str) -> bool:
-    """Whether a cell of a table reads as a number."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+def _arrays_placed(arrays: dict, names: list[str] | None, in_order: bool) -> tuple[Any, list[str]]:
+    """Arrays of an `.npz` by the names of inputs, and what there is to say about it."""
+    numbered = sorted((int(number[1]), key) for key in arrays if (number := UNNAMED.fullmatch(key)))
+    by_order = [key for _, key in numbered] if len(numbered) == len(arrays) else []
+    if names is None:
+        return [arrays[key] for key in by_order] if by_order else arrays, []
+    if set(names) <= set(arrays):
+        found, left = {name: name for name in names}, [key for key in arrays if key not in names]
+        notes = [f"left out: {_short(left)}"] if left else []
+    elif in_order and len(by_order) == len(names):
+        found = dict(zip(names, by_order, strict=True))
+        notes = ["arrays without names, in the model's order: " + _short([f"{k} is {n}" for n, k in found.items()])]
+    elif len(names) == 1 and "x" in arrays:
+        found, notes = {names[0]: "x"}, [f"x taken; left out: {_short([k for k in arrays if k != 'x'])}"]
+    else:
+        raise InputError(
+            f"The model takes {_short(names)}; the file holds {_short(list(arrays))}. Save the arrays by the names of "
+            "the inputs: numpy.savez(path, name=...)" + (", or in their order without names." if in_order else ".")
+        )
+    x = {name: arrays[key] for name, key in found.items()}
+    return (x if len(names) > 1 else x[names[0]]), notes
+
+
+def _short(names: Sequence[str]) -> str:
+    """Names for a line: at most eight."""
+    return ", ".join([*map(str, names[:8]), *(["..."] if len(names) > 8 else [])])
+
+
+def _expanded(paths: Sequence[str]) -> tuple[list[Path], tuple[str, ...]]:
+    """The files that the paths name, in order: a folder is its pictures, a pattern what it matches."""
+    files: list[Path] = []
+    notes: list[str] = []
+    for text in paths:
+        path = Path(text)
+        if path.is_dir():
+            inside = sorted(f for f in path.iterdir() if f.is_file() and not f.name.startswith("."))
+            found = [f for f in inside if f.suffix.lower() in IMAGES]
+            if not found:
+                raise FileNotFoundError(
+                    f"The folder {text!r} holds no picture ({', '.join(sorted(IMAGES))}). For pictures in folders "
+                    f"inside it, pass the pattern {str(path / '*' / '*')!r}."
+                )
+            notes.append(f"folder {path.name}: {len(found)} pictures" + _left(len(inside) - len(found)))
+        elif not path.is_file() and glob.has_magic(text):
+            found = sorted(Path(f) for f in glob.glob(text, recursive=True) if Path(f).is_file())
+            if not found:
+                raise FileNotFoundError(f"No input file matches the pattern {text!r}.")
+            notes.append(f"pattern {path.name}: {len(found)} files")
+        elif not path.is_file():
+            raise FileNotFoundError(f"No input file at {text!r}.")
+        else:
+            found = [path]
+        files += found
+    return files, tuple(notes)
+
+
+def _left(count: int) -> str:
+    return f", {count} other files left out" if count else ""
+
+
+def _pictures(files: list[Path], shape: tuple | None, notes: tuple[str, ...]) -> Taken:
+    """Pictures as one array where they have one size, else each on its own."""
+    read, done = [], dict[str, list[Path]]()
+    for file in files:
+        pixels, what = read_picture(file, shape)
+        read.append(pixels)
+        for text in what:
+            done.setdefault(text, []).append(file)
+    said = [*notes, *(f"{text}: {_listed(which)}" for text, which in done.items())]
+    names = [f.name for f in files]
+    names = names if len(set(names)) == len(names) else [str(f) for f in files]
+    if len({pixels.shape for pixels in read}) == 1:
+        return Taken(np.stack(read), None, names, tuple(said), files=True)
+    said.append("pictures of other sizes: each is explained on its own")
+    return Taken([pixels[None] for pixels in read], None, names, tuple(said), files=True, apart=True)
+
+
+def _listed(files: Sequence[Path]) -> str:
+    """File names for a line: the first three, and how many more."""
+    more = len(files) - LISTED
+    return ", ".join(f.name for f in files[:LISTED]) + (f" and {more} more" if more > 0 else "")

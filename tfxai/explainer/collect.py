@@ -17,6 +17,7 @@ from tfxai.explainer.references import References
 from tfxai.explanation import Explanation
 from tfxai.graph.axes import Axes, Axis, Kind
 from tfxai.model.attribution import Attribution
+from tfxai.support.structure import leaves
 from tfxai.targets.bound import FunctionTarget
 
 
@@ -76,9 +77,12 @@ def _classes(run: Run) -> int | None:
 
 
 def _channels(run: Run) -> dict[str, list[int | None]]:
-    """Which axis of each input, and of each of the values, holds the channels: None where there are none."""
+    """Which axis of each input, and of each of the values, holds the channels: None where there are none.
+
+    In the order of the structures as they are read, which is the user's: Keras' own goes by the names of a dict.
+    """
     model = run.model
-    inputs = [layout.channels for layout in model.layouts]
+    inputs = leaves(run.inputs.pack([layout.channels for layout in model.layouts]))
     if run.method.one_map_per_layer:
         return {"inputs": inputs, "values": [m.grid.channels for m in model.feature_maps]}
     if model.layer is not None and not model.feature_maps:

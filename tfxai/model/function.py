@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ import keras
 import tensorflow as tf
 
 from tfxai.errors import BackendError, FileFormatError, InputTypeError, ModelError, ModelTypeError, received
+
+# How Keras says that it knows no class or function of that name, and that a file brings code.
+UNKNOWN = re.compile(r"(?:locate (?:class|function)|[Uu]nknown \w+:?) '([^']+)'")
+PYTHON_INSIDE = re.compile(r"`?Lambda`? layer|unsafe_deserialization|safe_mode")
 
 
 def open_model(model: Any) -> Any:
@@ -65,11 +70,25 @@ def _load(path: Path) -> Any:
             return tf.saved_model.load(str(path))
         return keras.saving.load_model(str(path))
     except Exception as error:
-        raise FileFormatError(
-            f"{str(path)!r} is not a model that can be loaded safely ({type(error).__name__}: {error}). "
-            "Expected a .keras or .h5 file, or a SavedModel folder. A file with Python code inside (a Lambda "
-            "layer) is refused on purpose: build that model in Python and load its weights."
-        ) from error
+        raise FileFormatError(f"{str(path)!r} is not a model that can be loaded safely: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Why a file cannot be loaded, and what to do, without the model's whole configuration."""
+    text = str(error)
+    if unknown := UNKNOWN.search(text):
+        return (
+            f"it needs {unknown[1]!r}, which Keras does not have. Import the module that defines it, with "
+            "@keras.saving.register_keras_serializable() on it, before loading; in the shell: --import MODULE."
+        )
+    if PYTHON_INSIDE.search(text):
+        return (
+            "A file with Python code inside (a Lambda layer) is refused on purpose: build that model in Python and "
+            "load its weights."
+        )
+    first = " ".join(text.split())
+    first = first if len(first) <= 200 else first[:197] + "..."
+    return f"{type(error).__name__}: {first} Expected a .keras or .h5 file, or a SavedModel folder."
 
 
 def as_function(model: Any, pack: Callable[[Sequence[tf.Tensor]], Any]) -> Callable:

@@ -38,6 +38,7 @@ def report(
     predictions: np.ndarray | None = None,
     tokens: Sequence[Sequence[str]] | None = None,
     display: Any = None,
+    names: Sequence[str] | None = None,
 ) -> Path:
     """Writes one static page: methods compared, and for each example prediction, target, delta and pictures.
 
@@ -54,6 +55,7 @@ def report(
         tokens: The words of each example of a text.
         display: What to show instead of the inputs, of their structure: the pictures as they were before the
             preprocessing of the network.
+        names: What each example is called, such as its file.
 
     Returns:
         The path.
@@ -80,7 +82,7 @@ def report(
         "picture.</p>"
     )
     for group in _groups(explanations):
-        body += _examples(group, labels, examples, predictions, tokens)
+        body += _examples(group, labels, examples, predictions, tokens, names)
     body += ["<h2>Where it comes from</h2>", provenance(explanations)]
     path = Path(path)
     with replacing(path) as temporary:
@@ -142,18 +144,19 @@ def _same_inputs(a: ExplanationData, b: ExplanationData) -> bool:
     return len(one) == len(two) and all(np.array_equal(p, q) for p, q in zip(one, two, strict=True))
 
 
-def _examples(group, labels, examples, predictions, tokens) -> list[str]:
+def _examples(group, labels, examples, predictions, tokens, names) -> list[str]:
     """The examples of a page, each with the pictures of all explanations in the group."""
     n = len(group[0])
     chosen = range(min(EXAMPLES_SHOWN, n)) if examples is None else [int(i) for i in examples]
-    for name, given in (("predictions", predictions), ("tokens", tokens)):
+    for name, given in (("predictions", predictions), ("tokens", tokens), ("names", names)):
         if given is not None and len(given) != n:
             raise InputError(f"Expected {name} for {n} examples. Received: {len(given)}.")
     if any(not 0 <= i < n for i in chosen):
         raise InputError(f"The explanations have {n} examples, 0 to {n - 1}. Received: examples={list(chosen)}.")
     parts = []
     for i in chosen:
-        parts.append(f"<h2>Example {i}</h2>")
+        called = "" if names is None else f": {escape(str(names[i]))}"
+        parts.append(f"<h2>Example {i}{called}</h2>")
         if predictions is not None:
             parts.append(f"<p>Prediction: {escape(top_three(predictions[i], labels))}</p>")
         explained = target_name(group[0], i, labels)
