@@ -68,10 +68,6 @@ NETWORKS = {
     "Legendre memory": Network(
         "keras_lmu", [(6, 2)], lambda p, x: p.LMU(2, 4, 4.0, layers.SimpleRNNCell(4))(x)
     ),
-    "additive attention": Network(
-        "keras_self_attention", [(6, 4)],
-        lambda p, x: layers.Flatten()(p.SeqSelfAttention(attention_activation="sigmoid")(x)),
-    ),
     "crossed features": Network(
         "keras_rs.layers", [(6,)], lambda p, x: p.FeatureCross()(x, p.FeatureCross()(x, x))
     ),

@@ -1,5 +1,7 @@
 """Samples in every form that `explain` and `fit` take are explained as `explain` does."""
 
+import json
+
 import keras
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import tfxai
-from tfxai.callbacks import ExplanationSnapshot, directory, tensorboard
+from tfxai.callbacks import ExplanationSnapshot, directory
 from tfxai.callbacks.samples import Samples
 from tfxai.errors import InputError, InputTypeError, TargetError
 
@@ -153,7 +155,7 @@ WRONG = {
     "nothing": (table, lambda: None, InputTypeError, "Received: None"),
     "number": (table, lambda: 3, InputError, "no axis of examples"),
     "lists of other lengths": (words, lambda: IDS, InputTypeError, "cannot be read as an array"),
-    "pictures of other sizes": (convolutions, lambda: [p[0] for p in SIZES], InputTypeError, "cannot be read"),
+    "pictures of other sizes": (convolutions, lambda: [p[0] for p in SIZES], InputTypeError, "different shapes"),
     "single examples": (table, lambda: tf.data.Dataset.from_tensor_slices(ROWS), InputError, "gives single examples"),
     "single numbers": (table, lambda: tf.data.Dataset.from_tensor_slices(ROWS[0]), InputError, "gives single numbers"),
     "empty": (table, lambda: ROWS[:0], InputError, "holds no examples"),
@@ -192,12 +194,14 @@ def test_labels_of_another_number_are_refused_before_training(tmp_path):
     assert int(model.optimizer.iterations) == 0 and not list(tmp_path.iterdir())
 
 
-def test_labels_are_names_in_any_form(tmp_path):
-    names = pd.Series(["a", "b"], index=[5, 6])
-    for labels in (names, np.array(["a", "b"]), {"b": 1, "a": 0}):
-        assert directory(tmp_path, labels).labels == {0: "a", 1: "b"}
-    pytest.importorskip("tensorboard")
-    assert tensorboard(tmp_path, names).labels == {0: "a", 1: "b"}
+def test_labels_are_names_in_any_form(rng, tmp_path):
+    pictures = rng.random((2, 8, 8, 1))
+    e = tfxai.Explanation(
+        values=pictures, inputs=pictures, target=np.array([1, 0]), score=np.ones(2), method="gradient"
+    )
+    for k, labels in enumerate((pd.Series(["a", "b"], index=[5, 6]), np.array(["a", "b"]), {"b": 1, "a": 0})):
+        directory(tmp_path / str(k), labels)(e, None, 0)
+        assert json.loads((tmp_path / str(k) / "index.json").read_text())["snapshots"][0]["targets"] == ["b 1", "a 1"]
 
 
 def fit(model, callback):

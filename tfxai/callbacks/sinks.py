@@ -62,7 +62,8 @@ class directory:
     def __init__(
         self, path: str | os.PathLike = "tfxai-snapshots", labels: Sequence[str] | None = None, arrays: bool = True
     ) -> None:
-        self.path, self.labels, self.arrays = Path(path), class_names(labels), arrays
+        class_names(labels)  # refused now if they are none
+        self.path, self.labels, self.arrays = Path(path), labels, arrays
         self.folder = self.path
         self._folders: dict[Any, Path] = {}  # training -> where its strip is
 
@@ -137,7 +138,8 @@ class tensorboard:
 
     def __init__(self, log_dir: str | os.PathLike = "logs", labels: Sequence[str] | None = None) -> None:
         extra("tensorboard", "tensorboard")  # now, not in the middle of training
-        self.path, self.labels = Path(log_dir) / "explain", class_names(labels)
+        class_names(labels)  # refused now if they are none
+        self.path, self.labels = Path(log_dir) / "explain", labels
         self.writer: Any = None  # nothing is written before training begins
 
     def __call__(self, e: ExplanationData, figure: Any, step: int) -> None:

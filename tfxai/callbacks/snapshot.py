@@ -108,7 +108,8 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         if not all(callable(sink) for sink in self.sinks):
             raise OptionError(f"A sink is a function sink(explanation, figure, step). {received(sinks)}")
         self.every, self.unit, self.initial, self.seed = int(every), unit, initial, seed
-        self.labels, self.strict, self.batch_size = class_names(labels), strict, batch_size
+        class_names(labels)  # refused now if they are none
+        self.labels, self.strict, self.batch_size = labels, strict, batch_size
         self.history: list[dict] = []
         self.seconds = 0.0
         Explainer(tf.identity, method, **options)  # checks the options now, not when training begins
@@ -203,7 +204,8 @@ class ExplanationSnapshot(keras.callbacks.Callback):
     def _check_count(self, explainer: Explainer) -> None:
         """Raises InputError where there are not as many labels as classes, also of a sink."""
         shapes = explainer.trace(self._samples)[1].output_shapes
-        classes = shapes[0][0] if len(shapes) == 1 and len(shapes[0]) == 1 else None
+        one = shapes[0] if len(shapes) == 1 and isinstance(shapes[0], tuple) else ()
+        classes = one[0] if len(one) == 1 else None
         own = [sink.labels for sink in self.sinks if isinstance(sink, (directory, tensorboard))]
         for labels in (self.labels, *own):
             class_names(labels, classes)

@@ -55,7 +55,7 @@ class Run:
     reduction: str | None = None
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
     unvaried: set[int] = dataclasses.field(default_factory=set)
-    labels: dict[int, str] | None = None
+    labels: Any = None
 
     def check(self) -> None:
         """Looks at what is known before anything is computed.

@@ -17,6 +17,7 @@ from tfxai.explainer.references import References
 from tfxai.explanation import Explanation
 from tfxai.graph.axes import Axes, Axis, Kind
 from tfxai.model.attribution import Attribution
+from tfxai.result.names import class_names
 from tfxai.support.structure import leaves
 from tfxai.targets.bound import FunctionTarget
 
@@ -63,8 +64,8 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
         meta["rows"] = run.inputs.rows
     if (classes := _classes(run)) is not None:
         meta["classes"] = classes
-    if run.labels is not None:
-        meta["labels"] = {str(c): name for c, name in run.labels.items()}  # as JSON has them
+    if names := class_names(run.labels):
+        meta["labels"] = {str(c): name for c, name in names.items()}  # as JSON has them
     return meta
 
 

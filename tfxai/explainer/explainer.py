@@ -150,7 +150,8 @@ class Explainer:
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
         self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
-        self.labels = class_names(labels)
+        class_names(labels)  # refused now if they are none
+        self.labels = labels
         self._prepared = Prepared(self.model)
 
     @property
