@@ -1,6 +1,8 @@
 """Words in figures: that they fit, differ and can be read."""
 
+import base64
 import dataclasses
+import io
 import re
 import warnings
 
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 import tfxai
 from tfxai import plot
@@ -119,3 +122,17 @@ def test_one_bad_example_leaves_the_others(rng, tmp_path):
     assert [t.get_text() for t in figure.axes[1].texts] == ["NaN or Inf"] and figure.axes[3].images
     rows = explained(np.where(np.eye(3) > 0, np.nan, 1.0)[:, :2], np.ones((3, 2)))
     assert tfxai.report(rows, tmp_path / "t.html").read_text("utf-8").count("data:image") == 1
+
+
+def test_the_picture_from_before_a_preprocessing(rng, tmp_path):
+    red = np.zeros((2, 16, 16, 3))
+    red[..., 0] = 0.8
+    e = explained(rng.normal(size=red.shape), 255 * red[..., ::-1] - 110)
+    assert np.argmax(e.plot(1, style="masked", ax=Figure().subplots()).images[0].get_array()[3, 3]) == 2
+    shown = e.plot(1, display=red, style="masked", ax=Figure().subplots()).images[0].get_array()[3, 3]
+    np.testing.assert_allclose(shown, [0.8, 0, 0])
+    np.testing.assert_allclose(plot.compare([e], [1], display=red).axes[0].images[0].get_array()[3, 3], [0.8, 0, 0])
+    page = tfxai.report(e, tmp_path / "r.html", display=red, examples=[0]).read_text("utf-8")
+    data = re.findall(r'base64,([^"]+)"', page)[0]
+    pixel = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))[150, 130]
+    np.testing.assert_allclose(pixel / 255, [0.8, 0, 0], atol=0.01)

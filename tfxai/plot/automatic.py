@@ -10,7 +10,7 @@ import numpy as np
 from tfxai.errors import InputError
 from tfxai.plot.kinds.table import KINDS, guess
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import part, shown, unit, unsigned
+from tfxai.result.describe import displayed, part, shown, unit, unsigned
 from tfxai.support.checks import one_of
 
 
@@ -22,6 +22,7 @@ def auto(
     kind: str | None = None,
     labels: Sequence[str] | None = None,
     tokens: Sequence[str] | None = None,
+    display: Any = None,
     **options: Any,
 ) -> Any:
     """Draws example `index`: photographs as maps, sequences as lines, token ids as words, tables as bars.
@@ -38,6 +39,7 @@ def auto(
             explanation made by hand it is the last, unless data_format= says otherwise.
         labels: Class names, to name the target.
         tokens: The words of this example, for "tokens".
+        display: What to show instead of the inputs, as in `tfxai.report`.
         **options: Of the function of that kind in `tfxai.plot`. `background=None` leaves out the image.
 
     Returns:
@@ -60,7 +62,7 @@ def auto(
         raise InputError(f"The explanation has {len(e)} examples. Received: index {index}.")
     if e.meta.get("channels"):  # known: they are put last
         options.pop("data_format", None)
-    e = shown(e)
+    e = displayed(shown(e), display)
     values, inputs = part(e, input)
     one, x = values[index], None if inputs is None else np.asarray(inputs[index])
     options.setdefault("unit", unit(e, index, labels))
