@@ -239,3 +239,19 @@ def test_help_says_what_is_taken(capsys):
         cli.main(["explain", "--help"])
     out = " ".join(capsys.readouterr().out.split())
     assert all(text in out for text in ("folders or patterns", "[INPUT=]HOW", "--header {auto,yes,no}", "--import"))
+
+
+def test_the_range_of_what_is_fed_is_said(models, tmp_path, capsys):
+    scaled = keras.Sequential([keras.Input((4, 4, 3)), L.Rescaling(1 / 255), L.Flatten(), L.Dense(1)])
+    scaled.save(tmp_path / "scaled.keras")
+    hint = "no Rescaling or Normalization layer: if it was trained on 0 to 1, pass --preprocess unit"
+    photo, out = models / "beach14.png", ("-o", tmp_path / "o.npz")
+    said = explained(capsys, models / "picture.keras", photo, *out)
+    assert "  the model is fed 14 to 14\n" in said and hint in said
+    said = explained(capsys, models / "picture.keras", photo, "--preprocess", "unit", *out)
+    assert "  the model is fed 0.054902 to 0.054902\n" in said and hint not in said
+    said = explained(capsys, tmp_path / "scaled.keras", photo, *out)
+    assert "  the model is fed 14 to 14\n" in said and hint not in said
+    np.savetxt(tmp_path / "t.csv", [[1.5, -2, 30]], delimiter=",", header="a,b,c", comments="")
+    said = explained(capsys, models / "table.keras", tmp_path / "t.csv", *out)
+    assert "  the model is fed -2 to 30\n" in said and hint not in said

@@ -86,6 +86,10 @@ def _folder_first() -> Iterator[None]:
         sys.path.remove(here)
 
 
+SCALES = ("Rescaling", "Normalization")  # layers that bring pictures to the range of a network
+BYTES = 8  # above this largest number a picture is one of bytes
+
+
 def inputs(args: argparse.Namespace, model: Any) -> tuple[Taken, Taken]:
     """What was read, as the model takes it and as it was; what there is to say about it is printed."""
     from tfxai.cli.readers import placed, read_inputs
@@ -99,9 +103,24 @@ def inputs(args: argparse.Namespace, model: Any) -> tuple[Taken, Taken]:
         x, notes = [one for one, _ in done], done[0][1]
     else:
         x, notes = preprocessed(raw.x, args.preprocess, [w.name for w in declared or ()])
-    for note in (*raw.notes, *notes):
+    for note in (*raw.notes, *notes, *_fed(x, raw.files, model)):
         print(f"  {note}")
     return raw._replace(x=x), raw
+
+
+def _fed(x: Any, pictures: bool, model: Any) -> list[str]:
+    """The range of what the model is fed, and a word where pictures of bytes meet a model that does not scale them."""
+    from tfxai.support.structure import leaves
+
+    numbers = [a for a in leaves(x) if a.dtype.kind in "uif" and a.size]
+    if not numbers:
+        return []
+    low, high = min(float(a.min()) for a in numbers), max(float(a.max()) for a in numbers)
+    found = [f"the model is fed {low:g} to {high:g}"]
+    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else ()
+    if pictures and high > BYTES and layers and not any(type(layer).__name__ in SCALES for layer in layers):
+        found.append("it has no Rescaling or Normalization layer: if it was trained on 0 to 1, pass --preprocess unit")
+    return found
 
 
 def wanted(model: Any) -> tuple[list[Wanted] | None, bool]:
