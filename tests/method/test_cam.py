@@ -264,7 +264,7 @@ def test_bad_layers(network):
     model, x = network
     table = keras.Sequential([keras.Input((4,)), layers.Dense(3, "relu", name="hidden"), layers.Dense(2)])
     rows = np.ones((1, 4), "float32")
-    with pytest.raises(tfxai.errors.LayerError, match="no convolution with a spatial map.*MatMul.*layer=.*hidden"):
+    with pytest.raises(tfxai.errors.LayerError, match="no convolution with a spatial map.*deeplift.*layer=.*hidden"):
         tfxai.explain(table, rows, "gradcam")
     with pytest.raises(tfxai.errors.LayerError, match="needs feature maps.*'hidden' with axes .examples, made 3."):
         tfxai.explain(table, rows, "gradcam", layer="hidden")
