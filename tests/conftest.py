@@ -1,4 +1,5 @@
 import os
+import sys
 from types import SimpleNamespace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,6 +21,14 @@ def seeded_module():
 @pytest.fixture(autouse=True)
 def seeded(seeded_module):
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """pyplot's figures are the process's: what one test leaves open, another would draw into."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture
