@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -41,7 +42,6 @@ class Followed:
         self._constants: dict[int, np.ndarray] = {}
         self._sizes: dict[int, sizes.Sizes] = {}
         self._counted: dict[int, Label] = {}  # an index -> the axis that it counts
-        self._producers = {o: op for op in every(graph.ops) for o in op.outputs}
         for k, number in enumerate(graph.inputs):
             shape = self.shape(number)
             if shape is not None:
@@ -68,6 +68,10 @@ class Followed:
             return self._evaluated(number)
         numbers = np.array([s.number for s in known if s])
         return numbers[0] if self.shape(number) == [] else numbers
+
+    @functools.cached_property
+    def _producers(self) -> dict[int, Op]:
+        return {o: op for op in every(self.graph.ops) for o in op.outputs}
 
     def _evaluated(self, number: int) -> np.ndarray | None:
         """Whole numbers that the graph computes from constants and known sizes, as paddings are."""
