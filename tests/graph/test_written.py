@@ -211,3 +211,12 @@ def test_whether_this_machine_has_groups_is_tried(name, order, dtype):
     graph = captured(lambda t: WRITTEN[name](input=t, filter=kernel, strides=[1] * len(order), padding="VALID",
                                              data_format=order), spec(2, *[6] * rank, 8, dtype=dtype.name))  # fmt: skip
     assert ("Split" in [op.type for op in graph.ops]) is not wanted
+
+
+def test_a_convolution_of_open_channels():
+    kernel = tf.ones((2, 2, 3, 4))
+    for shape in ((None, 5, 5, None), None):
+        traced = tf.function(lambda t: WRITTEN["Conv2D"](input=t, filter=kernel, strides=[1] * 4, padding="VALID",
+                                                         data_format="NHWC")).get_concrete_function(
+            tf.TensorSpec(shape))  # fmt: skip
+        np.testing.assert_allclose(traced(tf.ones((1, 5, 5, 3))), np.full((1, 4, 4, 4), 12.0))

@@ -39,7 +39,7 @@ def convolution(name: str) -> Callable:
     @functools.wraps(plain)
     def written(input: tf.Tensor, filter: tf.Tensor, data_format: Any, **attrs: Any) -> tf.Tensor:
         order = tf.compat.as_str(data_format)
-        groups = input.shape[order.index("C")] // filter.shape[-2]
+        groups = _groups(input.shape, tf.TensorShape(filter.shape), order.index("C"))
         if order.endswith("C") and groups == 1 or runs(name, input.dtype, order, groups > 1):
             return plain(input=input, filter=filter, data_format=order, **attrs)
         if not order.endswith("C"):
@@ -51,6 +51,12 @@ def convolution(name: str) -> Callable:
         return tf.concat([plain(input=a, filter=b, data_format=order, **attrs) for a, b in parts], -1)
 
     return written
+
+
+def _groups(x: tf.TensorShape, kernel: tf.TensorShape, channels: int) -> int:
+    """How many groups the shapes say; 1 where they are open."""
+    known = x.rank is not None and kernel.rank is not None and x[channels] and kernel[-2]
+    return int(x[channels] // kernel[-2]) if known else 1
 
 
 PER_AXIS = ("strides", "dilations", "explicit_paddings")
