@@ -140,6 +140,8 @@ def test_an_op_that_scrambles_is_named():
     assert (label[0].kind, label[0].op) == (Kind.UNKNOWN, "StridedSlice")
     (_, label, _) = labels_of(lambda t: tf.reshape(t, [-1, 10, 3]) + tf.range(10.0)[:, None], spec(None, 5, 2, 3))
     assert [a.kind for a in label] == [Kind.PLACE, Kind.PLACE]
+    (rows, label, _) = labels_of(lambda t: tf.roll(t, tf.shape(t)[0], 1), spec(None, 5, 3))
+    assert rows[0].kind is Kind.EXAMPLES and (label[0].kind, label[0].op) == (Kind.UNKNOWN, "Roll")
     (rows, _) = labels_of(lambda t: t[1:] - t[:-1], spec(None, 3))
     assert rows[0].kind is Kind.UNKNOWN
     (row, _) = labels_of(lambda t: tf.reduce_mean(t, 0, keepdims=True), spec(None, 3))

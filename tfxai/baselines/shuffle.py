@@ -45,13 +45,12 @@ def dinucleotide_shuffle(n: int = 10, seed: int = 0) -> Baseline:
                 "dinucleotide_shuffle needs one-hot sequences (n, length, letters): one 1 at a position, or where it "
                 f"is unknown numbers from 0 that sum to at most 1. Received: shape {x.shape}."
             )
-        result = np.repeat(x[:, None], n, axis=1)
-        for one, where, references in zip(x, known, result, strict=True):
-            rng = _own(one, seed)
+        result, identity = np.repeat(x[:, None], n, axis=1), np.eye(x.shape[2], dtype=x.dtype)
+        for letters, where, references in zip(x.argmax(axis=2), known, result, strict=True):
+            rng = _own(np.where(where, letters, -1), seed)
             for stretch in _stretches(where):
                 for reference in references:
-                    order = eulerian(one[stretch].argmax(axis=1), rng)
-                    reference[stretch] = np.eye(x.shape[2], dtype=x.dtype)[order]
+                    reference[stretch] = identity[eulerian(letters[stretch], rng)]
         return result
 
     return shuffled
@@ -71,9 +70,8 @@ def _stretches(where: np.ndarray) -> list[slice]:
     return [slice(start, stop) for start, stop in edges.reshape(-1, 2)]
 
 
-def _own(one: np.ndarray, seed: int) -> np.random.Generator:
+def _own(letters: np.ndarray, seed: int) -> np.random.Generator:
     """Randomness of a sequence and a seed, wherever it stands."""
-    letters = np.where(_known(one[None])[0], one.argmax(axis=1), -1)  # type: ignore[index]
     own = hashlib.blake2b(letters.astype(np.int64).tobytes(), digest_size=8).digest()
     return generator(seed, int.from_bytes(own, "little"))
 

@@ -221,8 +221,11 @@ def roll(op: Op, k: int, see: Facts) -> Moves:
     """Some axes begin elsewhere."""
     rank = len(_shape(see, op.inputs[0]))
     along = [int(a) % rank for a in np.ravel(_constant(see, op.inputs[2]))]
+    shifts = see.constant(op.inputs[1])
+    if shifts is None:  # only the axes along which it rolls are lost
+        return Moves([Move(((0, a),), _scrambled(op.type)) if a in along else kept(0, a) for a in range(rank)])
     by = np.zeros(rank, int)
-    np.add.at(by, along, np.ravel(_constant(see, op.inputs[1])))
+    np.add.at(by, along, np.ravel(shifts))
     moved = [Move(((0, a),), partial(rolled, shift=int(by[a]), op=op.type)) for a in range(rank)]
     return Moves([moved[a] if a in along else kept(0, a) for a in range(rank)])
 

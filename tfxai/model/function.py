@@ -148,10 +148,10 @@ def declared_inputs(model: Any) -> list[tuple[str, tuple, str]] | None:
 def fixed_batch(model: Any) -> int | None:
     """How many examples a model with layers that keep their state is made for; None: any number."""
     declared = declared_inputs(model) if isinstance(model, keras.layers.Layer) else None
-    if not declared or not any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):
+    rows = declared[0][1][0] if declared else None  # looked at first: few models say so, and it is asked at every call
+    if rows is None or not any(getattr(layer, "stateful", False) for layer in model._flatten_layers()):
         return None
-    rows = declared[0][1][0]
-    return None if rows is None else int(rows)
+    return int(rows)
 
 
 def _dtype_name(dtype: Any) -> str:
