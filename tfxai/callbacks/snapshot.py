@@ -203,9 +203,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
 
     def _check_count(self, explainer: Explainer) -> None:
         """Raises InputError where there are not as many labels as classes, also of a sink."""
-        shapes = explainer.trace(self._samples)[1].output_shapes
-        one = shapes[0] if len(shapes) == 1 and isinstance(shapes[0], tuple) else ()
-        classes = one[0] if len(one) == 1 else None
+        classes = explainer.trace(self._samples)[1].classes()
         own = [sink.labels for sink in self.sinks if isinstance(sink, (directory, tensorboard))]
         for labels in (self.labels, *own):
             class_names(labels, classes)

@@ -62,19 +62,12 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
         meta["features"] = run.inputs.features
     if run.inputs.rows:
         meta["rows"] = run.inputs.rows
-    if (classes := _classes(run)) is not None:
+    read = isinstance(run.target, FunctionTarget)  # a function may read any of the outputs
+    if not read and (classes := run.model.classes(run.target.output)) is not None:
         meta["classes"] = classes
     if names := class_names(run.labels):
         meta["labels"] = {str(c): name for c, name in names.items()}  # as JSON has them
     return meta
-
-
-def _classes(run: Run) -> int | None:
-    """How many numbers the explained output has; None where it is not known, or a function reads the outputs."""
-    if isinstance(run.target, FunctionTarget):
-        return None
-    shape = run.model.output_shapes[run.target.output]
-    return shape[-1] if isinstance(shape, tuple) and shape else 1 if shape == () else None
 
 
 def _channels(run: Run) -> dict[str, list[int | None]]:

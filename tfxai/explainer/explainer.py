@@ -289,7 +289,7 @@ class Explainer:
         inputs, capture, made = self._trace(x, batch_size)
         traced = made[None]
         if self.labels is not None:
-            target = by_name(target, self.labels, _classes(traced))
+            target = by_name(target, self.labels, traced.classes())
         wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n)
         traced = self._at_layer(inputs, capture, made, wanted)
         refs = references.resolve(baseline, inputs, traced)
@@ -298,12 +298,6 @@ class Explainer:
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
         bar = Progress(inputs.n, verbose)
         return Run(self.method, traced, inputs, wanted, refs, size, seed, bar, self.reduction, labels=self.labels)
-
-
-def _classes(traced: TracedModel) -> int | None:
-    """How many classes the one output of a model has; None where there are several outputs, or it is not known."""
-    shape = traced.output_shapes[0] if len(traced.output_shapes) == 1 else None
-    return shape[-1] if isinstance(shape, tuple) and shape else None
 
 
 def _batch_size(inputs: Inputs) -> int:

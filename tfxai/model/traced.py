@@ -248,6 +248,13 @@ class TracedModel:
         numbers = [*self.graph.inputs, *(op.outputs[0] for op in self.draws[0])]
         return dict(self.graph.captured) | dict(zip(numbers, inputs, strict=True))
 
+    def classes(self, output: int | None = None) -> int | None:
+        """How many classes an output has (None: the only one); None where that is not known, or there are several."""
+        if output is None and len(self.output_shapes) > 1:
+            return None
+        shape = self.output_shapes[output or 0]
+        return None if isinstance(shape, str) else shape[-1] if shape else 1
+
     # --- Random draws
 
     @functools.cached_property
