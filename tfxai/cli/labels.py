@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tfxai.cli.tables import read_text
-from tfxai.errors import FileFormatError, OptionError, received, suggest
+from tfxai.errors import FileFormatError, InputError, OptionError, received, suggest
+from tfxai.result.names import class_names
 
-INSIDE = ("id2label", "label2id", "class_indices")  # where a file of more than names keeps them
 NUMBERED = re.compile(r"(\d+)[\s:,;]+(\S.*)")
 SAID = {"index": int, "label": str}  # --target index:2, label:2
 
@@ -33,9 +32,13 @@ def read_labels(path: str) -> list[str]:
         found = json.loads(text)
     except ValueError as error:
         raise FileFormatError(f"{path!r} holds no labels, one per line or as JSON ({error}).") from error
-    if isinstance(found, dict):
-        found = _by_index(path, next((found[key] for key in INSIDE if isinstance(found.get(key), dict)), found))
-    return [_name(entry) for entry in found]
+    try:
+        names = class_names(found) or {}
+    except InputError as error:
+        raise FileFormatError(f"{path!r} holds no labels: {error}") from error
+    if not names or sorted(names) != list(range(len(names))):
+        raise FileFormatError(f"{path!r} holds no labels: expected a name for each index from 0 on. {received(found)}")
+    return [names[k] for k in range(len(names))]
 
 
 def fitting(path: str, labels: list[str], outputs: int | None) -> list[str]:
@@ -97,21 +100,3 @@ def _lines(text: str) -> list[str]:
     if all(found and int(found[1]) == k for k, found in enumerate(numbered)):
         return [found[2] for found in numbered if found]
     return lines
-
-
-def _by_index(path: str, found: dict) -> list[Any]:
-    """The names of a dict, in the order of their indices, which are its values or its keys."""
-    turned = all(isinstance(value, int) for value in found.values())
-    pairs = [(value, key) if turned else (key, value) for key, value in found.items()]
-    try:
-        by_index = {int(index): name for index, name in pairs}
-    except ValueError:
-        by_index = {}
-    if not found or sorted(by_index) != list(range(len(found))):
-        raise FileFormatError(f"{path!r} holds no labels: expected a name for each index from 0 on. {received(found)}")
-    return [by_index[k] for k in range(len(found))]
-
-
-def _name(entry: Any) -> str:
-    """A name; the last of the names that one class has in `imagenet_class_index`."""
-    return str(entry[-1] if isinstance(entry, Sequence) and not isinstance(entry, str) and entry else entry)

@@ -10,7 +10,7 @@ import numpy as np
 from tfxai.errors import InputError, TargetError, received, suggest
 
 Names = dict[int, str]  # class -> name
-TWO = 2
+INSIDE = ("id2label", "label2id", "class_indices")  # where a configuration of more than names keeps them
 
 
 def class_names(labels: Any, classes: int | None = None) -> Names | None:
@@ -74,7 +74,7 @@ def by_name(target: Any, labels: Any, classes: int | None) -> Any:
 def _mapping(labels: Any) -> Any:
     """A dict where these are names by class or classes by name: also those in a configuration, or in a Series."""
     if isinstance(labels, Mapping):
-        return labels["id2label"] if isinstance(labels.get("id2label"), Mapping) else labels
+        return next((labels[key] for key in INSIDE if isinstance(labels.get(key), Mapping)), labels)
     if hasattr(labels, "to_dict") and hasattr(labels, "index") and len(labels):
         held = labels.to_dict()
         if all(_is_class(v) for v in held.values()):
@@ -104,4 +104,4 @@ def _is_class(value: Any) -> bool:
 
 def _last(name: Any) -> str:
     """The name, or the last of the (code, name) of ImageNet's files."""
-    return str(name[-1]) if isinstance(name, (list, tuple)) and len(name) == TWO else str(name)
+    return str(name[-1]) if isinstance(name, (list, tuple)) and name else str(name)
