@@ -60,6 +60,8 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.guided import DeconvNet as DeconvNet
     from tfxai.method.guided import GuidedBackprop as GuidedBackprop
     from tfxai.method.lookup import methods as methods
+    from tfxai.method.lrp import LRP as LRP
+    from tfxai.method.lrp import DeepTaylor as DeepTaylor
     from tfxai.method.noise import SmoothGrad as SmoothGrad
     from tfxai.method.noise import SmoothGradSquared as SmoothGradSquared
     from tfxai.method.noise import VarGrad as VarGrad

@@ -34,6 +34,10 @@ class Explanation(ExplanationData):
         meta: Versions, seed, baseline in words; `features`, the columns of inputs that came as data frames.
         baseline: The baseline, (1 or n, references, ...) in the structure of `inputs`, or in words where it is the zero
             embedding, or larger than the inputs; None for methods without one.
+        layer_sums: Of relevance propagation, where relevance was lost or created: layer, from the input to the output
+            -> `arrived` at its output, `left` by its input, and the difference of the two: `bias`, at ops that add a
+            constant (what it took, and what found no contribution of the sign that a rule asks for), or `other`
+            (stabilisers, softmax), (n,) each. With "elsewhere" the differences sum to score - sum of the values.
 
     A structure is one array, or a list or dict of structures; tuples come back from a file as lists.
 

@@ -41,6 +41,7 @@ def collected(run: Run, results: Sequence[Attribution], on: str) -> Explanation:
         fingerprint=fingerprint(model, method),
         meta=_meta(run, joined),
         baseline=_kept(run.references, inputs) if method.uses_baseline else None,
+        layer_sums=joined.account,
     )
 
 
@@ -53,6 +54,7 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
         meta["draws"] = "new in every pass" if anew else "one for all passes, fixed by seed="
     if joined.steps is not None:
         meta["steps"] = joined.steps.tolist()
+    meta |= joined.notes or {}
     meta["channels"] = _channels(run)
     meta["signed"] = run.method.signed and run.reduction != "norm"
     held = [name for k, name in enumerate(run.inputs.names) if k not in run.model.input_of]

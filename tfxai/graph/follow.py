@@ -52,6 +52,11 @@ class Followed:
                 self.axes[number] = made(shape)
         self._follow(graph.ops)
 
+    def axis_of_examples(self, number: int) -> int | None:
+        """Which axis of a value counts the examples and nothing else; None where there is none, or it is not known."""
+        labels = self.axes[number].labels if number in self.axes else ()
+        return next((k for k, label in enumerate(labels) if [a.kind for a in label] == [Kind.EXAMPLES]), None)
+
     # --- Facts that the table of moves reads
 
     def shape(self, number: int) -> Shape | None:

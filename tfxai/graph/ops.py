@@ -68,6 +68,23 @@ AFFINE = frozenset({
     "TensorListPopBack", "TensorListPushBack", "TensorListReserve", "TensorListResize", "TensorListScatterV2",
     "TensorListSetItem", "TensorListStack",
 })  # fmt: skip
+# Of the affine ones: every number of the output is one of the inputs (or a constant), moved or copied.
+MOVING = frozenset({
+    "Cast", "EnsureShape", "Real", "Imag", "Complex", "BroadcastTo", "Concat", "ConcatV2", "ConjugateTranspose", "Diag",
+    "DiagPart", "DynamicPartition", "DynamicStitch", "ExpandDims", "ExtractImagePatches", "ExtractVolumePatches",
+    "Fill", "Gather", "GatherNd", "GatherV2", "MatrixBandPart", "MatrixDiag", "MatrixDiagPart", "MatrixDiagPartV3",
+    "MatrixDiagV3", "MatrixSetDiagV3", "MirrorPad", "Pack", "Pad", "PadV2", "ParallelDynamicStitch", "Reshape",
+    "ReverseSequence", "ReverseV2", "Roll", "Slice", "Split", "SplitV", "Squeeze", "StridedSlice",
+    "TensorScatterUpdate", "Tile", "Transpose", "Unpack", "XlaDynamicSlice", "XlaDynamicUpdateSlice",
+    "BatchToSpaceND", "DepthToSpace", "ResizeNearestNeighbor", "SpaceToBatchND", "SpaceToDepth",
+    "EmptyTensorList", "TensorListConcatV2", "TensorListFromTensor", "TensorListGather", "TensorListGetItem",
+    "TensorListPopBack", "TensorListPushBack", "TensorListReserve", "TensorListResize", "TensorListScatterV2",
+    "TensorListSetItem", "TensorListStack",
+})  # fmt: skip
+# Of those: zeros are put around.
+PADDINGS = frozenset({"Pad", "SpaceToBatchND"})
+# Of the affine ones: the sign changes, nothing else.
+SIGN_ONLY = frozenset({"Neg", "Conj"})
 # Of the affine ones: constants among their inputs are added or put beside, so a change of x does not meet them.
 ADDITIVE = frozenset({
     "Add", "AddN", "AddV2", "BiasAdd", "BiasAddV1", "Concat", "ConcatV2", "Pack", "PadV2", "DynamicStitch",
@@ -83,6 +100,8 @@ NORMALISATIONS = frozenset({"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNor
 CONVOLUTIONS = frozenset({
     "Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput", "Conv3DBackpropInputV2",
 })  # fmt: skip
+# Of those, with the size of their output as the first input.
+TRANSPOSED = frozenset({"Conv2DBackpropInput", "Conv3DBackpropInputV2"})
 # Dense and convolution: sums of products of an input and weights.
 KERNELS = CONVOLUTIONS | {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
 # Affine in each input alone: two that vary multiply.
@@ -116,6 +135,23 @@ RISING = frozenset({
     "Relu", "Relu6", "ClipByValue", "Ceil", "Floor", "Rint", "Round", "Sign", "Asinh", "Atan", "Elu", "Erf", "Selu",
     "Sigmoid", "Softplus", "Softsign", "Tanh", "Maximum", "Minimum",
 })  # fmt: skip
+
+# The outputs are never below 0; and those of these are not where no input is.
+NONNEGATIVE = frozenset({
+    "Relu", "Relu6", "Sigmoid", "Softmax", "Softplus", "Square", "SquaredDifference", "Abs", "Exp", "Sqrt", "Rsqrt",
+    "EuclideanNorm", "ComplexAbs", "Erfc", "L2Loss",
+})  # fmt: skip
+NONNEGATIVE_KEPT = MOVING | {
+    "Identity", "IdentityN", "StopGradient", "Add", "AddV2", "AddN", "Mul", "RealDiv", "Mean", "Sum", "Cumsum", "Prod",
+    "AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D", "MaxPoolV2", "Max", "Min", "Maximum", "Minimum", "ResizeBilinear",
+}  # fmt: skip
+# Between 0 and a bound, by the input: what opens and closes the way of another value when they are multiplied.
+GATES = frozenset({"Sigmoid", "Softmax", "Relu6"})
+# Of one varying operand: never rising, or never falling.
+MONOTONE = RISING | SIGN_ONLY | {
+    "Identity", "IdentityN", "StopGradient", "Add", "AddV2", "BiasAdd", "Sub", "Mul", "RealDiv", "Relu", "LeakyRelu",
+    "Exp", "Expm1", "Log", "Log1p", "Sqrt", "Sinh", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3",
+}  # fmt: skip
 
 # y_i = f(a_i, b_i), broadcast.
 PAIRWISE = frozenset({

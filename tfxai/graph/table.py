@@ -105,11 +105,21 @@ class RuleTable:
         streams: How many fields of `Value` are carried: 1 (x), 2 (+ reference) or 3 (+ spread).
         program: Which form of the graph it replays.
         annotations: The facts about the surroundings of values that its rules read.
+        keeps_account: Whether what arrives at some ops and what they hand on is summed for each example.
     """
 
+    keeps_account: ClassVar[bool] = False
     streams: ClassVar[int] = 1
     program: ClassVar[Program] = Program()
     annotations: ClassVar[tuple[Annotation, ...]] = ()
+
+    def accounted(self, op: Op, activity: Mapping[int, Activity]) -> bool:
+        """Whether the account has this op."""
+        return False
+
+    def start(self, output: tf.Tensor) -> tf.Tensor:
+        """What is explained, with what is sent back from it as its gradient: here, its slope."""
+        return output
 
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:
         """Outputs of one op of which at least one input and one output is ACTIVE: here, its value alone."""

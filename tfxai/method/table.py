@@ -14,6 +14,8 @@ METHODS: dict[str, str] = {
     "scorecam": "cam.ScoreCAM",
     "guided_gradcam": "cam.GuidedGradCAM",
     "deeplift": "deeplift.DeepLIFT",
+    "lrp": "lrp.LRP",
+    "deep_taylor": "lrp.DeepTaylor",
     "integrated_gradients": "path.IntegratedGradients",
     "expected_gradients": "path.ExpectedGradients",
     "occlusion": "perturb.Occlusion",

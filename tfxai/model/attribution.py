@@ -21,6 +21,8 @@ class Attribution(NamedTuple):
         total: As `values`: what must add up to the change of the score, where that is not `values`.
         error: As `values`: their standard error, where they are a mean of draws.
         steps: (n,) how many gradients each example took, where that varies.
+        account: Op -> (n,) what arrived at it, and what it handed on; by layer when the method has looked at it.
+        notes: What else is to be said of the whole.
     """
 
     values: list[Any]
@@ -31,10 +33,12 @@ class Attribution(NamedTuple):
     total: list[Any] | None = None
     error: list[Any] | None = None
     steps: Any = None
+    account: dict[str, Any] | None = None
+    notes: dict[str, Any] | None = None
 
     def numpy(self) -> Attribution:
         """All tensors as arrays; half precision becomes float32, and every example gets its baseline score."""
-        made = Attribution(*map(_array, self))
+        made = Attribution(*map(_array, self[:-1]), notes=self.notes)
         if made.baseline_score is not None and len(made.baseline_score) != len(made.score):
             made = made._replace(baseline_score=np.repeat(made.baseline_score, len(made.score)))
         return made
@@ -50,11 +54,12 @@ class Attribution(NamedTuple):
         """Chunks after each other."""
         if len(parts) == 1:
             return parts[0]
-        return Attribution(*[_concatenated(column) for column in zip(*parts, strict=True)])
+        columns = list(zip(*parts, strict=True))[:-1]
+        return Attribution(*map(_concatenated, columns), notes=parts[0].notes)
 
     def plus(self, other: Attribution) -> Attribution:
         """The sum with that of another reference; of independent errors the root of the sum of squares."""
-        sums = Attribution(*[_sum(p, q) for p, q in zip(self, other, strict=True)])
+        sums = Attribution(*[_sum(p, q) for p, q in zip(self[:-1], other[:-1], strict=True)], notes=self.notes)
         if self.error is not None and other.error is not None:
             both = zip(self.error, other.error, strict=True)
             sums = sums._replace(error=[tf.sqrt(s * s + t * t) for s, t in both])
@@ -62,12 +67,14 @@ class Attribution(NamedTuple):
 
     def divided(self, count: int) -> Attribution:
         """The mean of a sum of so many; steps are counted, not averaged."""
-        mean = Attribution(*[_times(part, 1 / count) for part in self])
+        mean = Attribution(*[_times(part, 1 / count) for part in self[:-1]], notes=self.notes)
         return mean._replace(target=self.target, steps=self.steps)
 
 
 def _array(part: Any) -> Any:
-    """A field as arrays: a list of tensors, a tensor, or None."""
+    """A field as arrays: a list or dict of tensors, a tensor, or None."""
+    if isinstance(part, dict):
+        return {k: _array(v) for k, v in part.items()}
     if part is None or isinstance(part, list):
         return part and [_array(t) for t in part]
     array = part.numpy()
@@ -76,6 +83,8 @@ def _array(part: Any) -> Any:
 
 def _times(part: Any, factor: float) -> Any:
     """A field times a number."""
+    if isinstance(part, dict):
+        return {k: _times(v, factor) for k, v in part.items()}
     if part is None or isinstance(part, list):
         return part and [_times(t, factor) for t in part]
     return part * tf.cast(factor, part.dtype)
@@ -85,6 +94,8 @@ def _concatenated(column: Sequence[Any]) -> Any:
     """One field of several attributions, after each other."""
     if column[0] is None:
         return None
+    if isinstance(column[0], dict):
+        return {k: _concatenated([part[k] for part in column]) for k in column[0]}
     if isinstance(column[0], list):
         return [np.concatenate(parts) for parts in zip(*column, strict=True)]
     return np.concatenate(column)
@@ -93,4 +104,6 @@ def _concatenated(column: Sequence[Any]) -> Any:
 def _sum(a: Any, b: Any) -> Any:
     if a is None:
         return None
+    if isinstance(a, dict):
+        return {k: _sum(v, b[k]) for k, v in a.items()}
     return [s + t for s, t in zip(a, b, strict=True)] if isinstance(a, list) else a + b

@@ -85,6 +85,20 @@ def name_of(call: LayerCall, calls: Sequence[LayerCall]) -> str:
     return call.path if len(same) == 1 else f"{call.path}#{next(k for k, c in enumerate(same) if c is call)}"
 
 
+def owners(model: Any, graph: Graph) -> dict[int, str]:
+    """Value number of each variable that the model's layers own -> the name of its layer.
+
+    Ops are told by the weights that they read: the scopes in their names are made unique, `a` becomes `a_1`.
+    """
+    names = {}
+    for layer in model._flatten_layers() if hasattr(model, "_flatten_layers") else ():
+        for group in ("_trainable_variables", "_non_trainable_variables", "_trainable_weights", "_non_trainable_weights"):
+            for variable in getattr(layer, group, None) or ():
+                handle = getattr(getattr(variable, "_value", variable), "handle", None)
+                names.setdefault(id(handle), layer.name)
+    return {n: names[id(tensor)] for n, tensor in graph.captured.items() if id(tensor) in names}
+
+
 def find(calls: Sequence[LayerCall], layer: Any) -> LayerCall:
     """The call meant by a name, a path such as `"base/conv5"`, an index, a layer object, or `(one of them, call)`.
 

@@ -67,7 +67,8 @@ def prepare(model: Any, capture: Captured, on: str, jit_compile: bool, held: Seq
     embedded, input_of = tuple(n for n, _ in pairs), tuple(k for _, k in pairs)
     outputs = tuple(entry.logits(graph, o) if on == "logit" else o for o in graph.outputs)
     names = _output_names(graph, model)
-    traced = TracedModel(graph, embedded, input_of, embedded, outputs, names, jit_compile=jit_compile)
+    owners = layers.owners(model, graph)
+    traced = TracedModel(graph, embedded, input_of, embedded, outputs, names, owners, jit_compile=jit_compile)
     _check_path(traced, None)
     return traced
 

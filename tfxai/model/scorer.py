@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfxai.errors import ModelError, TargetError
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.audit import Audit, Measure
-from tfxai.graph.capture import needed
+from tfxai.graph.capture import Op, needed
 from tfxai.graph.replay import Environment, MergedBatch, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
 from tfxai.graph.value import Value, at_x
@@ -210,13 +210,16 @@ class Scorer:
         def attribution(reference: Tensors | None, key: tuple) -> Attribution:
             def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple:
                 given, weights = (None, rest) if reference is None else (rest[0], rest[1:])
-                score, index, multipliers = self._pass(table, inputs, x, feed, given, weights)
+                audit = self._account(table) if table.keeps_account else None
+                score, index, multipliers = self._pass(table, inputs, x, feed, given, weights, audit)
+                kept = audit and {"arrived": audit.arrived, "left": audit.left}
                 if given is None:
-                    return multipliers, score.x, None, index, None
+                    return (multipliers, score.x, None, index, None), kept
                 moved = [m * (a - r) for m, a, r in zip(multipliers, x, given, strict=True)]
-                return moved, score.x, score.reference, index, multipliers
+                return (moved, score.x, score.reference, index, multipliers), kept
 
-            return Attribution(*self._call(("backward", table, *key), table, run, x, reference))
+            fields, kept = self._call(("backward", table, *key), table, run, x, reference)
+            return Attribution(*fields, account=kept)
 
         return self._against(x, reference, attribution)
 
@@ -270,6 +273,26 @@ class Scorer:
             ) from error
 
     # --- Inside of a compiled pass
+
+    def _account(self, table: RuleTable) -> Audit:
+        """What sums, for each example, what arrives at the ops that the table keeps account of.
+
+        Where the examples are an axis of their own: not inside of loops, nor where they are folded into another one.
+        """
+        _, activity = self.model.program(table)
+        axis_of = self.model.followed.axis_of_examples
+
+        def summed(upstream: Tensors, value: Value, number: int) -> tf.Tensor:
+            (arrived,) = upstream
+            others = [k for k in range(arrived.shape.rank) if k != axis_of(number)]
+            return tf.cast(tf.reduce_sum(arrived, others), tf.float64)
+
+        def watched(op: Op) -> bool:
+            active = [v for v in (*op.inputs, *op.outputs) if activity[v] is Activity.ACTIVE]
+            apart = all(axis_of(v) is not None and self.model.graph.values[v].dtype.is_floating for v in active)
+            return table.accounted(op, activity) and apart
+
+        return Audit(summed, watched)
 
     def _call(self, key: tuple, table: RuleTable, run: Callable, x: Tensors, reference: Tensors | None = None) -> Any:
         """`run(inputs, x, feed, [reference,] *weights)`, compiled once per `key` and kind of target.
@@ -356,7 +379,7 @@ class Scorer:
         if isinstance(self.target, FunctionTarget):
             return self._function_score(self.target, table, env), None
         value = env[self.model.outputs[self.target.output]]
-        value = value._replace(x=self._checked(value.x, env))
+        value = value._replace(x=table.start(self._checked(value.x, env)))
         weights, index = self.target.weights(_column(value.x), feed)
 
         def summed(output: tf.Tensor) -> tf.Tensor:
@@ -385,7 +408,7 @@ class Scorer:
             found = replay(ops, dict(own.captured) | {i: env[o] for i, o in pairs})
         score = found[own.outputs[0]]
         score = score if isinstance(score, Value) else Value(score, score if table.streams > 1 else None)
-        return score._replace(x=self._checked(score.x, env))
+        return score._replace(x=table.start(self._checked(score.x, env)))
 
 
 def by_position(target: BoundTarget) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -42,6 +42,7 @@ class TracedModel:
         explained: Value numbers of the explained tensors: the embedded ones, or a layer's output.
         outputs: Value number of each flat output (its logit when `on="logit"`).
         output_names: The names that each output answers to.
+        owners: Value number of each variable of the model -> the name of its layer.
         feature_maps: What a class activation map reads.
         layer: Path of the layer asked for, or of the feature maps.
         jit_compile: Whether passes are compiled with XLA.
@@ -54,6 +55,7 @@ class TracedModel:
     explained: tuple[int, ...]
     outputs: tuple[int, ...]
     output_names: tuple[tuple[str, ...], ...]
+    owners: Mapping[int, str] = dataclasses.field(default_factory=dict)
     feature_maps: tuple[FeatureMap, ...] = ()
     layer: str | None = None
     jit_compile: bool = False

@@ -11,7 +11,7 @@ from tfxai.errors import OptionError, received
 from tfxai.support.gaussian import blur, is_width
 from tfxai.support.structure import map_structure
 
-STRUCTURES = ("values", "inputs", "multipliers", "standard_error")  # arrays, or lists and dicts of them, examples first
+STRUCTURES = ("values", "inputs", "multipliers", "standard_error", "layer_sums")  # arrays, or lists and dicts of them, examples first
 PER_EXAMPLE = ("score", "baseline_score", "delta", "target")
 
 
@@ -39,6 +39,7 @@ class ExplanationData:
     fingerprint: str = ""
     meta: dict[str, Any] = dataclasses.field(default_factory=dict)
     baseline: Any = None
+    layer_sums: Any = None
 
     @property
     def residual(self) -> np.ndarray | None:

@@ -1,0 +1,199 @@
+"""LRP's rules for dense layers and convolutions: how the relevance of z_j = sum_i x_i w_ij + b_j is divided.
+
+Each rule says which share of R_j input i gets; the shares of the inputs and of the bias sum to 1. What the bias gets is
+not handed on. Sources: Bach et al. 2015 (0, epsilon, alpha-beta), Montavon et al. 2017 (z+, w^2, z^B, for Deep Taylor),
+Lapuschkin et al. 2019 (flat), Montavon et al. 2019 (gamma), Andeol et al. 2022 (gamma for inputs and outputs of either
+sign). Below, (t)+ is max(t, 0) and (t)- is min(t, 0).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tfxai.rules.kernel_step import KernelStep, is_convolution
+from tfxai.rules.numerics import rounding
+from tfxai.rules.shares import divided, negative, positive
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """A rule with its numbers.
+
+    Attributes:
+        rule: A name in `RULES`.
+        epsilon: Added to the size of every denominator.
+        gamma: How much more positive weights count.
+        alpha, beta: How much positive and negative contributions count; alpha - beta = 1.
+        bias: Whether the bias takes a share.
+    """
+
+    rule: str
+    epsilon: float = 1e-6
+    gamma: float = 0.25
+    alpha: float = 2.0
+    beta: float = 1.0
+    bias: bool = True
+
+    @property
+    def stabiliser(self) -> float:
+        return 0.0 if self.rule == "zero" else self.epsilon
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Facts:
+    """What is known of the input of a step.
+
+    Attributes:
+        nonnegative: Whether no number of it is below 0: then half of the work of some rules falls away.
+        present: 1 where a number of it was computed, and 0 where zeros were put around; None: all were.
+        bounds: The smallest and the largest that each number of it can be, where they are asked for.
+    """
+
+    nonnegative: bool = False
+    present: tf.Tensor | None = None
+    bounds: tuple[tf.Tensor, tf.Tensor] | None = None
+
+
+KernelRule = Callable[[KernelStep, tf.Tensor, Setting, Facts], tf.Tensor]
+
+
+def epsilon(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
+    """R_i = x_i sum_j w_ij R_j / (z_j + epsilon sign(z_j)); "zero" without epsilon."""
+    z = step.output if setting.bias or step.bias is None else step.sums(step.input, step.weights)
+    return step.input * step.back(step.weights, divided(relevance, z, setting.stabiliser))
+
+
+def gamma(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
+    """R_i = x_i sum_j v_ij R_j / (sum_i x_i v_ij + b_j + gamma b_j+), v = w + gamma w+."""
+    more = tf.constant(setting.gamma, step.input.dtype)
+    weights = step.weights + more * positive(step.weights)
+    bias = None if step.bias is None or not setting.bias else step.bias + more * positive(step.bias)
+    z = step.sums(step.input, weights, bias)
+    return step.input * step.back(weights, divided(relevance, z, setting.epsilon))
+
+
+def gamma_general(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
+    """Gamma for inputs and outputs of either sign: contributions of the sign of z_j count 1 + gamma times.
+
+    R_i = sum_j (x_i w_ij + gamma (x_i w_ij)s) R_j / sum_i (...), s the sign of z_j; the bias is one more input.
+    """
+    more, bias = tf.constant(setting.gamma, step.input.dtype), step.bias if setting.bias else None
+    z = step.output if setting.bias or step.bias is None else step.sums(step.input, step.weights)
+    up = _signed_sums(step, facts, positive, bias)
+    rises = z >= 0
+    s = divided(relevance, z + more * tf.where(rises, up, z - up), setting.epsilon)
+    zero = tf.zeros_like(s)
+    both = step.input * step.back(step.weights, s)
+    ups = _signed_back(step, facts, positive, tf.where(rises, s, zero))
+    downs = _signed_back(step, facts, negative, tf.where(rises, zero, s))
+    return both + more * (ups + downs)
+
+
+def alpha_beta(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
+    """R_i = sum_j (alpha (x_i w_ij)+ / (sum_i (x_i w_ij)+ + b_j+) - beta (x_i w_ij)- / (sum_i (...)- + b_j-)) R_j."""
+    if is_convolution(step.call.op):
+        return _of_convolution(step, relevance, setting, facts)
+    parts = []
+    for sign, weight in ((positive, setting.alpha), (negative, -setting.beta)):
+        if weight:
+            z = _signed_sums(step, facts, sign, step.bias if setting.bias else None)
+            s = divided(tf.constant(weight, z.dtype) * relevance, z, setting.epsilon)
+            parts.append(_signed_back(step, facts, sign, s))
+    return tf.add_n(parts)
+
+
+def _of_convolution(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
+    """Alpha-beta where the convolutions are what it costs: the same in two of them less.
+
+    What is negative is what is missing of z; and (x w)+ = (x w + |x| |w|) / 2. So a part of z that is smaller than the
+    rounding errors of z is not seen: it counts as none.
+    """
+    x, w, b = step.input, step.weights, step.bias if setting.bias else None
+    z = step.output if setting.bias or step.bias is None else step.sums(x, w)
+    alpha, beta, small, none = (
+        tf.constant(c, z.dtype) for c in (setting.alpha, setting.beta, setting.epsilon, 64 * rounding(z.dtype))
+    )
+    if facts.nonnegative:
+        up = step.sums(x, positive(w), None if b is None else positive(b))
+        found = step.back(alpha * positive(w), tf.math.divide_no_nan(relevance, up + small))
+        if not setting.beta:
+            return x * found
+        down = z - up
+        s = tf.where(down < -none * up, relevance / (down - small), tf.zeros_like(z))
+        return x * (found - step.back(beta * negative(w), s))
+    size = step.sums(tf.abs(x), tf.abs(w), None if b is None else tf.abs(b))
+    up, least = (z + size) / 2, none * size
+    ups = tf.where(up > least, alpha * relevance / (up + small), tf.zeros_like(z))
+    if not setting.beta:
+        return (x * step.back(w, ups) + tf.abs(x) * step.back(tf.abs(w), ups)) / 2
+    down = z - up
+    downs = tf.where(-down > least, beta * relevance / (down - small), tf.zeros_like(z))
+    return (x * step.back(w, ups - downs) + tf.abs(x) * step.back(tf.abs(w), ups + downs)) / 2
+
+
+def z_plus(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
+    """R_i = sum_j (x_i w_ij)+ R_j / (sum_i (x_i w_ij)+ + b_j+): alpha-beta with 1 and 0."""
+    return alpha_beta(step, relevance, dataclasses.replace(setting, alpha=1.0, beta=0.0), facts)
+
+
+def w_square(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
+    """R_i = sum_j w_ij^2 R_j / sum_i w_ij^2: whatever x is; the bias takes nothing."""
+    return _whatever_x(step, relevance, tf.square(step.weights), setting, facts)
+
+
+def flat(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
+    """R_i = sum_j R_j / n_j: the same for each of the n_j inputs that unit j sees; the bias takes nothing."""
+    return _whatever_x(step, relevance, tf.ones_like(step.weights), setting, facts)
+
+
+def z_box(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
+    """R_i = sum_j (x_i w_ij - low_i w_ij+ - high_i w_ij-) R_j / sum_i (...); the bias takes nothing."""
+    low, high = facts.bounds  # type: ignore[misc]  # the table has asked for them
+    up, down = positive(step.weights), negative(step.weights)
+    z = step.sums(step.input, step.weights) - step.sums(low, up) - step.sums(high, down)
+    s = divided(relevance, z, setting.epsilon)
+    return step.input * step.back(step.weights, s) - low * step.back(up, s) - high * step.back(down, s)
+
+
+def _whatever_x(
+    step: KernelStep, relevance: tf.Tensor, weights: tf.Tensor, setting: Setting, facts: Facts
+) -> tf.Tensor:
+    """Shares that only the weights decide; of units that read beyond the edge, of what they read inside."""
+    here = tf.ones_like(step.input) if facts.present is None else facts.present
+    z = step.sums(here, weights)
+    return here * step.back(weights, divided(relevance, z, setting.epsilon))
+
+
+def _signed_sums(step: KernelStep, facts: Facts, sign: Callable, bias: tf.Tensor | None) -> tf.Tensor:
+    """sum_i (x_i w_ij)s + (b_j)s, where s keeps what is above 0, or what is below."""
+    other = negative if sign is positive else positive
+    x = step.input if facts.nonnegative else positive(step.input)
+    z = step.sums(x, sign(step.weights), None if bias is None else sign(bias))
+    return z if facts.nonnegative else z + step.sums(negative(step.input), other(step.weights))
+
+
+def _signed_back(step: KernelStep, facts: Facts, sign: Callable, s: tf.Tensor) -> tf.Tensor:
+    """sum_j (x_i w_ij)s s_j."""
+    other = negative if sign is positive else positive
+    own = step.back(sign(step.weights), s)
+    if facts.nonnegative:
+        return step.input * own
+    return positive(step.input) * own + negative(step.input) * step.back(other(step.weights), s)
+
+
+RULES: dict[str, KernelRule] = {
+    "zero": epsilon,
+    "epsilon": epsilon,
+    "gamma": gamma,
+    "gamma_general": gamma_general,
+    "alpha_beta": alpha_beta,
+    "z_plus": z_plus,
+    "w_square": w_square,
+    "flat": flat,
+    "z_box": z_box,
+}
+# What they give to an input does not depend on its size: behind them, the units in which it is measured say nothing.
+UNBOUND = frozenset({"w_square", "flat", "z_box"})
