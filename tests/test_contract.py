@@ -25,6 +25,7 @@ COARSE = {
 }
 PLANS = [(name, OPTIONS.get(name, {})) for name in METHODS]
 PLANS += [("deeplift", {"rule": "reveal_cancel"})]
+PLANS += [("lrp", {"rule": rule}) for rule in ("epsilon", "epsilon_alpha2_beta1", "epsilon_plus_flat", "attnlrp")]
 PLANS += [("smoothgrad", {"inner": "deeplift", **FEWER}), ("smoothgrad", {"inner": "gradcam", **FEWER})]
 
 

@@ -240,7 +240,7 @@ def by_layer(model: TracedModel, table: RelevanceRules, found: Attribution) -> d
         lost, none = arrived - left, tf.zeros_like(left)
         constant = op.type in ADDS_CONSTANTS
         parts = {"arrived": arrived, "left": left, "bias": lost if constant else none, "other": none if constant else lost}
-        name = next((layers[i] for i in op.inputs if i in layers), op.name.rpartition("/")[0] or op.name)
+        name = next((layers[i] for i in op.inputs if i in layers), _scope(op.name))
         before = sums.get(name)
         sums[name] = parts if before is None else {k: before[k] + v for k, v in parts.items()}
     handed = tf.add_n([tf.reduce_sum(tf.cast(v, tf.float64), list(range(1, v.shape.rank))) for v in found.values])
@@ -248,6 +248,12 @@ def by_layer(model: TracedModel, table: RelevanceRules, found: Attribution) -> d
     rest = tf.cast(found.score, tf.float64) - lost
     sums["elsewhere"] = {"arrived": rest, "left": tf.zeros_like(rest), "bias": tf.zeros_like(rest), "other": rest}
     return sums
+
+
+def _scope(name: str) -> str:
+    """The scope in which an op was made, below the model's own."""
+    *scopes, last = name.split("/")
+    return "/".join(scopes[1:]) or last
 
 
 def bounds_of(model: TracedModel, x: Tensors, low: Any, high: Any) -> tuple[Bounds, ...]:

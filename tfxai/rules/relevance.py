@@ -25,7 +25,7 @@ from tfxai.graph.value import Carried, Value, at_x
 from tfxai.rules import lrp
 from tfxai.rules.annotations import norms
 from tfxai.rules.composites import Row, assignment
-from tfxai.rules.kernel_step import KernelStep, positions, step_of
+from tfxai.rules.kernel_step import KernelStep, kernel_of, positions, step_of
 from tfxai.rules.lrp import Facts, Setting
 from tfxai.rules.numerics import unbroadcast
 from tfxai.rules.shares import divided, product
@@ -176,6 +176,9 @@ class Bounds(NamedTuple):
     high: Fixed
 
 
+ONE_TO_ONE = ops.SUMS | ops.NORMALISATIONS | {"BiasAdd"}  # with one input that varies: number by number
+
+
 @dataclasses.dataclass(frozen=True)
 class RelevanceRules(RuleTable):
     """Relevance propagation under a list of rows, each of which says what gets which rule.
@@ -196,11 +199,28 @@ class RelevanceRules(RuleTable):
 
     @property
     def annotations(self) -> tuple[Annotation, ...]:  # type: ignore[override]  # which ones goes by the rows
-        return (gates, nonnegative, norms, ways, paddings, self.assigned)
+        return (gates, nonnegative, norms, ways, paddings, self.assigned, self.only_measured)
 
     def assigned(self, graph: Graph, activity: Mapping[int, Activity]) -> dict[int, Setting]:
         """First output of an op -> the setting of its row."""
         return assignment(self.rows, graph, activity, dict(self.owners))
+
+    def only_measured(self, graph: Graph, activity: Mapping[int, Activity]) -> dict[int, bool]:
+        """Values that are read by kernels alone whose rules do not look at their size -> True: units mean nothing there.
+
+        A picture's mean is subtracted before such a kernel: were the relevance of a pixel divided between it and the
+        mean, one near the mean would get too much, with either sign.
+        """
+        settings = self.assigned(graph, activity)
+        found = dict.fromkeys(graph.outputs, False)
+        for op in reversed(graph.ops):
+            setting = settings.get(op.outputs[0]) if op.outputs else None
+            if setting is None:
+                here = kernel_of(op) is None and all(found.get(o, True) for o in op.outputs)
+            else:
+                here = setting.rule in lrp.UNBOUND
+            found.update((i, here and found.get(i, True)) for i in op.inputs)
+        return found
 
     def accounted(self, op: Op, activity: Mapping[int, Activity]) -> bool:
         """Kernels, and what else may keep something: sums with constants, normalisations, softmax."""
@@ -234,6 +254,8 @@ class RelevanceRules(RuleTable):
             return functools.partial(self.kernel, setting or Setting("epsilon", bias=self.bias))
         if len(call.active) == 2 and call.op.type in ops.BILINEAR | ops.DIVISIONS:
             return self.product(call, setting)
+        if one_varies(call) and call.op.type in ONE_TO_ONE and call.note(self.only_measured):
+            return passed
         for types, applies, rule in ROWS:
             if call.op.type in types and applies(call):
                 return shared_without_constants if rule is shared and not self.bias else rule
