@@ -14,6 +14,7 @@ Where to start:
     targets, baselines          what is explained, and against what
     plot, figures, report       pictures, the lecture's figures, one page to mail
     callbacks                   explanations while a model learns
+    Patterns                    what the units of a model look for, of data: for patternnet, pattern_attribution
     metrics                     axioms of a method; a check of your model
     ExplainMixin, explainable   model.explain(...)
     errors, supported_ops()     what can go wrong, and which operations have a rule
@@ -67,8 +68,11 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.noise import VarGrad as VarGrad
     from tfxai.method.path import ExpectedGradients as ExpectedGradients
     from tfxai.method.path import IntegratedGradients as IntegratedGradients
+    from tfxai.method.pattern import PatternAttribution as PatternAttribution
+    from tfxai.method.pattern import PatternNet as PatternNet
     from tfxai.method.perturb import RISE as RISE
     from tfxai.method.perturb import Occlusion as Occlusion
+    from tfxai.patterns import Patterns as Patterns
     from tfxai.plot.report import report as report
     from tfxai.rules.supported import supported_ops as supported_ops
 
@@ -81,6 +85,7 @@ _WHERE = {
     "explainable": "tfxai.keras_model",
     "Explanation": "tfxai.explanation",
     "load": "tfxai.explanation",
+    "Patterns": "tfxai.patterns",
     "report": "tfxai.plot.report",
     "methods": "tfxai.method.lookup",
     "supported_ops": "tfxai.rules.supported",

@@ -10,11 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import InputError, OptionError
+from tfxai.explainer.batches import LABELLED, batches_of
 from tfxai.explainer.inputs import leaves_of
 from tfxai.model.function import declared_inputs
-
-LABELLED = (2, 3)  # (x, y) and (x, y, weights)
-
 
 class Samples:
     """At most so many samples of what the user handed over.
@@ -39,7 +37,7 @@ class Samples:
 
     def __init__(self, x: Any, most: int) -> None:
         self.most = most
-        batches = _batches(x)
+        batches = batches_of(x)
         self.read = batches is not None
         self.x = _taken(x, most) if batches is None else _joined(batches, most)
 
@@ -72,27 +70,6 @@ def _taken(x: Any, most: int) -> Any:
     if isinstance(x, dict):
         return {name: _taken(part, most) for name, part in x.items()}
     return x if isinstance(x, (list, tuple)) else _rows(x, most)
-
-
-def _batches(x: Any) -> Iterable[Any] | None:
-    """The batches of a data set, a generator, or a list of (x, y); None for anything else."""
-    if isinstance(x, keras.utils.PyDataset) or _is_sequence_of_tf_keras(x):
-        return (x[k] for k in range(len(x)))
-    if isinstance(x, tf.data.Dataset) or hasattr(x, "__next__"):
-        return x
-    labelled = isinstance(x, list) and x and all(isinstance(batch, tuple) and _is_labelled(batch) for batch in x)
-    return x if labelled else None
-
-
-def _is_sequence_of_tf_keras(x: Any) -> bool:
-    """Told by its name: that package is imported by nobody who does not use it."""
-    return any(c.__name__ == "Sequence" and c.__module__.startswith("tf_keras") for c in type(x).__mro__)
-
-
-def _is_labelled(batch: tuple) -> bool:
-    """Whether it is (x, y) or (x, y, weights), and not the numbers of a row."""
-    leaves = keras.tree.flatten(batch)
-    return len(batch) in LABELLED and all(len(getattr(leaf, "shape", ())) > 0 for leaf in leaves if leaf is not None)
 
 
 def _joined(batches: Iterable[Any], most: int) -> Any:

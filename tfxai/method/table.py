@@ -16,6 +16,8 @@ METHODS: dict[str, str] = {
     "deeplift": "deeplift.DeepLIFT",
     "lrp": "lrp.LRP",
     "deep_taylor": "lrp.DeepTaylor",
+    "patternnet": "pattern.PatternNet",
+    "pattern_attribution": "pattern.PatternAttribution",
     "integrated_gradients": "path.IntegratedGradients",
     "expected_gradients": "path.ExpectedGradients",
     "occlusion": "perturb.Occlusion",

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from tfxai.errors import OptionError, UnsupportedOpError, suggest
 from tfxai.graph.activity import Activity
-from tfxai.graph.capture import Graph, Op, every
+from tfxai.graph.capture import Graph
 from tfxai.graph.ops import BILINEAR
+from tfxai.rules.annotations import graphs
 from tfxai.rules.kernel_step import is_convolution, kernel_of, positions
 from tfxai.rules.lrp import RULES, Setting
 from tfxai.rules.surroundings import behind_kernel, layers_of
@@ -78,7 +79,7 @@ def places(graph: Graph, activity: Mapping[int, Activity], owners: Mapping[int, 
         owners: Value number of each variable -> the name of its layer.
     """
     found, behind, layers = {}, behind_kernel(graph, activity), layers_of(graph, activity, owners)
-    for op in every(graph.ops):
+    for op in (op for part in graphs(graph) for op in part.ops):
         active = [i for i, number in enumerate(op.inputs) if activity.get(number) is Activity.ACTIVE]
         kernel = kernel_of(op)
         if kernel is not None and positions(op, active) is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -104,3 +105,51 @@ def is_convolution(op: Op) -> bool:
     """Whether a kernel's op shares its weights between places."""
     kernel = kernel_of(op)
     return kernel is not None and kernel.type in CONVOLUTIONS
+
+
+class Units(NamedTuple):
+    """Where the units of a kernel are.
+
+    Attributes:
+        z: The axes of its output that tell them apart.
+        w: The shape in which one number per unit meets the weights, 1 where an axis belongs to the inputs.
+    """
+
+    z: tuple[int, ...]
+    w: tuple[int, ...]
+
+
+def units_of(step: KernelStep) -> Units | None:
+    """Where the units are in what the step takes and gives; None where they are not known."""
+    kernel = kernel_of(step.call.op)
+    shape, rank = step.weights.shape.as_list(), step.output.shape.rank
+    if kernel is None or rank is None or None in shape:
+        return None
+    if kernel.type == "Einsum":
+        return _units_of_einsum(step, kernel, shape)
+    last = (rank - 1,)
+    if kernel.type in CONVOLUTIONS:
+        if not str(kernel.attrs.get("data_format", b"NHWC"), "ascii").endswith("C"):
+            return None
+        ones = [1] * (len(shape) - 2)
+        if kernel.type == "DepthwiseConv2dNative":
+            return Units(last, (*ones, *shape[-2:]))
+        return Units(last, (*ones, shape[-2], 1) if kernel.type in TRANSPOSED else (*ones, 1, shape[-1]))
+    flipped = kernel.attrs.get("transpose_b") or kernel.attrs.get("adj_y")
+    second = kernel.inputs[1] == step.call.op.inputs[step.w]
+    if len(shape) != 2 or not second:
+        return None
+    return Units(last, (shape[0], 1) if flipped else (1, shape[1]))
+
+
+def _units_of_einsum(step: KernelStep, kernel: Op, shape: list[int]) -> Units | None:
+    """The labels that weights and output share."""
+    given, made = str(kernel.attrs["equation"], "ascii").replace(" ", "").split("->")
+    labels = given.split(",")[kernel.inputs.index(step.call.op.inputs[step.w])]
+    if "." in labels + made or len(made) != step.output.shape.rank or len(set(labels)) < len(labels):
+        return None
+    shared = [label for label in made if label in labels]
+    if shared != [label for label in labels if label in made]:
+        return None  # in another order
+    where = tuple(made.index(label) for label in shared)
+    return Units(where, tuple(s if label in made else 1 for label, s in zip(labels, shape, strict=True)))

@@ -19,7 +19,6 @@ from tfxai.errors import UnsupportedOpError
 from tfxai.graph import ops
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.override import custom_gradient
 from tfxai.graph.table import Annotation, Call, Program, Rule, RuleTable, linear, ruled
 from tfxai.graph.value import Carried, Value, at_x
 from tfxai.rules import lrp
@@ -28,7 +27,7 @@ from tfxai.rules.composites import Row, assignment
 from tfxai.rules.kernel_step import KernelStep, kernel_of, positions, step_of
 from tfxai.rules.lrp import Facts, Setting
 from tfxai.rules.numerics import unbroadcast
-from tfxai.rules.shares import divided, product
+from tfxai.rules.shares import as_relevance, divided, product
 from tfxai.rules.surroundings import gates, nonnegative, paddings, ways
 
 HALF = (tf.float16, tf.bfloat16)
@@ -229,13 +228,7 @@ class RelevanceRules(RuleTable):
         return op.type in ops.KERNELS | ops.NORMALISATIONS | {ops.AFFINE_STEP, "Softmax"}
 
     def start(self, output: tf.Tensor) -> tf.Tensor:
-        """The output, whose relevance is itself as often as it is part of the score."""
-
-        @custom_gradient
-        def begun(y: tf.Tensor) -> Any:
-            return tf.identity(y), lambda weight: weight * y
-
-        return begun(output)
+        return as_relevance(output)
 
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:
         if not call.active:
