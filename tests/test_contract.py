@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import tfxai
 from tests.models import MODELS
+from tfxai.method.lookup import class_of
 from tfxai.method.table import METHODS
 
 FEWER = {"samples": 6}
@@ -23,7 +24,7 @@ COARSE = {
     "expected_gradients": {"samples": 3},
     "occlusion": {"window": 3, "stride": 3},
 }
-PLANS = [(name, OPTIONS.get(name, {})) for name in METHODS]
+PLANS = [(name, OPTIONS.get(name, {})) for name in METHODS if not class_of(name).needs_data]
 PLANS += [("deeplift", {"rule": "reveal_cancel"})]
 PLANS += [("lrp", {"rule": rule}) for rule in ("epsilon", "epsilon_alpha2_beta1", "epsilon_plus_flat", "attnlrp")]
 PLANS += [("smoothgrad", {"inner": "deeplift", **FEWER}), ("smoothgrad", {"inner": "gradcam", **FEWER})]
@@ -130,6 +131,18 @@ def test_contract(subject, name, options):
 @on(sorted(CONVOLVED))
 def test_contract_of_genomics(subject):
     check_promises(subject, "deeplift", {"rule": "genomics"})
+
+
+# With a dense layer or convolution inside of a loop, which has no pattern.
+LOOPED = {"rnn_unrolled", "lstm", "gru", "gru_reset_before", "masked_gru", "conv_lstm", "text"}
+
+
+@on(sorted(set(MODELS) - LOOPED))
+@pytest.mark.parametrize("name", ["patternnet", "pattern_attribution"])
+def test_contract_of_patterns(subject, name):
+    n = len(keras.tree.flatten(subject.x)[0])
+    patterns = tfxai.Patterns.fit(subject.model, rows(subject.x, np.arange(20) % n))
+    check_promises(subject, name, {"patterns": patterns})
 
 
 def check_promises(subject, name, options):

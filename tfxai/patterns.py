@@ -124,7 +124,9 @@ class Patterns(PatternData):
                 f"{str(path)!r} holds no patterns saved by tfxai ({type(error).__name__}: {error})."
             ) from error
         if not known:
-            raise FileFormatError(f"{str(path)!r} has format {text['format']!r}; this tfxai reads {FORMAT}. Update tfxai.")
+            raise FileFormatError(
+                f"{str(path)!r} has format {text['format']!r}; this tfxai reads {FORMAT}. Update tfxai."
+            )
         return made
 
 

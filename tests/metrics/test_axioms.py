@@ -25,6 +25,10 @@ def test_the_lectures_tables():
     invariant = {name: table[name]["implementation invariance"].holds for name in METHODS}
     assert invariant == dict.fromkeys(METHODS, True) | {"deeplift": False}
     assert axioms.implementation_invariance("deeplift", rule="reveal_cancel")  # on this pair
+    relevance = {name: [verdict.holds for verdict in table[name].values()] for name in ("lrp", "deep_taylor")}
+    assert relevance == {"lrp": [False, False], "deep_taylor": [False, True]}
+    assert table["lrp"]["implementation invariance"].detail == "[[1.5, -0.5]] and [[2.0, -1.0]]"
+    assert axioms.sensitivity("lrp", rule="zero", bias="equal")  # what is explained is a bias
 
 
 def test_the_lectures_numbers():
@@ -32,6 +36,8 @@ def test_the_lectures_numbers():
     x = np.array([[3, 1]], "float32")
     for model, expected in ((first, [1.5, -0.5]), (second, [2, -1])):
         np.testing.assert_allclose(tfxai.explain(model, x, on="probability").values, [expected], rtol=1e-5)
+        relevance = tfxai.explain(model, x, "lrp", rule="zero", bias=False, on="probability")
+        np.testing.assert_allclose(relevance.values, [expected], rtol=1e-5)
     verdict = axioms.implementation_invariance("deeplift")
     assert verdict.residual == pytest.approx(0.25) and verdict.detail == "[[1.5, -0.5]] and [[2.0, -1.0]]"
 

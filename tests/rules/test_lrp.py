@@ -150,3 +150,27 @@ def test_inputs_that_are_never_negative(name, rule):
     """The half of the work that falls away changes nothing."""
     subject = Subject(name, L.ReLU(dtype="float64"))
     np.testing.assert_allclose(subject.explained(rule), subject.expected(rule, first=up), rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["dense", "conv1d causal", "conv2d strided"])
+def test_a_bias_that_is_shared_equally(name):
+    """Each input of a unit gets the same part of its bias, and the values sum to the score."""
+    subject = Subject(name)
+    found = subject.explained("zero", bias="equal")
+    expected = []
+    for x in subject.x.reshape(len(subject.x), -1):
+        z = x @ subject.w + subject.b
+        share = quotient(subject.weights * z, z, 0)
+        seen = subject.w != 0
+        each = x[:, None] * subject.w + seen * subject.b / np.maximum(seen.sum(0), 1)
+        expected.append(each @ share)
+    np.testing.assert_allclose(found, np.reshape(expected, subject.x.shape), rtol=1e-8, atol=1e-8)
+    scores = (subject.x.reshape(len(found), -1) @ subject.w + subject.b) @ subject.weights
+    np.testing.assert_allclose(found.reshape(len(found), -1).sum(1), scores, rtol=1e-8)
+
+
+def test_other_rules_cannot_share_a_bias_equally():
+    with pytest.raises(tfxai.errors.OptionError, match="bias='equal' is for the rules zero and epsilon"):
+        tfxai.LRP(rule="gamma", bias="equal").check()
+    with pytest.raises(tfxai.errors.OptionError, match="bias is True, False or 'equal'"):
+        tfxai.LRP(bias="half").check()

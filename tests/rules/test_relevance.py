@@ -245,7 +245,7 @@ def test_bounds_by_place_and_by_input(rng):
     e = tfxai.explain(model, [a, b], "deep_taylor", low=low, high=high)
     for layer, x, lo, hi, values in zip((first, second), (a, b), low, high, e.values, strict=True):
         (w,) = layer.get_weights()
-        box = (x * w[:, 0] - lo * np.maximum(w[:, 0], 0) - hi * np.minimum(w[:, 0], 0))
+        box = x * w[:, 0] - lo * np.maximum(w[:, 0], 0) - hi * np.minimum(w[:, 0], 0)
         np.testing.assert_allclose(values, box * over(x @ w, box.sum(1, keepdims=True)), rtol=1e-5)
 
 
@@ -333,7 +333,9 @@ def test_x_outside_of_its_bounds():
 
 
 def test_a_rule_that_cannot_serve_an_op_names_those_that_can():
-    with pytest.raises(tfxai.UnsupportedOpError, match="'gamma' cannot serve the product .* Rules that can: signal, half"):
+    with pytest.raises(
+        tfxai.UnsupportedOpError, match="'gamma' cannot serve the product .* Rules that can: signal, half"
+    ):
         tfxai.explain(attention_model(), np.ones((1, 3, 4)), "lrp", target=0, rule=[("product", "gamma")])
     with pytest.raises(tfxai.UnsupportedOpError, match="'half' cannot serve the dense MatMul .* zero, epsilon, gamma"):
         tfxai.explain(stack(), np.ones((1, 4)), "lrp", rule=[("dense", "half")])

@@ -14,6 +14,7 @@ from tfxai.explainer.batches import LABELLED, batches_of
 from tfxai.explainer.inputs import leaves_of
 from tfxai.model.function import declared_inputs
 
+
 class Samples:
     """At most so many samples of what the user handed over.
 

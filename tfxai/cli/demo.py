@@ -79,7 +79,8 @@ def _plans(methods: dict[str, str], side: int) -> list[tuple[str, dict]]:
     """Every method, with options that let all of them together finish within a minute."""
     from tfxai.method.lookup import class_of
 
-    plans = [(name, {**class_of(name).quick}) for name in methods if name != "deeplift"]
+    kinds = {name: class_of(name) for name in methods if name != "deeplift"}
+    plans = [(name, {**kind.quick}) for name, kind in kinds.items() if not kind.needs_data]
     dict(plans)["occlusion"]["window"] = 3 * side // 14
     return plans + [("deeplift", {"rule": rule}) for rule in ("rescale", "reveal_cancel", "genomics")]
 

@@ -30,6 +30,7 @@ class Method(abc.ABC):
         signed: Whether its values speak for and against; False or not said: it is seen of the values.
         reduction: What becomes of the channels of an embedding: "sum" of contributions, "norm" of slopes, whose sum
             depends on signs that the network is free to choose.
+        needs_data: Whether it must be given what was estimated from data.
         remedy: What makes the values of a complete method add up better.
         quick: Options with which it finishes soon, for a demonstration.
         fine: Options with which it is as exact as it can be, for measuring it.
@@ -44,6 +45,7 @@ class Method(abc.ABC):
     one_map_per_layer: ClassVar[bool] = False
     signed: ClassVar[bool] = False
     reduction: ClassVar[str] = "sum"
+    needs_data: ClassVar[bool] = False
     remedy: ClassVar[str] = ""
     quick: ClassVar[dict[str, Any]] = {}
     fine: ClassVar[dict[str, Any]] = {}

@@ -18,12 +18,13 @@ from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
 from tfxai.model.traced import TracedModel
 from tfxai.rules.composites import COMPOSITES, SERVED, Row, places
-from tfxai.rules.lrp import RULES, Setting
+from tfxai.rules.lrp import EQUAL, RULES, Setting
 from tfxai.rules.relevance import Bounds, Fixed, RelevanceRules
 from tfxai.rules.surroundings import layers_of
 from tfxai.support.checks import is_number
 
 ADDS_CONSTANTS = SUMS | NORMALISATIONS | {"BiasAdd", AFFINE_STEP}
+EVEN = ("zero", "epsilon")  # the rules under which a bias can be shared equally
 NAMED = {**{name: (("kernel", name),) for name in RULES}, **COMPOSITES}  # what a text as `rule` means
 
 
@@ -47,8 +48,9 @@ class LRP(Method):
             `"epsilon_gamma_box"` (z-box first, gamma for convolutions), `"epsilon_alpha2_beta1"`, `"attnlrp"`
             (epsilon, and products in halves). A list of your own: pairs (what, rule), of which the first that takes an
             op counts; `what` is `"dense"`, `"convolution"`, `"kernel"` (both), `"product"`, `"first"`, the name of a
-            layer or the layer itself, or a function of a place with `kind`, `type`, `name`, `layer` and `first`; a rule is a name, or a dict such as
-            `{"rule": "gamma", "gamma": 0.5}`. Products have the rules `"signal"` and `"half"`.
+            layer or the layer itself, or a function of a place with `kind`, `type`, `name`, `layer` and `first`; a
+            rule is a name, or a dict such as `{"rule": "gamma", "gamma": 0.5}`. Products have the rules `"signal"` and
+            `"half"`.
             None goes by the model: `"attnlrp"` where two parts that depend on the input are multiplied as matrices
             (attention), which needs rules of its own; `"epsilon_plus"` where there are convolutions, whose many terms
             of either sign make epsilon noisy; else `"epsilon"`.
@@ -60,7 +62,9 @@ class LRP(Method):
         low: Smallest number of the input, for z-box: a scalar, an array that is broadcast to one example, or a list of
             these, one per explained input.
         high: Largest.
-        bias: Whether constants that are added take a share. Without it all relevance goes to what varies.
+        bias: What becomes of the share of biases and other constants that are added: True, they keep it; False, they
+            have none, and all goes to what varies (the lecture's numbers); `"equal"`, each unit's inputs get equal
+            parts of it, as in the LRP toolbox: for the rules zero and epsilon, whose values then sum to the score.
 
     Raises:
         OptionError: When used: no such rule, numbers it cannot use, or z-box without bounds.
@@ -82,10 +86,11 @@ class LRP(Method):
     beta: float | None = None
     low: Any = None
     high: Any = None
-    bias: bool = True
+    bias: bool | str = True
 
     name: ClassVar[str] = "lrp"
     signed: ClassVar[bool] = True
+    fine: ClassVar[dict[str, Any]] = {"rule": "zero", "bias": False}
 
     def check(self) -> None:
         _amount(self.epsilon, "epsilon", zero=True)
@@ -93,7 +98,12 @@ class LRP(Method):
         _amount(self.alpha, "alpha")
         if self.beta is not None and abs(self.alpha - self.beta - 1) > 1e-6:
             raise OptionError(f"alpha - beta is 1. Received: alpha={self.alpha}, beta={self.beta}.")
+        if self.bias not in (True, False, EQUAL):
+            raise OptionError(f"bias is True, False or 'equal'. {received(self.bias)}")
         rows = () if self.rule is None else self._rows
+        other = [row.setting.rule for row in rows if row.setting.rule in RULES and row.setting.rule not in EVEN]
+        if self.bias == EQUAL and (other or self.rule is None):
+            raise OptionError(f"bias='equal' is for the rules {' and '.join(EVEN)}. Received: rule={self.rule!r}.")
         if any(row.setting.rule == "z_box" for row in rows):
             self._check_bounds()
         elif self.low is not None or self.high is not None:
@@ -102,8 +112,8 @@ class LRP(Method):
     def _check_bounds(self) -> None:
         if self.low is None or self.high is None:
             raise OptionError(
-                "The rule 'z_box' needs low= and high=, the smallest and largest number of the input, such as 0 and 255 "
-                "for pictures. For an input without bounds use 'w_square' or 'flat'."
+                "The rule 'z_box' needs low= and high=, the smallest and largest number of the input, such as 0 and "
+                "255 for pictures. For an input without bounds use 'w_square' or 'flat'."
             )
 
     @functools.cached_property
@@ -124,7 +134,9 @@ class LRP(Method):
             )
         rows = []
         for what, rule in rules:
-            name = what if isinstance(what, str) or isinstance(what, types.FunctionType) else getattr(what, "name", what)
+            name = (
+                what if isinstance(what, str) or isinstance(what, types.FunctionType) else getattr(what, "name", what)
+            )
             if not (isinstance(name, str) or callable(name)):
                 raise OptionError(f"In rule=, what a rule is for is a text, a layer or a function. {received(what)}")
             rows.append(Row(name, self._setting(rule)))
@@ -166,9 +178,10 @@ class DeepTaylor(Method):
     """Deep Taylor decomposition: every unit expanded at a root point of its own, so that relevance stays positive.
 
     z+ inside, R_i = sum_j (x_i w_ij)+ R_j / sum_i (x_i w_ij)+; at the first layer z-box where the input is bounded,
-    R_i = sum_j (x_i w_ij - low_i w_ij+ - high_i w_ij-) R_j / sum_i (...), else w^2, R_i = sum_j w_ij^2 R_j / sum_i w_ij^2.
-    Biases get nothing, so the values sum to the score. Montavon et al. 2017, arXiv:1512.02479. It is made for networks
-    of ReLUs, sums and pooling, and for a score above 0; other ops have the rules of `lrp`.
+    R_i = sum_j (x_i w_ij - low_i w_ij+ - high_i w_ij-) R_j / sum_i (...), else w^2, R_i = sum_j w_ij^2 R_j / sum_i
+    w_ij^2. Biases get nothing, so the values sum to the score, less what units have that only their bias lifts above 0.
+    Montavon et al. 2017, arXiv:1512.02479. It is made for networks of ReLUs, sums and pooling, and for a score above 0;
+    other ops have the rules of `lrp`.
 
     Args:
         low: Smallest number of the input, as in `lrp`; None: it has no bounds.
@@ -225,8 +238,8 @@ def default_rule(model: TracedModel) -> str:
 def by_layer(model: TracedModel, table: RelevanceRules, found: Attribution) -> dict[str, dict[str, tf.Tensor]]:
     """Layer -> what arrived at it, what it handed on, and the two parts of the difference; see `Explanation`.
 
-    A layer is known by the weights that it owns; what has none by the scope of its ops. What is missing in the end and in
-    none of them is "elsewhere": inside of loops, or where the examples are folded into another axis.
+    A layer is known by the weights that it owns; what has none by the scope of its ops. What is missing in the end and
+    in none of them is "elsewhere": inside of loops, or where the examples are folded into another axis.
     """
     graph, activity = model.program(table)
     layers = layers_of(graph, activity, model.owners)
@@ -239,7 +252,12 @@ def by_layer(model: TracedModel, table: RelevanceRules, found: Attribution) -> d
         arrived, left = kept["arrived"][key], kept["left"][key]
         lost, none = arrived - left, tf.zeros_like(left)
         constant = op.type in ADDS_CONSTANTS
-        parts = {"arrived": arrived, "left": left, "bias": lost if constant else none, "other": none if constant else lost}
+        parts = {
+            "arrived": arrived,
+            "left": left,
+            "bias": lost if constant else none,
+            "other": none if constant else lost,
+        }
         name = next((layers[i] for i in op.inputs if i in layers), _scope(op.name))
         before = sums.get(name)
         sums[name] = parts if before is None else {k: before[k] + v for k, v in parts.items()}
@@ -271,8 +289,8 @@ def bounds_of(model: TracedModel, x: Tensors, low: Any, high: Any) -> tuple[Boun
             below, above = (np.broadcast_to(np.asarray(b, dtype), tensor.shape[1:])[None] for b in (below, above))
         except ValueError as error:
             raise OptionError(
-                f"low= and high= fit one example, of shape {tuple(tensor.shape[1:])}. Received: shapes {np.shape(below)} "
-                f"and {np.shape(above)}."
+                f"low= and high= fit one example, of shape {tuple(tensor.shape[1:])}. Received: shapes "
+                f"{np.shape(below)} and {np.shape(above)}."
             ) from error
         if not (below <= above).all():
             raise OptionError("low= is above high= at some place, or one of them is no number.")

@@ -43,6 +43,7 @@ class PatternNet(Method):
 
     name: ClassVar[str] = "patternnet"
     signed: ClassVar[bool] = True
+    needs_data: ClassVar[bool] = True
 
     def check(self) -> None:
         _check(self.patterns, self.name)
@@ -80,6 +81,7 @@ class PatternAttribution(Method):
 
     name: ClassVar[str] = "pattern_attribution"
     signed: ClassVar[bool] = True
+    needs_data: ClassVar[bool] = True
 
     def check(self) -> None:
         _check(self.patterns, self.name)
@@ -99,14 +101,16 @@ def backward(scorer: Scorer, x: Tensors, patterns: PatternData, attribution: boo
     """
     if digest_of(scorer.model).hexdigest() != patterns.fingerprint:
         raise OptionError(
-            "patterns= were fitted on another model, or on other weights or another form of input of this one. Fit them "
-            "again: tfxai.Patterns.fit(model, data)."
+            "patterns= were fitted on another model, or on other weights or another form of input of this one. Fit "
+            "them again: tfxai.Patterns.fit(model, data)."
         )
     return scorer.backward(PatternRules(patterns, attribution), x)
 
 
-def words(patterns: PatternData) -> str:
+def words(patterns: PatternData | None) -> str | None:
     """What a result says of the patterns."""
+    if patterns is None:
+        return None
     return f"{patterns.estimator}, of {patterns.examples} examples, {patterns.fingerprint}"
 
 

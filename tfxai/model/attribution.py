@@ -38,7 +38,7 @@ class Attribution(NamedTuple):
 
     def numpy(self) -> Attribution:
         """All tensors as arrays; half precision becomes float32, and every example gets its baseline score."""
-        made = Attribution(*map(_array, self[:-1]), notes=self.notes)
+        made = Attribution(*map(_array, self[:-1]))._replace(notes=self.notes)
         if made.baseline_score is not None and len(made.baseline_score) != len(made.score):
             made = made._replace(baseline_score=np.repeat(made.baseline_score, len(made.score)))
         return made
@@ -55,20 +55,20 @@ class Attribution(NamedTuple):
         if len(parts) == 1:
             return parts[0]
         columns = list(zip(*parts, strict=True))[:-1]
-        return Attribution(*map(_concatenated, columns), notes=parts[0].notes)
+        return Attribution(*map(_concatenated, columns))._replace(notes=parts[0].notes)
 
     def plus(self, other: Attribution) -> Attribution:
         """The sum with that of another reference; of independent errors the root of the sum of squares."""
-        sums = Attribution(*[_sum(p, q) for p, q in zip(self[:-1], other[:-1], strict=True)], notes=self.notes)
+        sums = Attribution(*[_sum(p, q) for p, q in zip(self[:-1], other[:-1], strict=True)])
         if self.error is not None and other.error is not None:
             both = zip(self.error, other.error, strict=True)
             sums = sums._replace(error=[tf.sqrt(s * s + t * t) for s, t in both])
-        return sums._replace(target=self.target)
+        return sums._replace(target=self.target, notes=self.notes)
 
     def divided(self, count: int) -> Attribution:
         """The mean of a sum of so many; steps are counted, not averaged."""
-        mean = Attribution(*[_times(part, 1 / count) for part in self[:-1]], notes=self.notes)
-        return mean._replace(target=self.target, steps=self.steps)
+        mean = Attribution(*[_times(part, 1 / count) for part in self[:-1]])
+        return mean._replace(target=self.target, steps=self.steps, notes=self.notes)
 
 
 def _array(part: Any) -> Any:

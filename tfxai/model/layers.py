@@ -19,6 +19,9 @@ import tensorflow as tf
 from tfxai.errors import LayerError, received, suggest
 from tfxai.graph.capture import Graph
 
+# Where a layer keeps the variables that are its own, in Keras 3 and tf_keras.
+GROUPS = ("_trainable_variables", "_non_trainable_variables", "_trainable_weights", "_non_trainable_weights")
+
 
 class LayerCall(NamedTuple):
     """One call of one layer: its path through the nesting, the layer, the tensors that it returned."""
@@ -90,12 +93,13 @@ def owners(model: Any, graph: Graph) -> dict[int, str]:
 
     Ops are told by the weights that they read: the scopes in their names are made unique, `a` becomes `a_1`.
     """
-    names = {}
+    names: dict[int, str] = {}
     for layer in model._flatten_layers() if hasattr(model, "_flatten_layers") else ():
-        for group in ("_trainable_variables", "_non_trainable_variables", "_trainable_weights", "_non_trainable_weights"):
+        for group in GROUPS:
             for variable in getattr(layer, group, None) or ():
-                handle = getattr(getattr(variable, "_value", variable), "handle", None)
-                names.setdefault(id(handle), layer.name)
+                own = getattr(variable, "_value", variable)  # what a variable of Keras 3 stands for
+                copies = own.values if isinstance(getattr(own, "values", None), tuple) else (own,)  # one per device
+                names.update((id(copy.handle), layer.name) for copy in copies if id(copy.handle) not in names)
     return {n: names[id(tensor)] for n, tensor in graph.captured.items() if id(tensor) in names}
 
 

@@ -219,7 +219,7 @@ class Scorer:
                 return (moved, score.x, score.reference, index, multipliers), kept
 
             fields, kept = self._call(("backward", table, *key), table, run, x, reference)
-            return Attribution(*fields, account=kept)
+            return Attribution(*fields)._replace(account=kept)
 
         return self._against(x, reference, attribution)
 

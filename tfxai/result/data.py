@@ -11,7 +11,13 @@ from tfxai.errors import OptionError, received
 from tfxai.support.gaussian import blur, is_width
 from tfxai.support.structure import map_structure
 
-STRUCTURES = ("values", "inputs", "multipliers", "standard_error", "layer_sums")  # arrays, or lists and dicts of them, examples first
+STRUCTURES = (
+    "values",
+    "inputs",
+    "multipliers",
+    "standard_error",
+    "layer_sums",
+)  # arrays, or lists and dicts of them, examples first
 PER_EXAMPLE = ("score", "baseline_score", "delta", "target")
 
 

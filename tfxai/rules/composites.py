@@ -115,8 +115,8 @@ def assignment(
         if mine and not served:
             place = next(iter(mine.values()))
             raise UnsupportedOpError(
-                f"The rule {row.setting.rule!r} cannot serve the {place.kind} {place.type} at {place.name!r}. Rules that "
-                f"can: {', '.join(SERVED[place.kind])}."
+                f"The rule {row.setting.rule!r} cannot serve the {place.kind} {place.type} at {place.name!r}. Rules "
+                f"that can: {', '.join(SERVED[place.kind])}."
             )
         found |= {n: row.setting for n in served if n not in found}
     return found

@@ -139,7 +139,17 @@ def units_of(step: KernelStep) -> Units | None:
     second = kernel.inputs[1] == step.call.op.inputs[step.w]
     if len(shape) != 2 or not second:
         return None
-    return Units(last, (shape[0], 1) if flipped else (1, shape[1]))
+    where = _trailing(step.output.shape.as_list(), shape[0] if flipped else shape[1])
+    return None if where is None else Units(where, (shape[0], 1) if flipped else (1, shape[1]))
+
+
+def _trailing(shape: list[int | None], count: int) -> tuple[int, ...] | None:
+    """The last axes that are so many numbers together: a dense layer's units may be split into heads behind it."""
+    size, k = 1, len(shape)
+    while size < count and k > 0 and shape[k - 1] is not None:
+        k -= 1
+        size *= shape[k] or 1
+    return tuple(range(k, len(shape))) if size == count else None
 
 
 def _units_of_einsum(step: KernelStep, kernel: Op, shape: list[int]) -> Units | None:

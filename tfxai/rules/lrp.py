@@ -17,6 +17,8 @@ from tfxai.rules.kernel_step import KernelStep, is_convolution
 from tfxai.rules.numerics import rounding
 from tfxai.rules.shares import divided, negative, positive
 
+EQUAL = "equal"
+
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
@@ -27,7 +29,7 @@ class Setting:
         epsilon: Added to the size of every denominator.
         gamma: How much more positive weights count.
         alpha, beta: How much positive and negative contributions count; alpha - beta = 1.
-        bias: Whether the bias takes a share.
+        bias: Whether the bias takes a share, and keeps it; "equal": what it takes goes to all inputs of its unit alike.
     """
 
     rule: str
@@ -35,7 +37,7 @@ class Setting:
     gamma: float = 0.25
     alpha: float = 2.0
     beta: float = 1.0
-    bias: bool = True
+    bias: bool | str = True
 
     @property
     def stabiliser(self) -> float:
@@ -63,7 +65,14 @@ KernelRule = Callable[[KernelStep, tf.Tensor, Setting, Facts], tf.Tensor]
 def epsilon(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
     """R_i = x_i sum_j w_ij R_j / (z_j + epsilon sign(z_j)); "zero" without epsilon."""
     z = step.output if setting.bias or step.bias is None else step.sums(step.input, step.weights)
-    return step.input * step.back(step.weights, divided(relevance, z, setting.stabiliser))
+    s = divided(relevance, z, setting.stabiliser)
+    found = step.input * step.back(step.weights, s)
+    if setting.bias != EQUAL or step.bias is None:
+        return found
+    of_bias = s * step.sums(tf.zeros_like(step.input), step.weights, step.bias)
+    return found + _whatever_x(
+        step, of_bias, tf.ones_like(step.weights), dataclasses.replace(setting, epsilon=0), facts
+    )
 
 
 def gamma(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:

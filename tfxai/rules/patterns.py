@@ -1,7 +1,7 @@
 """Patterns: the direction in which the signal of a unit changes its input, and the tables that go back along them.
 
-A unit's weights must cancel what distracts from its signal, so they do not point along it: x = a y + d, w^T x = y, needs
-w^T a = 1 and w^T d = 0. The pattern a is estimated from data as what varies with y. Kindermans et al. 2018,
+A unit's weights must cancel what distracts from its signal, so they do not point along it: x = a y + d, w^T x = y,
+needs w^T a = 1 and w^T d = 0. The pattern a is estimated from data as what varies with y. Kindermans et al. 2018,
 arXiv:1705.05598.
 """
 
@@ -60,8 +60,8 @@ def numbered(graph: Graph, activity: Mapping[int, Activity]) -> dict[int, int]:
             continue
         if id(op) not in outside:
             raise UnsupportedOpError(
-                f"Patterns are for dense layers and convolutions that run once; {op.type} at {op.name!r} is inside of a "
-                "loop. Use 'lrp', 'deeplift' or 'integrated_gradients' for recurrent layers."
+                f"Patterns are for dense layers and convolutions that run once; {op.type} at {op.name!r} is inside of "
+                "a loop. Use 'lrp', 'deeplift' or 'integrated_gradients' for recurrent layers."
             )
         found[op.outputs[0]] = len(found)
     return found
@@ -138,8 +138,8 @@ def gathered(step: KernelStep, above: bool) -> Gathered:
     if units is None:
         op = step.call.op
         raise UnsupportedOpError(
-            f"Patterns are for dense layers and convolutions, channels last; at {op.name!r} ({op.type}) it is not known "
-            "which axes are its units."
+            f"Patterns are for dense layers and convolutions, channels last; at {op.name!r} ({op.type}) it is not "
+            "known which axes are its units."
         )
     z = step.output
     others = [k for k in range(z.shape.rank) if k not in units.z]
@@ -177,7 +177,7 @@ class Sums:
         self.parts = {name: part + new[name] for name, part in self.parts.items()}
 
     def pattern(self) -> np.ndarray:
-        """a = (E[x y] - E[x] E[y]) / w^T (E[x y] - E[x] E[y]), the first two where z counts; 0 for units that do not vary.
+        """a = (E[x y] - E[x] E[y]) / w^T (E[x y] - E[x] E[y]), E[x y] and E[x] where z counts; 0 where nothing varies.
 
         The denominator is that of y alone: w^T x is z less the bias.
         """

@@ -1,8 +1,8 @@
 """The table of relevance propagation: what each op does with the relevance of its outputs.
 
 What is sent back is relevance itself, not a slope: it starts as the explained score, and every op divides what arrives
-among the inputs that made it, so that little but what constants took is missing in the end. `rules.lrp` has the rules of
-dense layers and convolutions; here is which of them each gets, and the rules of all other ops.
+among the inputs that made it, so that little but what constants took is missing in the end. `rules.lrp` has the rules
+of dense layers and convolutions; here is which of them each gets, and the rules of all other ops.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def brought_to_sum(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]
 
 
 def softmax(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Softmax, by its Taylor expansion at x: R_i = x_i (R_i - s_i sum_j R_j). Achtibat et al. 2024, arXiv:2402.05602."""
+    """Softmax, by its Taylor expansion at x: R_i = x_i (R_i - s_i sum_j R_j). Achtibat 2024, arXiv:2402.05602."""
     relevance, s = upstream[0], call.y[0]
     return [call.x[call.active[0]] * (relevance - s * tf.reduce_sum(relevance, -1, keepdims=True))]
 
@@ -184,13 +184,13 @@ class RelevanceRules(RuleTable):
 
     Attributes:
         rows: The first that takes an op gives its rule.
-        bias: Whether constants that are added take a share.
+        bias: Whether constants that are added keep a share.
         owners: (value number, layer) of the model's variables.
         bounds: Of each explained tensor, for the z-box rule.
     """
 
     rows: tuple[Row, ...] = ()
-    bias: bool = True
+    bias: bool | str = True
     owners: tuple[tuple[int, str], ...] = ()
     bounds: tuple[Bounds, ...] = ()
     program = Program(rectifiers_as_one=True, affine_as_one=True)
@@ -205,7 +205,7 @@ class RelevanceRules(RuleTable):
         return assignment(self.rows, graph, activity, dict(self.owners))
 
     def only_measured(self, graph: Graph, activity: Mapping[int, Activity]) -> dict[int, bool]:
-        """Values that are read by kernels alone whose rules do not look at their size -> True: units mean nothing there.
+        """Values that only kernels read whose rules do not look at their size -> True: units mean nothing there.
 
         A picture's mean is subtracted before such a kernel: were the relevance of a pixel divided between it and the
         mean, one near the mean would get too much, with either sign.
@@ -251,7 +251,7 @@ class RelevanceRules(RuleTable):
             return passed
         for types, applies, rule in ROWS:
             if call.op.type in types and applies(call):
-                return shared_without_constants if rule is shared and not self.bias else rule
+                return shared_without_constants if rule is shared and self.bias is not True else rule
         raise UnsupportedOpError(
             f"Relevance propagation has no rule for the op {call.op.type} at {call.op.name!r}. Use method='deeplift' "
             "or 'integrated_gradients', or replace the layer by one made of other ops."
@@ -276,7 +276,7 @@ class RelevanceRules(RuleTable):
         step = KernelStep(call, *positions(call.op, call.active))  # type: ignore[misc]  # the caller has seen it
         facts = Facts(
             bool(call.input_notes(nonnegative)[step.x]),
-            _present(step) if setting.rule in ("flat", "w_square") else None,
+            _present(step) if setting.rule in ("flat", "w_square") or setting.bias == lrp.EQUAL else None,
             self.box(step) if setting.rule == "z_box" else None,
         )
         return [lrp.RULES[setting.rule](step, upstream[0], setting, facts)]
@@ -294,8 +294,8 @@ class RelevanceRules(RuleTable):
         if way is None or way.stop is not None:
             stop = "a loop" if way is None or way.stop is None else f"{way.stop.type} at {way.stop.name!r}"
             raise UnsupportedOpError(
-                f"The rule 'z_box' at {call.op.name!r} needs the bounds of its input, which are not known behind {stop}. "
-                "Rules that can: 'w_square', 'flat', 'z_plus'."
+                f"The rule 'z_box' at {call.op.name!r} needs the bounds of its input, which are not known behind "
+                f"{stop}. Rules that can: 'w_square', 'flat', 'z_plus'."
             )
         bound = next(b for b in self.bounds if b.value == way.start)
         like = at_x(call.env[way.start])

@@ -86,7 +86,9 @@ def _spread(graph: Graph, known: Flags, of: Callable[[Op, Flags], bool], both: C
                 known.update(zip(body.inputs, [known.get(i, False) for i in op.inputs[1:]], strict=True))
                 _spread(body, known, of, both)
             results = zip(*[body.outputs for body in op.bodies], strict=True)
-            known.update((o, both(known.get(r, False) for r in each)) for o, each in zip(op.outputs, results, strict=True))
+            known.update(
+                (o, both(known.get(r, False) for r in each)) for o, each in zip(op.outputs, results, strict=True)
+            )
         else:
             known.update(dict.fromkeys(op.outputs, of(op, known)))
     return known
@@ -172,9 +174,10 @@ def paddings(graph: Graph, activity: Activities) -> dict[int, Way]:
     found: dict[int, Way] = {}
     for part in graphs(graph):
         for op in part.ops:
-            (start, *more) = [i for i in dict.fromkeys(op.inputs) if activity[i] is Activity.ACTIVE] or [None]
-            if start is None or more or op.type not in ALIASES | MOVING or len(op.outputs) != 1:
+            active = {i for i in op.inputs if activity[i] is Activity.ACTIVE}
+            if len(active) != 1 or op.type not in ALIASES | MOVING or len(op.outputs) != 1:
                 continue
+            (start,) = active
             way = found.get(start, Way(start))
             if op.type in PADDINGS or way.ops:
                 found[op.outputs[0]] = way._replace(ops=(*way.ops, op))
