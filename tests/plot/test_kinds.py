@@ -14,6 +14,44 @@ from tfxai.plot.kinds.table import guess
 from tfxai.result.describe import target_name
 
 
+def relevance(rng, layers=3):
+    score, part = np.array([2.0, 3.0]), {}
+    for k in range(layers):
+        bias, other = rng.normal(size=(2, 2))
+        part[f"layer {k}"] = {"arrived": score, "left": score - bias - other, "bias": bias, "other": other}
+    none = np.zeros(2)
+    lost = sum(p["bias"] + p["other"] for p in part.values())
+    part["elsewhere"] = {"arrived": none, "left": none, "bias": none, "other": none}
+    return Explanation(np.ones((2, 2)) * (score - lost)[:, None] / 2, score, "lrp", layer_sums=part)
+
+
+def test_conservation_begins_at_the_score_and_ends_at_the_sum(rng, ax):
+    e = relevance(rng)
+    plot.conservation(e, 1, ax=ax)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["layer 2", "layer 1", "layer 0"]
+    left = ax.lines[0].get_xdata()
+    assert left[0] == 3 and left[-1] == pytest.approx(e.values[1].sum())
+    widths = [[bar.get_width() for bar in bars] for bars in ax.containers]
+    expected = [[e.layer_sums[f"layer {k}"][part][1] for k in (2, 1, 0)] for part in ("bias", "other")]
+    np.testing.assert_allclose(widths, expected)
+
+
+def test_conservation_of_many_layers_keeps_the_sum(rng, ax):
+    e = relevance(rng, 40)
+    plot.conservation(e, 0, top=5, ax=ax)
+    names = [t.get_text() for t in ax.get_yticklabels()]
+    lost = {name: abs(p["bias"][0] + p["other"][0]) for name, p in e.layer_sums.items()}
+    assert set(names[:5]) == set(sorted(lost, key=lost.get)[-5:]) and names[5:] == ["35 others"]
+    assert ax.lines[0].get_xdata()[-1] == pytest.approx(e.values[0].sum())
+
+
+def test_conservation_refuses(rng):
+    with pytest.raises(InputError, match="Only 'lrp' and 'deep_taylor' keep account .* method 'deeplift'"):
+        plot.conservation(explained(np.ones((1, 2))))
+    with pytest.raises(OptionError, match="top is a number of layers from 1"):
+        plot.conservation(relevance(rng), top=0)
+
+
 @pytest.fixture
 def ax():
     return Figure().subplots()

@@ -18,6 +18,7 @@ from __future__ import annotations
 from tfxai.plot.automatic import auto
 from tfxai.plot.beeswarm import summary
 from tfxai.plot.comparison import compare, grid
+from tfxai.plot.conservation import conservation
 from tfxai.plot.kinds.bars import bars
 from tfxai.plot.kinds.image import image
 from tfxai.plot.kinds.logo import logo
@@ -25,4 +26,6 @@ from tfxai.plot.kinds.series import series
 from tfxai.plot.kinds.text import text, tokens
 from tfxai.plot.kinds.volume import volume
 
-__all__ = ["auto", "bars", "compare", "grid", "image", "logo", "series", "summary", "text", "tokens", "volume"]
+__all__ = [
+    "auto", "bars", "compare", "conservation", "grid", "image", "logo", "series", "summary", "text", "tokens", "volume",
+]  # fmt: skip
