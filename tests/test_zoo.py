@@ -60,3 +60,28 @@ def test_rescale_adds_up_on_every_application(name):
         assert change.max() > 1e-4, "no signal: the test would show nothing"
         assert np.abs(e.delta).max() <= 1e-4 * max(change.max(), np.abs(e.score).mean())
     keras.backend.clear_session()
+
+
+# One of each kind of keras.applications whose ops are linear between its kinks.
+PIECEWISE = ["DenseNet121", "InceptionV3", "MobileNet", "MobileNetV2", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16",
+             "Xception"]  # fmt: skip
+RELEVANCE = [{"rule": "epsilon"}, {"rule": "epsilon_plus_flat"}, {"rule": "epsilon_alpha2_beta1"}]
+
+
+@pytest.mark.parametrize("name", PIECEWISE)
+def test_relevance_is_accounted_for_on_piecewise_linear_applications(name):
+    """What does not arrive at the input is what the layers kept."""
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, SIDE, SIDE, 3)).astype("float32")
+    build = getattr(keras.applications, name)
+    model = alive(build(weights=None, input_shape=(SIDE, SIDE, 3), classes=10), np.concatenate([x, 0 * x]), rng)
+    explainer = tfxai.Explainer(model)
+    for options in RELEVANCE:
+        e = explainer.using("lrp", **options)(x[:2], target=[1, 2], verbose=0)
+        total = e.values.sum((1, 2, 3), dtype="float64")
+        kept = sum(p["bias"] + p["other"] for layer, p in e.layer_sums.items() if layer != "elsewhere")
+        size = np.abs(e.score).max()
+        assert size > 1e-4, "no signal: the test would show nothing"
+        assert np.abs(e.score - total - kept).max() <= 1e-4 * size, options
+    keras.backend.clear_session()

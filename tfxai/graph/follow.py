@@ -53,9 +53,13 @@ class Followed:
         self._follow(graph.ops)
 
     def axis_of_examples(self, number: int) -> int | None:
-        """Which axis of a value counts the examples and nothing else; None where there is none, or it is not known."""
+        """Which axis of a value counts the examples; None where there is none, or it is not known.
+
+        Alone, or, in a first axis, outside of what is folded into it: then its numbers come example by example.
+        """
         labels = self.axes[number].labels if number in self.axes else ()
-        return next((k for k, label in enumerate(labels) if [a.kind for a in label] == [Kind.EXAMPLES]), None)
+        found = [k for k, label in enumerate(labels) if label and label[0].kind is Kind.EXAMPLES]
+        return next((k for k in found if k == 0 or len(labels[k]) == 1), None)
 
     # --- Facts that the table of moves reads
 

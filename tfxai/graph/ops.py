@@ -81,6 +81,8 @@ MOVING = frozenset({
     "TensorListPopBack", "TensorListPushBack", "TensorListReserve", "TensorListResize", "TensorListScatterV2",
     "TensorListSetItem", "TensorListStack",
 })  # fmt: skip
+# Of those: several are put beside each other.
+JOINS = frozenset({"Concat", "ConcatV2", "Pack"})
 # Of those: zeros are put around.
 PADDINGS = frozenset({"Pad", "SpaceToBatchND"})
 # Of the affine ones: the sign changes, nothing else.

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import InputError, OptionError, received, suggest
-from tfxai.graph.ops import AFFINE_STEP, BY_ELEMENT, NORMALISATIONS, SUMS
+from tfxai.graph.ops import AFFINE_STEP, BY_ELEMENT, JOINS, NORMALISATIONS, SUMS
 from tfxai.method.base import Method, Tensors
 from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
@@ -23,7 +23,7 @@ from tfxai.rules.relevance import Bounds, Fixed, RelevanceRules
 from tfxai.rules.surroundings import layers_of
 from tfxai.support.checks import is_number
 
-ADDS_CONSTANTS = SUMS | NORMALISATIONS | {"BiasAdd", AFFINE_STEP}
+ADDS_CONSTANTS = SUMS | JOINS | NORMALISATIONS | {"BiasAdd", AFFINE_STEP}
 EVEN = ("zero", "epsilon")  # the rules under which a bias can be shared equally
 NAMED = {**{name: (("kernel", name),) for name in RULES}, **COMPOSITES}  # what a text as `rule` means
 
@@ -64,7 +64,8 @@ class LRP(Method):
         high: Largest.
         bias: What becomes of the share of biases and other constants that are added: True, they keep it; False, they
             have none, and all goes to what varies (the lecture's numbers); `"equal"`, each unit's inputs get equal
-            parts of it, as in the LRP toolbox: for the rules zero and epsilon, whose values then sum to the score.
+            parts of it, as in the LRP toolbox: for the rules zero and epsilon, whose values then sum to the score. Units that are
+            0 get relevance then, which may grow without bounds in deep networks.
 
     Raises:
         OptionError: When used: no such rule, numbers it cannot use, or z-box without bounds.

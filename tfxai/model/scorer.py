@@ -210,7 +210,7 @@ class Scorer:
         def attribution(reference: Tensors | None, key: tuple) -> Attribution:
             def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple:
                 given, weights = (None, rest) if reference is None else (rest[0], rest[1:])
-                audit = self._account(table) if table.keeps_account else None
+                audit = self._account(table, x) if table.keeps_account else None
                 score, index, multipliers = self._pass(table, inputs, x, feed, given, weights, audit)
                 kept = audit and {"arrived": audit.arrived, "left": audit.left}
                 if given is None:
@@ -274,17 +274,19 @@ class Scorer:
 
     # --- Inside of a compiled pass
 
-    def _account(self, table: RuleTable) -> Audit:
+    def _account(self, table: RuleTable, x: Tensors) -> Audit:
         """What sums, for each example, what arrives at the ops that the table keeps account of.
 
-        Where the examples are an axis of their own: not inside of loops, nor where they are folded into another one.
+        Where it is known which numbers belong to which example: not inside of loops.
         """
         _, activity = self.model.program(table)
         axis_of = self.model.followed.axis_of_examples
 
         def summed(upstream: Tensors, value: Value, number: int) -> tf.Tensor:
-            (arrived,) = upstream
-            others = [k for k in range(arrived.shape.rank) if k != axis_of(number)]
+            (arrived,), axis = upstream, axis_of(number)
+            if axis == 0:  # which may hold the places of each example too
+                arrived = tf.reshape(arrived, [tf.shape(x[0])[0], -1])
+            others = [k for k in range(arrived.shape.rank) if k != axis]
             return tf.cast(tf.reduce_sum(arrived, others), tf.float64)
 
         def watched(op: Op) -> bool:

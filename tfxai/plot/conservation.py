@@ -56,9 +56,9 @@ def conservation(e: ExplanationData, index: int = 0, top: int = 25, ax: Any = No
     ax.set_xlabel("relevance, in units of the score; output above, input below")
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    ax.legend(fontsize=8, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    ax.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
     if title:
-        ax.set_title(lettering.plain(title), pad=24)
+        ax.set_title(lettering.plain(title), pad=34)
     return ax
 
 

@@ -223,7 +223,7 @@ class RelevanceRules(RuleTable):
 
     def accounted(self, op: Op, activity: Mapping[int, Activity]) -> bool:
         """Kernels, and what else may keep something: sums with constants, normalisations, softmax."""
-        if op.type in ops.SUMS | {"BiasAdd"}:
+        if op.type in ops.SUMS | ops.JOINS | {"BiasAdd"}:
             return any(activity[i] is not Activity.ACTIVE for i in op.inputs)
         return op.type in ops.KERNELS | ops.NORMALISATIONS | {ops.AFFINE_STEP, "Softmax"}
 
