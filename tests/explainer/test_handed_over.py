@@ -75,7 +75,7 @@ REFUSED = {
     "other sizes": (lambda: [np.ones(3), np.ones(5)], r"different shapes \(\(3,\), \(5,\)\): explain them one by one"),
     "a pair": (lambda: (Z, np.zeros(4)), r"1 input .*2 arrays.*pass x alone"),
     "too large": (lambda: np.array([[1.0, 2.0, 1e39]]), r"too large for float32 in 1 of 1 .*example 0\)\. Scale"),
-    "NaN": (lambda: np.array([[1.0, 2.0, np.nan]]), r"NaN or Inf in 1 of 1.*an indicator of 0 and 1"),
+    "NaN": (lambda: np.array([[1.0, 2.0, np.nan]]), r"NaN or Inf in 1 of 1.*pass allow_nan=True"),
 }
 
 

@@ -48,6 +48,7 @@ def explain(
     fixed: Sequence[str | int] | None = None,
     reduction: str | None = None,
     labels: Any = None,
+    allow_nan: bool = False,
     **options: Any,
 ) -> Explanation:
     """Explains the predictions of any Keras model: how much each input feature contributed to each score.
@@ -79,6 +80,9 @@ def explain(
             method: contributions are summed, of slopes the size is taken.
         labels: Names of the classes, for `target` and for what is drawn: in their order, or as a dict of classes or of
             names. An output of one number with two names is the score of the second.
+        allow_nan: Take NaN in x as it is, for models that are made for missing values. What the score changes because
+            a number is missing, instead of being as in the baseline, is its contribution: by "deeplift" (rescale),
+            "occlusion" and "rise". Methods that follow slopes refuse it.
         **options: Of the method: its fields.
 
     Returns:
@@ -95,7 +99,7 @@ def explain(
         ((4, 3), True)
     """
     shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
-    explainer = Explainer(model, method, **shared, labels=labels, **options)
+    explainer = Explainer(model, method, **shared, labels=labels, allow_nan=allow_nan, **options)
     return explainer(x, target, baseline, batch_size, seed, verbose)
 
 
@@ -109,13 +113,13 @@ class Explainer:
     Args:
         model: As in `explain`.
         method: As in `explain`.
-        on, layer, jit_compile, fixed, reduction, labels: As in `explain`.
+        on, layer, jit_compile, fixed, reduction, labels, allow_nan: As in `explain`.
         **options: Of the method.
 
     Attributes:
         method: The method object.
         model: The model.
-        on, layer, jit_compile, fixed, reduction, labels: As given.
+        on, layer, jit_compile, fixed, reduction, labels, allow_nan: As given.
         traces: How many functions TensorFlow has traced for it so far. A call with inputs of known form adds none.
 
     Raises:
@@ -141,6 +145,7 @@ class Explainer:
         fixed: Sequence[str | int] | None = None,
         reduction: str | None = None,
         labels: Any = None,
+        allow_nan: bool = False,
         **options: Any,
     ) -> None:
         either(on, "on", "logit", "probability")
@@ -152,6 +157,7 @@ class Explainer:
         self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
         class_names(labels)  # refused now if they are none
         self.labels = labels
+        self.allow_nan = bool(allow_nan)
         self._prepared = Prepared(self.model)
 
     @property
@@ -217,7 +223,7 @@ class Explainer:
         Raises:
             MethodError, OptionError: No such method, or a value it cannot use.
             UnknownOptionError: No such option of the method, or one of the Explainer itself (on, layer, jit_compile,
-                fixed, reduction, labels).
+                fixed, reduction, labels, allow_nan).
 
         Example:
             >>> import keras, numpy as np, tfxai
@@ -246,7 +252,7 @@ class Explainer:
 
     def _trace(self, x: Any, batch_size: int | None = None) -> tuple[Inputs, Captured, dict[Any, TracedModel]]:
         """The inputs in the form that is captured, the capture, and what is made of it: as a whole under None."""
-        inputs = self._prepared.read(x)
+        inputs = self._prepared.read(x, self.allow_nan)
         watched = self.method.reads_feature_maps or self.layer is not None
         rows = min(inputs.n, max(2, batch_size or _batch_size(inputs)))  # of one alone it cannot be seen what it is
         inputs, capture, made = self._prepared.capture(inputs, watched, rows)
