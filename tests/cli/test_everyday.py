@@ -255,3 +255,20 @@ def test_the_range_of_what_is_fed_is_said(models, tmp_path, capsys):
     np.savetxt(tmp_path / "t.csv", [[1.5, -2, 30]], delimiter=",", header="a,b,c", comments="")
     said = explained(capsys, models / "table.keras", tmp_path / "t.csv", *out)
     assert "  the model is fed -2 to 30\n" in said and hint not in said
+
+
+def test_missing_cells_for_a_model_that_is_made_for_them(tmp_path, capsys):
+    """Score: where(isnan(x), 4, x), summed: NaN against 0 is 4."""
+    i = keras.Input((2,))
+    filled = keras.ops.where(keras.ops.isnan(i), 4.0, i)
+    keras.Model(i, L.Dense(1, kernel_initializer="ones")(filled)).save(tmp_path / "m.keras")
+    (tmp_path / "t.csv").write_text("age,fare\n1,2\n,3\n")
+    assert cli.main(["explain", str(tmp_path / "m.keras"), str(tmp_path / "t.csv")]) == 1
+    said = capsys.readouterr().err
+    assert "line 3, column 1: the cell is missing" in said and "--allow-nan" in said
+    out = explained(capsys, tmp_path / "m.keras", tmp_path / "t.csv", "--allow-nan", "-o", tmp_path / "o.npz", "-o",
+                    tmp_path / "o.png", "-o", tmp_path / "o.html")  # fmt: skip
+    assert "1 missing cell" in out and "the model is fed 1 to 3" in out
+    np.testing.assert_allclose(tfxai.load(tmp_path / "o.npz").values, [[1, 2], [4, 3]], rtol=1e-6)
+    assert cli.main(["check", str(tmp_path / "m.keras"), str(tmp_path / "t.csv"), "--allow-nan"]) == 0
+    assert "All well." in capsys.readouterr().out

@@ -17,10 +17,10 @@ def table(request, tmp_path, monkeypatch):
     else:
         monkeypatch.setitem(sys.modules, "pandas", None)  # importing it is an ImportError
 
-    def read(text, shape=(None, 3), dtype="float32", header="auto", encoding="utf-8"):
+    def read(text, shape=(None, 3), dtype="float32", header="auto", encoding="utf-8", allow_nan=False):
         path = tmp_path / "t.csv"
         path.write_bytes(text.encode(encoding))
-        return read_inputs([str(path)], shape, dtype, header)
+        return read_inputs([str(path)], shape, dtype, header, allow_nan)
 
     return read
 
@@ -80,6 +80,15 @@ def test_numbers_in_the_first_line_are_a_row_and_that_is_said(table):
     assert taken.x.tolist() == TWO and taken.columns == ["400", "410", "420"]
     with pytest.raises(FileFormatError, match="line 1, column 1: 'a' is not a number"):
         table("a,b,c\n4,5,6\n", header="no")
+
+
+@pytest.mark.parametrize("cell", ["", "NA", "nan", "?"])
+def test_missing_cells_that_are_allowed_are_nan(table, cell):
+    taken = table(f"a;b\n1,5;{cell}\n{cell};4\n", allow_nan=True, shape=(None, 2))
+    np.testing.assert_array_equal(taken.x, [[1.5, np.nan], [np.nan, 4]])
+    assert "2 missing cells" in taken.notes[0]
+    with pytest.raises(FileFormatError, match="'x' is not a number"):
+        table("a;b\n1,5;2,5\n3;4\n1,5;x\n", allow_nan=True, shape=(None, 2))
 
 
 @pytest.mark.parametrize("cell", ["", "NA", "nan", "?", "-", "NULL", "#N/A", "n/a"])

@@ -87,7 +87,7 @@ class _Run:
 
         self.model, self.methods, self.given, self.baseline, self.args = model, methods, given, baseline, args
         self.labels = labels
-        self.explainer = Explainer(model, methods[0], layer=args.layer, **given)
+        self.explainer = Explainer(model, methods[0], layer=args.layer, allow_nan=args.allow_nan, **given)
 
     def __call__(self, part: _Part) -> None:
         """Explains the part, prints its lines, writes its files."""

@@ -48,7 +48,9 @@ class Wanted(NamedTuple):
     dtype: str
 
 
-def read_inputs(paths: Sequence[str], shape: tuple | None, dtype: str | None = None, header: str = "auto") -> Taken:
+def read_inputs(
+    paths: Sequence[str], shape: tuple | None, dtype: str | None = None, header: str = "auto", allow_nan: bool = False
+) -> Taken:
     """What is in the files.
 
     Args:
@@ -56,7 +58,7 @@ def read_inputs(paths: Sequence[str], shape: tuple | None, dtype: str | None = N
             `.npz`, `.csv` or `.tsv`.
         shape: (n, height, width, channels) that the model declares, None where it does not say.
         dtype: What the model takes, None where it does not say.
-        header: Of tables: see `read_table`.
+        header, allow_nan: Of tables: see `read_table`.
 
     Raises:
         FileNotFoundError: No such file.
@@ -71,7 +73,7 @@ def read_inputs(paths: Sequence[str], shape: tuple | None, dtype: str | None = N
         raise InputError(f"Pass several images, or one file of another kind. Received: {_listed(files)}.")
     file = files[0]
     if file.suffix.lower() in TABLES:
-        table = read_table(file, _columns(shape), dtype, header)
+        table = read_table(file, _columns(shape), dtype, header, allow_nan)
         return Taken(table.values, table.columns, table.rows, (*notes, f"{file.name}: {table.note}"))
     if file.suffix.lower() in ARRAYS:
         return Taken(read_arrays(file), notes=notes)

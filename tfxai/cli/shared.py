@@ -34,6 +34,10 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="whether a table's first line is names (default: auto, where no cell of it is a number)",
     )  # fmt: skip
     parser.add_argument(
+        "--allow-nan", action="store_true",
+        help="the model is made for missing values: NaN, and missing cells of a table, are taken as they are",
+    )  # fmt: skip
+    parser.add_argument(
         "--import", action="append", default=[], dest="modules", metavar="MODULE",
         help="a module, or a .py file, with the model's own layers; its code runs",
     )  # fmt: skip
@@ -97,7 +101,7 @@ def inputs(args: argparse.Namespace, model: Any) -> tuple[Taken, Taken]:
 
     declared, in_order = wanted(model)
     shape, dtype = (None, ANY) if declared and len(declared) > 1 else declared[0][1:] if declared else (None, None)
-    raw = placed(read_inputs(args.inputs, shape, dtype, args.header), declared, in_order)
+    raw = placed(read_inputs(args.inputs, shape, dtype, args.header, args.allow_nan), declared, in_order)
     if raw.apart:
         done = [preprocessed(one, args.preprocess, [w.name for w in declared or ()]) for one in raw.x]
         x, notes = [one for one, _ in done], done[0][1]
@@ -112,7 +116,8 @@ def _fed(x: Any, pictures: bool, model: Any) -> list[str]:
     """The range of what the model is fed, and a word where pictures of bytes meet a model that does not scale them."""
     from tfxai.support.structure import leaves
 
-    numbers = [a for a in leaves(x) if a.dtype.kind in "uif" and a.size]
+    numbers = [a[a == a] for a in leaves(x) if a.dtype.kind in "uif"]  # NaN is not itself
+    numbers = [a for a in numbers if a.size]
     if not numbers:
         return []
     low, high = min(float(a.min()) for a in numbers), max(float(a.max()) for a in numbers)
