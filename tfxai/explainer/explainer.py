@@ -23,7 +23,7 @@ from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
 from tfxai.model.prepare import Asked, Captured, at_layer, prepare
 from tfxai.model.traced import TracedModel
-from tfxai.result.names import by_name, class_names
+from tfxai.result.names import by_name, class_names, two_sided
 from tfxai.support.checks import either, one_of, whole_number
 from tfxai.targets import bound
 from tfxai.targets.bound import BoundTarget
@@ -79,7 +79,8 @@ def explain(
         reduction: What becomes of the channels of an embedding: their "sum", or their "norm" (L2). None goes by the
             method: contributions are summed, of slopes the size is taken.
         labels: Names of the classes, for `target` and for what is drawn: in their order, or as a dict of classes or of
-            names. An output of one number with two names is the score of the second.
+            names. An output of one number with two names is the score of the second: that is target 1 (and None),
+            and target 0 is the first, whose logit is -1 times it, and whose probability is 1 less it.
         allow_nan: Take NaN in x as it is, for models that are made for missing values. What the score changes because
             a number is missing, instead of being as in the baseline, is its contribution: by "deeplift" (rescale),
             "occlusion" and "rise". Methods that follow slopes refuse it.
@@ -294,9 +295,12 @@ class Explainer:
         """What a call with these arguments explains."""
         inputs, capture, made = self._trace(x, batch_size)
         traced = made[None]
+        both = None
         if self.labels is not None:
-            target = by_name(target, self.labels, traced.classes())
-        wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n)
+            two = two_sided(self.labels, traced.classes())
+            both = float(traced.is_probability(0)) if two else None
+            target = by_name(target, self.labels, 2 if two else traced.classes())
+        wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n, both)
         traced = self._at_layer(inputs, capture, made, wanted)
         refs = references.resolve(baseline, inputs, traced)
         size = int(batch_size or _batch_size(inputs))

@@ -363,11 +363,13 @@ class Scorer:
         value = env[self.model.outputs[self.target.output]]
         value = value._replace(x=self._checked(value.x, env))
         weights, index = self.target.weights(_column(value.x), feed)
+        added = self.target.added(feed)
 
         def summed(output: tf.Tensor) -> tf.Tensor:
             output = _column(output)
             own = weights if output.shape.rank == weights.shape.rank else tf.reshape(weights, [-1, 1])
-            return tf.reduce_sum(own * output, list(range(1, output.shape.rank)))
+            score = tf.reduce_sum(own * output, list(range(1, output.shape.rank)))
+            return score if added is None else score + tf.cast(added, score.dtype)
 
         return Value(summed(value.x), None if value.reference is None else summed(value.reference)), index
 
