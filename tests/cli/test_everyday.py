@@ -272,3 +272,18 @@ def test_missing_cells_for_a_model_that_is_made_for_them(tmp_path, capsys):
     np.testing.assert_allclose(tfxai.load(tmp_path / "o.npz").values, [[1, 2], [4, 3]], rtol=1e-6)
     assert cli.main(["check", str(tmp_path / "m.keras"), str(tmp_path / "t.csv"), "--allow-nan"]) == 0
     assert "All well." in capsys.readouterr().out
+
+
+def test_either_of_two_classes_of_one_output(models, tmp_path, capsys):
+    """The score is the sum, 144; what speaks for the first class is -144."""
+    model = summing(tmp_path / "one.keras", 4, 4, 3)
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    for asked, name, score in ((["--target", "cat"], "cat", -144), (["--target", "1"], "dog", 144), ([], "dog", 144)):
+        out = explained(capsys, model, models / "beach03.png", "--labels", tmp_path / "names.txt", *asked, "-o",
+                        tmp_path / "o.npz", "-o", tmp_path / "o.html")  # fmt: skip
+        assert f"example 0, {name}: logit {score}," in out
+        assert tfxai.load(tmp_path / "o.npz").values.sum() == score
+        assert f"Explained: {name}" in (tmp_path / "o.html").read_text()
+    assert "target 0: logit 144," in explained(
+        capsys, model, models / "beach03.png", "--target", "0", "-o", tmp_path / "o.npz"
+    )

@@ -52,7 +52,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         initial: Also before the first training step, as step 0, where the model is built by then, and not trained yet.
         max_samples: At most so many samples of x.
         seed: Of methods that draw; always the same, so that snapshots differ by the weights alone.
-        labels: Class names, for the default sink and the figures: a list, in the order of the outputs.
+        labels: Class names, for the target, the default sink and the figures, as in `tfxai.explain`.
         strict: Let an error of a sink, or of a later explanation, end the training. Otherwise it is a warning, once.
         batch_size: As in `tfxai.explain`.
         **options: Of the method, `on=` and `layer=`.
@@ -184,7 +184,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         """Explains once: a mistake is raised before hours of training, whether `strict` or not."""
         if self._explainer is None:
             start = time.perf_counter()
-            explainer = Explainer(self.model, self.method, **self.options)
+            explainer = Explainer(self.model, self.method, labels=self.labels, **self.options)
             self._samples = self._explained(explainer)
             self._check_count(explainer)
             self._explainer = explainer

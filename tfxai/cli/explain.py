@@ -92,8 +92,11 @@ class _Run:
     def __call__(self, part: _Part) -> None:
         """Explains the part, prints its lines, writes its files."""
         from tfxai.cli.labels import fitting
+        from tfxai.result.names import two_sided
 
         args, labels, predictions, found, files = self.args, self.labels, None, list[Any](), list[tuple[Path, Any]]()
+        if labels is not None and two_sided(labels, self.explainer.trace(part.taken.x)[1].classes()):
+            self.explainer.labels = labels  # a target is one of two classes, not an output
         for method in self.methods:
             explainer = self.explainer.using(method, **self.given)
             e = explainer(part.taken.x, part.target, self.baseline, args.batch_size, args.seed)
