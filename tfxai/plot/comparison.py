@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError, OptionError, received
-from tfxai.plot.automatic import auto
+from tfxai.plot import preprocessed
+from tfxai.plot.automatic import draw
 from tfxai.plot.kinds import bars, lettering, scale
 from tfxai.plot.kinds.image import coloured, image
 from tfxai.plot.kinds.table import guess
@@ -124,6 +125,18 @@ def compare(
         >>> len(compare([e, e], examples=[0]).axes)  # image, two maps, the scale
         4
     """
+    if display is None and images is None:
+        preprocessed.check(explanations)
+    return compared(explanations, examples, images, labels, titles, overlay, outlier_perc, scales, sizes, display,
+                    **options)  # fmt: skip
+
+
+def compared(
+    explanations: Sequence[ExplanationData], examples: Any = None, images: Any = None, labels: Any = None,
+    titles: Any = None, overlay: bool | Sequence[bool] = True, outlier_perc: float = 1.0, scales: str = "own",
+    sizes: Sequence[int] = (), display: Any = None, **options: Any,
+) -> Any:  # fmt: skip
+    """`compare`, without a word on the colours: for what has said it."""
     if not explanations or len({len(e) for e in explanations}) != 1:
         counts = [len(e) for e in explanations]
         raise InputError(f"Expected explanations of the same examples. Received: explanations of {counts} examples.")
@@ -154,7 +167,7 @@ def _any(explanations, examples, titles, labels, options) -> Any:
             if not all(np.isfinite(part(e, key)[0][i]).all() for key in keys(e)):
                 _without_numbers(axes[r][c])
                 continue
-            auto(e, i, ax=axes[r][c], labels=labels, **options)
+            draw(e, i, axes[r][c], labels=labels, **options)
         axes[0][c].set_title(lettering.plain(titles[c]), fontsize=11)
     return figure
 
