@@ -68,7 +68,7 @@ def summary(
         points = ax.scatter(values[:, k], height, s=12, linewidths=0, **colour)
     chosen = [names[k] for k in order]
     lettering.check(chosen)
-    ax.set_yticks(range(len(order)), [lettering.plain(n) for n in lettering.short(chosen)])
+    lettering.beside(ax, range(len(order)), chosen)
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
     ax.axvline(0, color="0.3", linewidth=0.8, zorder=0)

@@ -15,11 +15,11 @@ from tfxai.errors import InputError
 from tfxai.plot import html, preprocessed
 from tfxai.plot.automatic import draw
 from tfxai.plot.comparison import ranged
-from tfxai.plot.kinds import bars
+from tfxai.plot.kinds import bars, lettering
 from tfxai.plot.kinds.table import guess
 from tfxai.plot.kinds.text import text
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import displayed, keys, part, shown, target_name, title, unit
+from tfxai.result.describe import LONGEST, displayed, keys, part, shown, target_name, title, unit
 from tfxai.result.names import class_names
 from tfxai.support.files import replacing
 from tfxai.support.structure import leaves
@@ -199,7 +199,9 @@ def _pictures(e: ExplanationData, i: int, labels, tokens, dpi: int = 100) -> str
         ax = drawn.subplots()
         draw(e, i, ax, key, labels=labels, **({} if tokens is None else {"tokens": tokens}))
         ax.set_title(title(e).replace("\n", " ") + ("" if key is None else f", {key}"), fontsize=11, parse_math=False)
-        found.append(html.figure(html.picture(drawn, f"{e.method}, example {i}", dpi), _caption(e, i)))
+        target = target_name(e, i, labels)
+        whole = [*lettering.cut(ax), *([target] if len(target) > LONGEST else [])]
+        found.append(html.figure(html.picture(drawn, f"{e.method}, example {i}", dpi), _caption(e, i), whole))
     return "".join(found)
 
 
