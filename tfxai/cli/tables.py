@@ -24,7 +24,8 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": 
 # What pandas takes for a missing cell, and what else people write for one, in small letters.
 MISSING = frozenset(
     ["", "na", "n/a", "#n/a", "#n/a n/a", "#na", "nan", "-nan", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "<na>",
-     "null", "none", "nil", "?", "-", "--", ".", "missing"]
+     "null", "none", "nil", "?", "-", "--", ".", "missing",
+     "#nv", "#n/d", "#n/d!", "#n/b", "#i/t", "#saknas!", "#puuttuu!"]  # #N/A of a spreadsheet in other languages
 )  # fmt: skip
 NUMBERS = {
     point: re.compile(
@@ -35,7 +36,8 @@ NUMBERS = {
 WHOLE = re.compile(r"[+-]?[0-9]+")
 FLAGS = {"true": 1, "false": 0}
 UNNAMED = ("", "Unnamed: 0")  # what pandas and R write over the names of rows
-INDEX_NAMES = re.compile(r"|unnamed: 0|index|id|row|rownames|row\.names", re.IGNORECASE)
+INDEX_NAMES = re.compile(r"|unnamed: 0|index|id|row|rownames|row\.names|(lfd\.? ?)?nr\.?|no\.?|#", re.IGNORECASE)
+GROUPED = re.compile(r"[+-]?[0-9]{1,3}([., '\u00a0\u202f][0-9]{3})+([.,][0-9]*)?")  # thousands with a mark between
 SAMPLE = 50  # rows that tell how a table is written
 EXACT = {"float32": 24, "float64": 53}  # bits of whole numbers that are not rounded
 
@@ -266,7 +268,10 @@ def _bad_cell(path: Path, line: int, k: int, cell: str, layout: Layout) -> str:
         what = f"the cell is missing ({cell!r}){name}. Fill it in, or leave the row out; for a model that is made for "
         what += "missing values pass --allow-nan"
     else:
-        what = f"{cell[:40]!r} is not a number{name}. Mend it, or leave a column of words out"
+        grouped = GROUPED.fullmatch(cell) is not None
+        advice = "Mend it, or leave a column of words out"
+        advice = "Export the numbers without marks between their thousands" if grouped else advice
+        what = f"{cell[:40]!r} is not a number{name}. {advice}"
     return f"{str(path)!r}, line {line}, column {k + 1}: {what}."
 
 
