@@ -98,7 +98,7 @@ def test_rows_keep_their_names(models, tmp_path, capsys):
     out = explained(capsys, models / "table.keras", tmp_path / "t.csv", "--target", "0", "-o", tmp_path / "o.npz")
     e = tfxai.load(tmp_path / "o.npz")
     assert e.score.tolist() == [15, 24] and e.meta["features"] == {"": ["a", "b", "c"]}
-    assert ", y -> o.npz\n" in out and "first column taken as the names of the rows" in out
+    assert ", row y -> o.npz\n" in out and "first column taken as the names of the rows" in out
     (tmp_path / "t.csv").write_text("a,b,c\n" + "1,2,3\n" * 20)
     out = explained(capsys, models / "table.keras", tmp_path / "t.csv", "--target", "0", "-o", tmp_path / "o.npz")
     assert out.count("deeplift: example") == 12 and "8 more of 20 examples; an .npz holds them all" in out
@@ -167,7 +167,7 @@ def test_labels_that_do_not_fit(models, tmp_path, kind, capsys):
     with keras.saving.custom_object_scope({"Subclassed": Subclassed}):
         command = ["explain", str(path), str(tmp_path / "t.csv"), "-o", str(tmp_path / "o.npz"), "--labels"]
         assert cli.main([*command, str(tmp_path / "l.txt")]) == 1
-        assert "has 2 labels (cat, fox, ...), and the model has 3 outputs" in capsys.readouterr().err
+        assert "has 2 labels (cat, fox), and the model has 3 outputs" in capsys.readouterr().err
         (tmp_path / "l.txt").write_text("cat\nfox\nhen\n")
         assert cli.main([*command, str(tmp_path / "l.txt"), "--target", "hen"]) == 0
     assert "example 0, hen: logit" in capsys.readouterr().out
@@ -287,3 +287,21 @@ def test_either_of_two_classes_of_one_output(models, tmp_path, capsys):
     assert "target 0: logit 144," in explained(
         capsys, model, models / "beach03.png", "--target", "0", "-o", tmp_path / "o.npz"
     )
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_a_line_without_a_place_in_python(models, tmp_path, capsys):
+    """A convolution whose map is zero after its ReLU, for a class that nothing speaks for."""
+    i = keras.Input((8, 8, 3))
+    mean = L.GlobalAveragePooling2D()(L.Conv2D(2, 3, kernel_initializer="ones")(i))
+    keras.Model(i, -L.Dense(1, kernel_initializer="ones")(mean)).save(tmp_path / "m.keras")
+    file = str(models / "beach03.png")
+    code = cli.main(["explain", str(tmp_path / "m.keras"), file, "--method", "gradcam", "-o", str(tmp_path / "o.npz")])
+    out, err = capsys.readouterr()
+    assert code == 0 and err.startswith("tfxai: warning: gradcam: the map of 1 examples") and err.count("\n") == 1
+
+
+def test_each_input_has_its_range(models, tmp_path, capsys):
+    np.savez(tmp_path / "pair.npz", user=np.array([[1.0, 2.0]]), item=np.array([[-3.0, 40.0]]))
+    out = explained(capsys, models / "pair.keras", tmp_path / "pair.npz", "-o", tmp_path / "o.npz")
+    assert "  the model is fed user 1 to 2, item -3 to 40\n" in out

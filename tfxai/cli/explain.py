@@ -28,7 +28,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--target",
-        help="class: an index, a label, one per example: 3,5,5, or index:2, label:2 (default: the predicted)",
+        help="class: an index, a label, one per example: 3,5,5, or index:2, label:2 (default: the predicted; "
+        "of one output with two labels the second)",
     )
     parser.add_argument("--baseline", help="a number, blur, or a .npy file (default: zeros)")
     parser.add_argument(
@@ -195,7 +196,7 @@ def _print(e: Any, labels: list[str] | None, part: _Part, files: list[Path]) -> 
     for i in range(lines):
         text = f"{target_name(e, i, labels) or 'output'}: {e.options['on']} {e.score[i]:.4g}"
         delta = "" if e.delta is None else f", delta {e.delta[i]:.1e}"
-        name = f", {names[i]}" if names else ""
+        name = f", {names[i]}" if names and part.taken.files else f", row {names[i]}" if names else ""
         print(f"  {e.method}: example {part.first + i}, {text}{delta}{name} -> {_where(files, i)}")
     if lines < len(e):
         print(f"  {e.method}: {len(e) - lines} more of {len(e)} examples; an .npz holds them all")
@@ -251,5 +252,7 @@ def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any, 
         report(drawn, path, labels, predictions=predictions, examples=examples, names=names)
     else:
         with replacing(path) as temporary:
-            figure = plot.compare(drawn, examples, labels=labels, **({} if input is None else {"input": input}))
+            one = {} if input is None else {"input": input}
+            called = names or [f"example {i}" for i in range(len(e))]
+            figure = plot.compare(drawn, examples, labels=labels, names=called, **one)
             figure.savefig(temporary, format="png", dpi=110)

@@ -49,7 +49,7 @@ def fitting(path: str, labels: list[str], outputs: int | None) -> list[str]:
     """
     if outputs is None or len(labels) == outputs or two_sided(labels, outputs):
         return labels
-    shown = ", ".join([*labels[:3], "..."])[:80]
+    shown = ", ".join([*labels[:3], *(["..."] if len(labels) > 3 else [])])[:80]
     raise OptionError(
         f"{path!r} has {len(labels)} labels ({shown}), and the model has {outputs} outputs. Pass a file with the name "
         "of each output, in their order."

@@ -114,14 +114,18 @@ def inputs(args: argparse.Namespace, model: Any) -> tuple[Taken, Taken]:
 
 def _fed(x: Any, pictures: bool, model: Any) -> list[str]:
     """The range of what the model is fed, and a word where pictures of bytes meet a model that does not scale them."""
-    from tfxai.support.structure import leaves
+    from tfxai.support.structure import named
 
-    numbers = [a[a == a] for a in leaves(x) if a.dtype.kind in "uif"]  # NaN is not itself
-    numbers = [a for a in numbers if a.size]
-    if not numbers:
+    arrays = [("", a) for a in x] if isinstance(x, list) else named(x)  # a list has single examples of one input
+    numbers = [(name, a[a == a]) for name, a in arrays if a.dtype.kind in "uif"]  # NaN is not itself
+    ranges: dict[str, list[float]] = {}
+    for name, a in numbers:
+        if a.size:
+            ranges.setdefault(name, []).extend((float(a.min()), float(a.max())))
+    if not ranges:
         return []
-    low, high = min(float(a.min()) for a in numbers), max(float(a.max()) for a in numbers)
-    found = [f"the model is fed {low:g} to {high:g}"]
+    said = [(f"{name} " if name else "") + f"{min(ends):g} to {max(ends):g}" for name, ends in ranges.items()]
+    found, high = [f"the model is fed {', '.join(said)}"], max(map(max, ranges.values()))
     layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else ()
     if pictures and high > BYTES and layers and not any(type(layer).__name__ in SCALES for layer in layers):
         found.append("it has no Rescaling or Normalization layer: if it was trained on 0 to 1, pass --preprocess unit")
