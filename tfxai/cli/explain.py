@@ -112,7 +112,7 @@ class _Run:
             _print(e, labels, part, [path for path, _ in files])
         drawn = [_shown(e if args.smooth is None else e.smooth(args.smooth), part.raw) for e in found]
         for path, input in files:
-            _write(path, found[0], drawn, labels, predictions, part.taken.examples, input)
+            _write(path, found[0], drawn, labels, predictions, _called(part.taken), input)
             print(f"Wrote {path}")
 
 
@@ -191,15 +191,22 @@ def _print(e: Any, labels: list[str] | None, part: _Part, files: list[Path]) -> 
     """A line per example: what was explained, score, how far the values are from adding up, file, result."""
     from tfxai.result.describe import target_name
 
-    names = part.taken.examples
+    names = _called(part.taken)
     lines = len(e) if part.taken.files else min(len(e), LINES)
     for i in range(lines):
         text = f"{target_name(e, i, labels) or 'output'}: {e.options['on']} {e.score[i]:.4g}"
         delta = "" if e.delta is None else f", delta {e.delta[i]:.1e}"
-        name = f", {names[i]}" if names and part.taken.files else f", row {names[i]}" if names else ""
+        name = f", {names[i]}" if names else ""
         print(f"  {e.method}: example {part.first + i}, {text}{delta}{name} -> {_where(files, i)}")
     if lines < len(e):
         print(f"  {e.method}: {len(e) - lines} more of {len(e)} examples; an .npz holds them all")
+
+
+def _called(taken: Taken) -> list[str] | None:
+    """What the examples are called, where they have names: files, or rows of a table."""
+    if taken.examples is None or taken.files:
+        return taken.examples
+    return [f"row {name}" for name in taken.examples]
 
 
 def _where(outputs: list[Path], i: int) -> str:
