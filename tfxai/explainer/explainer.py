@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfxai.errors import InputError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
-from tfxai.explainer import references
+from tfxai.errors import InputError, ModelError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
+from tfxai.explainer import ragged, references
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
 from tfxai.explainer.inputs import Inputs
+from tfxai.explainer.inputs import read as as_inputs
 from tfxai.explainer.prepared import Prepared
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.trust import doubts
@@ -57,7 +58,8 @@ def explain(
         model: Keras model of any kind (functional, Sequential, subclassed, nested), tf_keras model, loaded
             SavedModel, function of tensors, or path to a `.keras` file. It is never changed.
         x: Array of shape (n, ...), or a list/dict of arrays for several inputs. Token ids are explained at their
-            embedding, one value per token.
+            embedding, one value per token. A `tf.RaggedTensor` of floats, for a model that takes it: values and inputs
+            are padded with 0, and `e.meta["lengths"]` says how long each row is.
         method: A name of `tfxai.methods()`, or a method object such as `tfxai.DeepLIFT(rule="reveal_cancel")`.
         target: What is explained, one number per example: None (each example's own arg max), a class index, one
             index per example, a tuple index into outputs of higher rank, a function `outputs -> (n,)`, or an
@@ -160,10 +162,11 @@ class Explainer:
         self.labels = labels
         self.allow_nan = bool(allow_nan)
         self._prepared = Prepared(self.model)
+        self._ragged: Explainer | None = None
 
     @property
     def traces(self) -> int:
-        return self._prepared.traces
+        return self._prepared.traces + (0 if self._ragged is None else self._ragged.traces)
 
     def __call__(
         self,
@@ -177,6 +180,8 @@ class Explainer:
         """Explains x; the arguments are those of `explain`."""
         if batch_size is not None:
             whole_number(batch_size, "batch_size", more=", or None")
+        if ragged.taken(self.model, x):
+            return self._of_ragged(x)(target, ragged.baseline_of(baseline), batch_size, seed, verbose)
         run = self._run(x, target, baseline, batch_size, seed, verbose)
         run.check()
         results = []
@@ -191,6 +196,19 @@ class Explainer:
         for message, category in doubts(run, explanation):
             warn(message, category)
         return explanation
+
+    def _of_ragged(self, x: Any) -> Callable[..., Explanation]:
+        """What explains these rows of different length; else they are refused."""
+        if self._ragged is None:
+            shared = {name: getattr(self, name) for name in SHARED if name != "fixed"}
+            model = ragged.OfPadded(self.model)
+            self._ragged = Explainer(model, self.method, fixed=[ragged.LENGTHS], **shared)
+        explainer, rows = self._ragged, ragged.padded(x)
+        try:
+            explainer.trace(rows)
+        except ModelError:  # it takes none
+            as_inputs(x, None, None)
+        return lambda *arguments: ragged.presented(explainer(rows, *arguments))
 
     def leaks(self, x: Any, target: Any = None, baseline: Any = None, example: int = 0) -> dict[str, float]:
         """How much every op loses of the change of one example's score: the parts of its delta.
@@ -240,7 +258,7 @@ class Explainer:
                 f"Received: {', '.join(own)}. Make another: tfxai.Explainer(model, method, ...)."
             )
         other = copy.copy(self)
-        other.method = get(method, options)
+        other.method, other._ragged = get(method, options), None
         return other
 
     def trace(self, x: Any) -> tuple[Inputs, TracedModel]:
