@@ -134,3 +134,13 @@ def test_names_that_a_picture_cuts_are_whole_in_a_page(tmp_path):
     e.meta["features"][""][:2] = ["income", "rent"]
     assert short.read_text().count("<details>") == 1
     assert "<details>" not in report([e], tmp_path / "s.html", ["no", "yes"]).read_text()
+
+
+def test_explanations_of_the_same_missing_numbers_stand_beside_each_other(tmp_path):
+    x = np.array([[np.nan, 1.0]])
+    one = Explanation(values=np.ones((1, 2)), inputs=x, score=np.ones(1), method="deeplift")
+    assert report([one, one], tmp_path / "r.html").read_text().count("<h2>Example 0") == 1
+    other = Explanation(values=np.ones((1, 2)), inputs=x[:, ::-1], score=np.ones(1), method="deeplift")
+    assert report([one, other], tmp_path / "r.html").read_text().count("<h2>Example 0") == 2
+    words = Explanation(values=np.ones((1, 2)), inputs=np.array([["a", "b"]], object), score=np.ones(1), method="rise")
+    assert report([words, words], tmp_path / "r.html").read_text().count("<h2>Example 0") == 1

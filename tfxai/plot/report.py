@@ -143,7 +143,12 @@ def _same_inputs(a: ExplanationData, b: ExplanationData) -> bool:
     if len(a) != len(b) or (a.inputs is None) != (b.inputs is None):
         return False
     one, two = ([] if e.inputs is None else leaves(e.inputs) for e in (a, b))
-    return len(one) == len(two) and all(np.array_equal(p, q) for p, q in zip(one, two, strict=True))
+    return len(one) == len(two) and all(_equal(np.asarray(p), np.asarray(q)) for p, q in zip(one, two, strict=True))
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two inputs are alike, also in what is missing."""
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f")
 
 
 def _examples(group, labels, examples, predictions, tokens, names) -> list[str]:
