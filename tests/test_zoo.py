@@ -63,8 +63,8 @@ def test_rescale_adds_up_on_every_application(name):
 
 
 # One of each kind of keras.applications whose ops are linear between its kinks.
-PIECEWISE = ["DenseNet121", "InceptionV3", "MobileNet", "MobileNetV2", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16",
-             "Xception"]  # fmt: skip
+PIECEWISE = ["DenseNet121", "InceptionV3", "MobileNet", "MobileNetV2", "NASNetMobile", "ResNet50", "ResNet50V2",
+             "VGG16", "Xception"]  # fmt: skip
 RELEVANCE = [{"rule": "epsilon"}, {"rule": "epsilon_plus_flat"}, {"rule": "epsilon_alpha2_beta1"}]
 
 

@@ -46,11 +46,12 @@ class ExplainMixin:
         fixed: Sequence[str | int] | None = None,
         reduction: str | None = None,
         labels: Any = None,
+        allow_nan: bool = False,
         **options: Any,
     ) -> Explanation:
         """`tfxai.explain(self, x, ...)`."""
         shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
-        explainer = Explainer(self, method, **shared, labels=labels, **options)
+        explainer = Explainer(self, method, **shared, labels=labels, allow_nan=allow_nan, **options)
         return explainer(x, target, baseline, batch_size, seed, verbose)
 
 

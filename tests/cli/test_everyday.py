@@ -98,7 +98,7 @@ def test_rows_keep_their_names(models, tmp_path, capsys):
     out = explained(capsys, models / "table.keras", tmp_path / "t.csv", "--target", "0", "-o", tmp_path / "o.npz")
     e = tfxai.load(tmp_path / "o.npz")
     assert e.score.tolist() == [15, 24] and e.meta["features"] == {"": ["a", "b", "c"]}
-    assert ", y -> o.npz\n" in out and "first column taken as the names of the rows" in out
+    assert ", row y -> o.npz\n" in out and "first column taken as the names of the rows" in out
     (tmp_path / "t.csv").write_text("a,b,c\n" + "1,2,3\n" * 20)
     out = explained(capsys, models / "table.keras", tmp_path / "t.csv", "--target", "0", "-o", tmp_path / "o.npz")
     assert out.count("deeplift: example") == 12 and "8 more of 20 examples; an .npz holds them all" in out
@@ -167,7 +167,7 @@ def test_labels_that_do_not_fit(models, tmp_path, kind, capsys):
     with keras.saving.custom_object_scope({"Subclassed": Subclassed}):
         command = ["explain", str(path), str(tmp_path / "t.csv"), "-o", str(tmp_path / "o.npz"), "--labels"]
         assert cli.main([*command, str(tmp_path / "l.txt")]) == 1
-        assert "has 2 labels (cat, fox, ...), and the model has 3 outputs" in capsys.readouterr().err
+        assert "has 2 labels (cat, fox), and the model has 3 outputs" in capsys.readouterr().err
         (tmp_path / "l.txt").write_text("cat\nfox\nhen\n")
         assert cli.main([*command, str(tmp_path / "l.txt"), "--target", "hen"]) == 0
     assert "example 0, hen: logit" in capsys.readouterr().out
@@ -255,3 +255,53 @@ def test_the_range_of_what_is_fed_is_said(models, tmp_path, capsys):
     np.savetxt(tmp_path / "t.csv", [[1.5, -2, 30]], delimiter=",", header="a,b,c", comments="")
     said = explained(capsys, models / "table.keras", tmp_path / "t.csv", *out)
     assert "  the model is fed -2 to 30\n" in said and hint not in said
+
+
+def test_missing_cells_for_a_model_that_is_made_for_them(tmp_path, capsys):
+    """Score: where(isnan(x), 4, x), summed: NaN against 0 is 4."""
+    i = keras.Input((2,))
+    filled = keras.ops.where(keras.ops.isnan(i), 4.0, i)
+    keras.Model(i, L.Dense(1, kernel_initializer="ones")(filled)).save(tmp_path / "m.keras")
+    (tmp_path / "t.csv").write_text("age,fare\n1,2\n,3\n")
+    assert cli.main(["explain", str(tmp_path / "m.keras"), str(tmp_path / "t.csv")]) == 1
+    said = capsys.readouterr().err
+    assert "line 3, column 1: the cell is missing" in said and "--allow-nan" in said
+    out = explained(capsys, tmp_path / "m.keras", tmp_path / "t.csv", "--allow-nan", "-o", tmp_path / "o.npz", "-o",
+                    tmp_path / "o.png", "-o", tmp_path / "o.html")  # fmt: skip
+    assert "1 missing cell" in out and "the model is fed 1 to 3" in out
+    np.testing.assert_allclose(tfxai.load(tmp_path / "o.npz").values, [[1, 2], [4, 3]], rtol=1e-6)
+    assert cli.main(["check", str(tmp_path / "m.keras"), str(tmp_path / "t.csv"), "--allow-nan"]) == 0
+    assert "All well." in capsys.readouterr().out
+
+
+def test_either_of_two_classes_of_one_output(models, tmp_path, capsys):
+    """The score is the sum, 144; what speaks for the first class is -144."""
+    model = summing(tmp_path / "one.keras", 4, 4, 3)
+    (tmp_path / "names.txt").write_text("cat\ndog\n")
+    for asked, name, score in ((["--target", "cat"], "cat", -144), (["--target", "1"], "dog", 144), ([], "dog", 144)):
+        out = explained(capsys, model, models / "beach03.png", "--labels", tmp_path / "names.txt", *asked, "-o",
+                        tmp_path / "o.npz", "-o", tmp_path / "o.html")  # fmt: skip
+        assert f"example 0, {name}: logit {score}," in out
+        assert tfxai.load(tmp_path / "o.npz").values.sum() == score
+        assert f"Explained: {name}" in (tmp_path / "o.html").read_text()
+    assert "target 0: logit 144," in explained(
+        capsys, model, models / "beach03.png", "--target", "0", "-o", tmp_path / "o.npz"
+    )
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_warning_is_a_line_without_a_place_in_python(models, tmp_path, capsys):
+    """A convolution whose map is zero after its ReLU, for a class that nothing speaks for."""
+    i = keras.Input((8, 8, 3))
+    mean = L.GlobalAveragePooling2D()(L.Conv2D(2, 3, kernel_initializer="ones")(i))
+    keras.Model(i, -L.Dense(1, kernel_initializer="ones")(mean)).save(tmp_path / "m.keras")
+    file = str(models / "beach03.png")
+    code = cli.main(["explain", str(tmp_path / "m.keras"), file, "--method", "gradcam", "-o", str(tmp_path / "o.npz")])
+    out, err = capsys.readouterr()
+    assert code == 0 and err.startswith("tfxai: warning: gradcam: the map of 1 examples") and err.count("\n") == 1
+
+
+def test_each_input_has_its_range(models, tmp_path, capsys):
+    np.savez(tmp_path / "pair.npz", user=np.array([[1.0, 2.0]]), item=np.array([[-3.0, 40.0]]))
+    out = explained(capsys, models / "pair.keras", tmp_path / "pair.npz", "-o", tmp_path / "o.npz")
+    assert "  the model is fed user 1 to 2, item -3 to 40\n" in out

@@ -47,8 +47,8 @@ def test_no_labels(tmp_path, text):
 
 def test_as_many_as_outputs():
     assert fitting("l.txt", ["cat", "fox"], 2) == ["cat", "fox"] == fitting("l.txt", ["cat", "fox"], None)
-    assert fitting("l.txt", ["cat", "dog"], 1) == ["dog"]  # one output of two classes speaks for the second
-    with pytest.raises(OptionError, match=r"'l.txt' has 2 labels \(cat, fox, ...\), and the model has 3 outputs"):
+    assert fitting("l.txt", ["cat", "dog"], 1) == ["cat", "dog"]  # one output is the score of the second of two
+    with pytest.raises(OptionError, match=r"'l.txt' has 2 labels \(cat, fox\), and the model has 3 outputs"):
         fitting("l.txt", ["cat", "fox"], 3)
     with pytest.raises(OptionError, match="has 0 labels"):
         fitting("l.txt", [], 3)

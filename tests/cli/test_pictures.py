@@ -135,7 +135,7 @@ def test_folders_and_patterns(tmp_path):
     (folder / "._b00.png").write_text("what a Mac leaves behind")
     taken = read(folder, COLOUR)
     assert taken.x[:, 0, 0, 0].tolist() == list(range(12)) and taken.examples[11] == "b11.PNG" and taken.files
-    assert taken.notes == ("folder holiday: 12 pictures, 1 other files left out",)
+    assert taken.notes == ("folder holiday: 12 pictures; left out: notes.txt",)
     taken = read(folder / "b0[13]*", COLOUR)
     assert taken.x[:, 0, 0, 0].tolist() == [1, 3] and taken.notes == ("pattern b0[13]*: 2 files",)
     assert read(tmp_path / "**" / "*.png", COLOUR).x.shape[0] == 6

@@ -62,5 +62,5 @@ def test_what_does_not_go_together(tmp_path):
         (tmp_path / name).write_text("1\n")
     with pytest.raises(InputError, match="several images, or one file"):
         read_inputs([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], None)
-    with pytest.raises(FileFormatError, match="is of no kind that is read here. Known: .bmp"):
+    with pytest.raises(FileFormatError, match="is of no kind that is read here. Save it as one of these: .bmp"):
         read_inputs([str(tmp_path / "c.txt")], None)

@@ -17,10 +17,10 @@ def table(request, tmp_path, monkeypatch):
     else:
         monkeypatch.setitem(sys.modules, "pandas", None)  # importing it is an ImportError
 
-    def read(text, shape=(None, 3), dtype="float32", header="auto", encoding="utf-8"):
+    def read(text, shape=(None, 3), dtype="float32", header="auto", encoding="utf-8", allow_nan=False):
         path = tmp_path / "t.csv"
         path.write_bytes(text.encode(encoding))
-        return read_inputs([str(path)], shape, dtype, header)
+        return read_inputs([str(path)], shape, dtype, header, allow_nan)
 
     return read
 
@@ -82,7 +82,16 @@ def test_numbers_in_the_first_line_are_a_row_and_that_is_said(table):
         table("a,b,c\n4,5,6\n", header="no")
 
 
-@pytest.mark.parametrize("cell", ["", "NA", "nan", "?", "-", "NULL", "#N/A", "n/a"])
+@pytest.mark.parametrize("cell", ["", "NA", "nan", "?"])
+def test_missing_cells_that_are_allowed_are_nan(table, cell):
+    taken = table(f"a;b\n1,5;{cell}\n{cell};4\n", allow_nan=True, shape=(None, 2))
+    np.testing.assert_array_equal(taken.x, [[1.5, np.nan], [np.nan, 4]])
+    assert "2 missing cells" in taken.notes[0]
+    with pytest.raises(FileFormatError, match="'x' is not a number"):
+        table("a;b\n1,5;2,5\n3;4\n1,5;x\n", allow_nan=True, shape=(None, 2))
+
+
+@pytest.mark.parametrize("cell", ["", "NA", "nan", "?", "-", "NULL", "#N/A", "n/a", "#NV", "#N/D"])
 def test_a_missing_cell_is_an_error_that_names_it(table, cell):
     with pytest.raises(FileFormatError, match=r"line 1, column 2: the cell is missing \('"):
         table(f"1.0,{cell},3.0\n4,5,6\n")
@@ -152,3 +161,22 @@ def test_no_text(tmp_path):
     (tmp_path / "t.csv").write_bytes(bytes(range(256)))
     with pytest.raises(FileFormatError, match="is no text"):
         read_inputs([str(tmp_path / "t.csv")], None)
+
+
+@pytest.mark.parametrize("name", ["Nr", "Nr.", "lfd. Nr.", "No", "#", "ID"])
+def test_a_column_of_row_numbers_by_its_name(table, name):
+    """As spreadsheets of Windows export it: semicolons, decimal commas, umlauts in one byte."""
+    taken = table(f"{name};Fl\u00e4che;b;c\r\n1;4,5;5;6\r\n2;7;8;9\r\n", encoding="cp1252")
+    assert taken.x.tolist() == [[4.5, 5, 6], [7, 8, 9]]
+    assert taken.columns == ["Fl\u00e4che", "b", "c"] and taken.examples == ["1", "2"]
+    assert "read as cp1252" in taken.notes[0] and "first column taken as the names of the rows" in taken.notes[0]
+    with pytest.raises(InputError, match="has 4 columns"):
+        table("day;a;b;label\n1;4,5;5;0\n2;7;8;1\n")  # which one is too many is not known
+
+
+@pytest.mark.parametrize("cell", ["1.234,50", "1.234.567,5", "12 345,6", "1'234,5"])
+def test_marks_between_thousands_are_said(table, cell):
+    with pytest.raises(
+        FileFormatError, match=r"line 4, column 2: .* is not a number \(b\). Export .*without marks between"
+    ):
+        table(f"a;b;c\n1,5;2,5;3\n1;2;3,5\n4;{cell};6\n")

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -167,6 +168,16 @@ def test_summary_orders_features_and_colours_by_rank(ax):
         plot.summary(values, inputs[:2], ax=ax)
     with pytest.raises(OptionError, match="top is a number of features"):
         plot.summary(values, top=0, ax=ax)
+
+
+def test_a_summary_has_no_colour_for_what_is_missing():
+    inputs = np.array([[1.0], [np.nan], [3.0]])
+    ax = plot.summary(np.ones((3, 1)), inputs, ax=Figure().subplots())
+    points = ax.collections[0]
+    points.update_scalarmappable()
+    first, missing, last = points.get_facecolors()[:, :3]
+    viridis = matplotlib.colormaps["viridis"]
+    np.testing.assert_allclose([first, missing, last], [viridis(0.0)[:3], [0.6] * 3, viridis(1.0)[:3]])
 
 
 @pytest.mark.parametrize(

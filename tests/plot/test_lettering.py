@@ -128,7 +128,8 @@ def test_the_picture_from_before_a_preprocessing(rng, tmp_path):
     red = np.zeros((2, 16, 16, 3))
     red[..., 0] = 0.8
     e = explained(rng.normal(size=red.shape), 255 * red[..., ::-1] - 110)
-    assert np.argmax(e.plot(1, style="masked", ax=Figure().subplots()).images[0].get_array()[3, 3]) == 2
+    with pytest.warns(UserWarning, match="display="):
+        assert np.argmax(e.plot(1, style="masked", ax=Figure().subplots()).images[0].get_array()[3, 3]) == 2
     shown = e.plot(1, display=red, style="masked", ax=Figure().subplots()).images[0].get_array()[3, 3]
     np.testing.assert_allclose(shown, [0.8, 0, 0])
     np.testing.assert_allclose(plot.compare([e], [1], display=red).axes[0].images[0].get_array()[3, 3], [0.8, 0, 0])

@@ -1,6 +1,7 @@
 """Pages: self-contained, escaped, readable in a browser of any width."""
 
 import re
+from html import escape
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import tfxai
 from tests import browser
 from tfxai.errors import InputError
 from tfxai.explanation import Explanation
+from tfxai.plot.report import report
 
 HOSTILE = '<img src=x onerror="document.title=\'taken\'"><script>document.title="taken"</script>$x$ {'
 
@@ -117,3 +119,28 @@ def test_unwritable(rng, tmp_path):
     with pytest.raises(OSError):
         tfxai.report(explained(rng), tmp_path / "nowhere" / "a.html")
     assert [p.name for p in tmp_path.iterdir()] == ["folder.html"]
+
+
+def test_names_that_a_picture_cuts_are_whole_in_a_page(tmp_path):
+    long, also = "share of wallet before the campaign of March <b>", "share of wallet before the campaign of April <b>"
+    values = np.array([[3.0, -2.0, 1.0]])
+    e = Explanation(values=values, inputs=values, score=np.ones(1), method="deeplift", target=np.array([1]),
+                    meta={"features": {"": [long, also, "age"]}})  # fmt: skip
+    page = report([e], tmp_path / "r.html", ["no", "bought again within thirty days of the first order"]).read_text()
+    listed = re.findall(r"<li>(.*?)</li>", page)
+    assert listed == [escape(long), escape(also), "bought again within thirty days of the first order"]
+    assert "names in full (3)" in page and "<script" not in page
+    short = report([e], tmp_path / "s.html", ["no", "yes"])
+    e.meta["features"][""][:2] = ["income", "rent"]
+    assert short.read_text().count("<details>") == 1
+    assert "<details>" not in report([e], tmp_path / "s.html", ["no", "yes"]).read_text()
+
+
+def test_explanations_of_the_same_missing_numbers_stand_beside_each_other(tmp_path):
+    x = np.array([[np.nan, 1.0]])
+    one = Explanation(values=np.ones((1, 2)), inputs=x, score=np.ones(1), method="deeplift")
+    assert report([one, one], tmp_path / "r.html").read_text().count("<h2>Example 0") == 1
+    other = Explanation(values=np.ones((1, 2)), inputs=x[:, ::-1], score=np.ones(1), method="deeplift")
+    assert report([one, other], tmp_path / "r.html").read_text().count("<h2>Example 0") == 2
+    words = Explanation(values=np.ones((1, 2)), inputs=np.array([["a", "b"]], object), score=np.ones(1), method="rise")
+    assert report([words, words], tmp_path / "r.html").read_text().count("<h2>Example 0") == 1

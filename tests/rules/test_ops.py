@@ -118,6 +118,9 @@ ONE = {
     "DynamicPartition": (lambda z: tf.transpose(R.DynamicPartition(data=tf.transpose(z), partitions=[0, 1, 0, 1, 0], num_partitions=2)[1]), ROW, None),
     "DynamicStitch": (lambda z: tf.transpose(R.DynamicStitch(indices=[[0, 2], [1]], data=[tf.transpose(z)[:2], tf.transpose(z)[2:3]])), ROW, None),
     "ParallelDynamicStitch": (lambda z: tf.transpose(R.ParallelDynamicStitch(indices=[[0, 2], [1]], data=[tf.transpose(z)[:2], tf.transpose(z)[2:3]])), ROW, None),
+    "RaggedTensorToTensor": (lambda z: R.RaggedTensorToTensor(
+        shape=tf.constant([-1, -1], tf.int64), values=tf.reshape(z, [-1]), default_value=2.0,
+        row_partition_tensors=[tf.range(tf.shape(z)[0] + 1) * tf.shape(z)[1]], row_partition_types=["ROW_SPLITS"]), ROW, None),
     "ScatterNd": (lambda z: tf.transpose(R.ScatterNd(indices=[[0], [2]], updates=tf.transpose(z)[:2], shape=tf.stack([4, tf.shape(z)[0]]))), ROW, None),
     "TensorScatterAdd": (lambda z: tf.transpose(R.TensorScatterAdd(tensor=tf.transpose(z), indices=[[0], [2]], updates=tf.transpose(z)[3:])), ROW, None),
     "TensorScatterSub": (lambda z: tf.transpose(R.TensorScatterSub(tensor=tf.transpose(z), indices=[[0], [2]], updates=tf.transpose(z)[3:])), ROW, None),

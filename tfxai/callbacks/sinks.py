@@ -19,7 +19,7 @@ from tfxai.callbacks.strips import INDEX, facts, read_strip, strip_of, strips_in
 from tfxai.plot.film_strip import film_strip
 from tfxai.plot.render import photograph, render
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import keys, target_name
+from tfxai.result.describe import displayed, keys, target_name
 from tfxai.result.names import class_names
 from tfxai.result.storage import save
 from tfxai.support.extras import extra
@@ -38,6 +38,7 @@ class directory:
         path: Folder, made when the first snapshot is written.
         labels: Class names.
         arrays: Write the `.npz` too.
+        display: What to show instead of the samples, as in `tfxai.report`.
 
     Attributes:
         folder: Where the snapshots of the training are that was written last.
@@ -60,10 +61,11 @@ class directory:
     figure = False
 
     def __init__(
-        self, path: str | os.PathLike = "tfxai-snapshots", labels: Sequence[str] | None = None, arrays: bool = True
-    ) -> None:
+        self, path: str | os.PathLike = "tfxai-snapshots", labels: Sequence[str] | None = None, arrays: bool = True,
+        *, display: Any = None,
+    ) -> None:  # fmt: skip
         class_names(labels)  # refused now if they are none
-        self.path, self.labels, self.arrays = Path(path), labels, arrays
+        self.path, self.labels, self.arrays, self.display = Path(path), labels, arrays, display
         self.folder = self.path
         self._folders: dict[Any, Path] = {}  # training -> where its strip is
 
@@ -93,6 +95,7 @@ class directory:
     def _pictures(self, e: ExplanationData, name: str) -> dict[str, list[str]]:
         """Writes the pictures of one snapshot, and says where they are and what they show."""
         found: dict[str, list[str]] = {"pictures": [], "inputs": [], "targets": []}
+        e = displayed(e, self.display)
         for i in range(len(e)):
             for k, key in enumerate(keys(e)):
                 file = f"sample_{i}.png" if key is None else f"sample_{i}_{k}_{safe_name(key)}.png"
@@ -117,6 +120,7 @@ class tensorboard:
     Args:
         log_dir: The same as that callback's; the events go to `log_dir/explain`.
         labels: Class names.
+        display: As of `directory`.
 
     Raises:
         MissingExtraError: `pip install "tfxai[tensorboard]"`.
@@ -136,16 +140,19 @@ class tensorboard:
 
     figure = False
 
-    def __init__(self, log_dir: str | os.PathLike = "logs", labels: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, log_dir: str | os.PathLike = "logs", labels: Sequence[str] | None = None, *, display: Any = None
+    ) -> None:
         extra("tensorboard", "tensorboard")  # now, not in the middle of training
         class_names(labels)  # refused now if they are none
-        self.path, self.labels = Path(log_dir) / "explain", labels
+        self.path, self.labels, self.display = Path(log_dir) / "explain", labels, display
         self.writer: Any = None  # nothing is written before training begins
 
     def __call__(self, e: ExplanationData, figure: Any, step: int) -> None:
         """Writes one snapshot."""
         import tensorflow as tf
 
+        e = displayed(e, self.display)
         if self.writer is None:
             self.writer = tf.summary.create_file_writer(str(self.path))
         with self.writer.as_default(step=step):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import time
 import uuid
@@ -19,12 +20,16 @@ from tfxai.callbacks.training import Training
 from tfxai.errors import OptionError, SnapshotWarning, TfxaiError, received, warn
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
-from tfxai.plot.comparison import compare
-from tfxai.result.describe import keys, part
+from tfxai.plot import preprocessed
+from tfxai.plot.comparison import compared
+from tfxai.result.data import ExplanationData
+from tfxai.result.describe import displayed, keys, part
 from tfxai.result.names import class_names
 from tfxai.support.ranks import correlation, ranks
+from tfxai.support.structure import leaves, map_structure
 
 UNITS = ("epoch", "batch")
+OWN = (directory, tensorboard)  # sinks that draw themselves
 log = logging.getLogger("tfxai")
 
 
@@ -52,7 +57,9 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         initial: Also before the first training step, as step 0, where the model is built by then, and not trained yet.
         max_samples: At most so many samples of x.
         seed: Of methods that draw; always the same, so that snapshots differ by the weights alone.
-        labels: Class names, for the default sink and the figures: a list, in the order of the outputs.
+        labels: Class names, for the target, the default sink and the figures, as in `tfxai.explain`.
+        display: What to show instead of the samples, a picture for each, as in `tfxai.report`: in the figures, the
+            default sink, and those of this package that have none of their own.
         strict: Let an error of a sink, or of a later explanation, end the training. Otherwise it is a warning, once.
         batch_size: As in `tfxai.explain`.
         **options: Of the method, `on=` and `layer=`.
@@ -92,6 +99,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         max_samples: int = 8,
         seed: int = 0,
         labels: Sequence[str] | None = None,
+        display: Any = None,
         strict: bool = False,
         batch_size: int | None = None,
         **options: Any,
@@ -105,6 +113,10 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         self._given = Samples(x, max_samples)
         self.method, self.target, self.baseline, self.options = method, target, baseline, options
         self.sinks = [directory(labels=labels)] if sinks is None else [sinks] if callable(sinks) else list(sinks)
+        self.display = display if display is None or callable(display) else functools.partial(_first, display)
+        for sink in self.sinks:
+            if isinstance(sink, OWN) and sink.display is None:
+                sink.display = self.display
         if not all(callable(sink) for sink in self.sinks):
             raise OptionError(f"A sink is a function sink(explanation, figure, step). {received(sinks)}")
         self.every, self.unit, self.initial, self.seed = int(every), unit, initial, seed
@@ -184,7 +196,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         """Explains once: a mistake is raised before hours of training, whether `strict` or not."""
         if self._explainer is None:
             start = time.perf_counter()
-            explainer = Explainer(self.model, self.method, **self.options)
+            explainer = Explainer(self.model, self.method, labels=self.labels, **self.options)
             self._samples = self._explained(explainer)
             self._check_count(explainer)
             self._explainer = explainer
@@ -195,7 +207,10 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         first: TfxaiError | None = None
         for x in self._given.of(self.model):
             try:
-                explainer(x, self.target, self.baseline, self.batch_size, self.seed, 0)
+                e = explainer(x, self.target, self.baseline, self.batch_size, self.seed, 0)
+                displayed(e, self.display)  # refused now if it does not fit
+                if self.display is None and not all(getattr(sink, "display", None) is not None for sink in self.sinks):
+                    preprocessed.check([e])
                 return x
             except TfxaiError as error:
                 first = first or error
@@ -204,7 +219,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
     def _check_count(self, explainer: Explainer) -> None:
         """Raises InputError where there are not as many labels as classes, also of a sink."""
         classes = explainer.trace(self._samples)[1].classes()
-        own = [sink.labels for sink in self.sinks if isinstance(sink, (directory, tensorboard))]
+        own = [sink.labels for sink in self.sinks if isinstance(sink, OWN)]
         for labels in (self.labels, *own):
             class_names(labels, classes)
 
@@ -229,13 +244,14 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         self.seconds += numbers["seconds"]
         self.history.append(numbers)
 
-    def _figure(self, e: Explanation, sink: Any) -> Any:
+    def _figure(self, e: ExplanationData, sink: Any) -> Any:
         """The picture for a sink: samples in a column, of several layers the last; None where it draws itself."""
         if not getattr(sink, "figure", True):
             return None
+        e = displayed(e, self.display)
         if isinstance(e.values, (dict, list)):
             e = dataclasses.replace(e, values=part(e, keys(e)[-1])[0], inputs=part(e, keys(e)[-1])[1])
-        return compare([e], range(len(e)), labels=self.labels)
+        return compared([e], range(len(e)), labels=self.labels)
 
     def _guarded(self, call: Callable, who: Any) -> Any:
         """The result; an error becomes a warning, once for each sink, unless `strict`."""
@@ -261,6 +277,12 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         if before is None or before.shape != now.shape:
             return None
         return float(1 - correlation(before, now).mean())
+
+
+def _first(display: Any, inputs: Any) -> Any:
+    """The first pictures, as many as there are samples."""
+    n = len(leaves(inputs)[0])
+    return map_structure(lambda a: a[:n], display) if isinstance(inputs, (dict, list)) else display[:n]
 
 
 def _nothing() -> None:

@@ -11,7 +11,9 @@ import importlib
 import io
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tfxai.errors import TfxaiError
 
@@ -42,7 +44,9 @@ def _run(args: argparse.Namespace) -> int:
     """Runs a command; an error of its becomes one line, whatever it is."""
     try:
         _import_quietly()
-        return args.run(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warned
+            return args.run(args)
     except KeyboardInterrupt:
         return 130
     except Exception as error:
@@ -52,6 +56,13 @@ def _run(args: argparse.Namespace) -> int:
         hint = "" if not kind else " (tfxai --debug shows where)"
         print(f"tfxai: {kind}{' '.join(str(error).split())}{hint}", file=sys.stderr)
         return 1
+
+
+def _warned(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """A warning in a line, without the place in Python that it came from."""
+    print(f"tfxai: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 @contextlib.contextmanager

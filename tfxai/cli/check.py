@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     taken = shared.inputs(args, model)[0] if args.inputs else None
     if taken is not None and taken.apart:
         raise InputError("The pictures have other sizes, which one batch cannot hold. Check them one by one.")
-    found = check(model, None if taken is None else taken.x, args.rule)
+    found = check(model, None if taken is None else taken.x, args.rule, allow_nan=args.allow_nan)
     source = "the given examples" if args.inputs else "4 random examples"
     print(f"{args.model}: {model.name if hasattr(model, 'name') else 'model'}, {source}\n")
     _line("adds up", found.residual <= TOLERANCE, f"largest residual {found.residual:.1e} of the score's change")

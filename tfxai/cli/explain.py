@@ -28,7 +28,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--target",
-        help="class: an index, a label, one per example: 3,5,5, or index:2, label:2 (default: the predicted)",
+        help="class: an index, a label, one per example: 3,5,5, or index:2, label:2 (default: the predicted; "
+        "of one output with two labels the second)",
     )
     parser.add_argument("--baseline", help="a number, blur, or a .npy file (default: zeros)")
     parser.add_argument(
@@ -87,13 +88,16 @@ class _Run:
 
         self.model, self.methods, self.given, self.baseline, self.args = model, methods, given, baseline, args
         self.labels = labels
-        self.explainer = Explainer(model, methods[0], layer=args.layer, **given)
+        self.explainer = Explainer(model, methods[0], layer=args.layer, allow_nan=args.allow_nan, **given)
 
     def __call__(self, part: _Part) -> None:
         """Explains the part, prints its lines, writes its files."""
         from tfxai.cli.labels import fitting
+        from tfxai.result.names import two_sided
 
         args, labels, predictions, found, files = self.args, self.labels, None, list[Any](), list[tuple[Path, Any]]()
+        if labels is not None and two_sided(labels, self.explainer.trace(part.taken.x)[1].classes()):
+            self.explainer.labels = labels  # a target is one of two classes, not an output
         for method in self.methods:
             explainer = self.explainer.using(method, **self.given)
             e = explainer(part.taken.x, part.target, self.baseline, args.batch_size, args.seed)
@@ -108,7 +112,7 @@ class _Run:
             _print(e, labels, part, [path for path, _ in files])
         drawn = [_shown(e if args.smooth is None else e.smooth(args.smooth), part.raw) for e in found]
         for path, input in files:
-            _write(path, found[0], drawn, labels, predictions, part.taken.examples, input)
+            _write(path, found[0], drawn, labels, predictions, _called(part.taken), input)
             print(f"Wrote {path}")
 
 
@@ -187,7 +191,7 @@ def _print(e: Any, labels: list[str] | None, part: _Part, files: list[Path]) -> 
     """A line per example: what was explained, score, how far the values are from adding up, file, result."""
     from tfxai.result.describe import target_name
 
-    names = part.taken.examples
+    names = _called(part.taken)
     lines = len(e) if part.taken.files else min(len(e), LINES)
     for i in range(lines):
         text = f"{target_name(e, i, labels) or 'output'}: {e.options['on']} {e.score[i]:.4g}"
@@ -196,6 +200,13 @@ def _print(e: Any, labels: list[str] | None, part: _Part, files: list[Path]) -> 
         print(f"  {e.method}: example {part.first + i}, {text}{delta}{name} -> {_where(files, i)}")
     if lines < len(e):
         print(f"  {e.method}: {len(e) - lines} more of {len(e)} examples; an .npz holds them all")
+
+
+def _called(taken: Taken) -> list[str] | None:
+    """What the examples are called, where they have names: files, or rows of a table."""
+    if taken.examples is None or taken.files:
+        return taken.examples
+    return [f"row {name}" for name in taken.examples]
 
 
 def _where(outputs: list[Path], i: int) -> str:
@@ -248,5 +259,7 @@ def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any, 
         report(drawn, path, labels, predictions=predictions, examples=examples, names=names)
     else:
         with replacing(path) as temporary:
-            figure = plot.compare(drawn, examples, labels=labels, **({} if input is None else {"input": input}))
+            one = {} if input is None else {"input": input}
+            called = names or [f"example {i}" for i in range(len(e))]
+            figure = plot.compare(drawn, examples, labels=labels, names=called, **one)
             figure.savefig(temporary, format="png", dpi=110)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tfxai.cli.tables import read_text
 from tfxai.errors import FileFormatError, InputError, OptionError, received, suggest
-from tfxai.result.names import class_names
+from tfxai.result.names import class_names, two_sided
 
 NUMBERED = re.compile(r"(\d+)[\s:,;]+(\S.*)")
 SAID = {"index": int, "label": str}  # --target index:2, label:2
@@ -42,16 +42,14 @@ def read_labels(path: str) -> list[str]:
 
 
 def fitting(path: str, labels: list[str], outputs: int | None) -> list[str]:
-    """The names of the outputs. One output for two classes speaks for the second, so it has that name.
+    """The names of the classes: of the outputs, or two where the one output is the score of the second.
 
     Raises:
         OptionError: Other numbers of names and of outputs.
     """
-    if outputs is None or len(labels) == outputs:
+    if outputs is None or len(labels) == outputs or two_sided(labels, outputs):
         return labels
-    if outputs == 1 and len(labels) == 2:
-        return labels[1:]
-    shown = ", ".join([*labels[:3], "..."])[:80]
+    shown = ", ".join([*labels[:3], *(["..."] if len(labels) > 3 else [])])[:80]
     raise OptionError(
         f"{path!r} has {len(labels)} labels ({shown}), and the model has {outputs} outputs. Pass a file with the name "
         "of each output, in their order."

@@ -48,7 +48,9 @@ class Wanted(NamedTuple):
     dtype: str
 
 
-def read_inputs(paths: Sequence[str], shape: tuple | None, dtype: str | None = None, header: str = "auto") -> Taken:
+def read_inputs(
+    paths: Sequence[str], shape: tuple | None, dtype: str | None = None, header: str = "auto", allow_nan: bool = False
+) -> Taken:
     """What is in the files.
 
     Args:
@@ -56,7 +58,7 @@ def read_inputs(paths: Sequence[str], shape: tuple | None, dtype: str | None = N
             `.npz`, `.csv` or `.tsv`.
         shape: (n, height, width, channels) that the model declares, None where it does not say.
         dtype: What the model takes, None where it does not say.
-        header: Of tables: see `read_table`.
+        header, allow_nan: Of tables: see `read_table`.
 
     Raises:
         FileNotFoundError: No such file.
@@ -71,12 +73,12 @@ def read_inputs(paths: Sequence[str], shape: tuple | None, dtype: str | None = N
         raise InputError(f"Pass several images, or one file of another kind. Received: {_listed(files)}.")
     file = files[0]
     if file.suffix.lower() in TABLES:
-        table = read_table(file, _columns(shape), dtype, header)
+        table = read_table(file, _columns(shape), dtype, header, allow_nan)
         return Taken(table.values, table.columns, table.rows, (*notes, f"{file.name}: {table.note}"))
     if file.suffix.lower() in ARRAYS:
         return Taken(read_arrays(file), notes=notes)
     known = ", ".join([*sorted(IMAGES), *ARRAYS, *TABLES])
-    raise FileFormatError(f"{str(file)!r} is of no kind that is read here. Known: {known}.")
+    raise FileFormatError(f"{str(file)!r} is of no kind that is read here. Save it as one of these: {known}.")
 
 
 def _columns(shape: tuple | None) -> int | None:
@@ -179,7 +181,10 @@ def _expanded(paths: Sequence[str]) -> tuple[list[Path], tuple[str, ...]]:
                     f"The folder {text!r} holds no picture ({', '.join(sorted(IMAGES))}). For pictures in folders "
                     f"inside it, pass the pattern {str(path / '*' / '*')!r}."
                 )
-            notes.append(f"folder {path.name}: {len(found)} pictures" + _left(len(inside) - len(found)))
+            left = [f for f in inside if f not in found]
+            notes.append(
+                f"folder {path.name}: {len(found)} pictures" + (f"; left out: {_listed(left)}" if left else "")
+            )
         elif not path.is_file() and glob.has_magic(text):
             found = sorted(Path(f) for f in glob.glob(text, recursive=True) if Path(f).is_file())
             if not found:
@@ -191,10 +196,6 @@ def _expanded(paths: Sequence[str]) -> tuple[list[Path], tuple[str, ...]]:
             found = [path]
         files += found
     return files, tuple(notes)
-
-
-def _left(count: int) -> str:
-    return f", {count} other files left out" if count else ""
 
 
 def _pictures(files: list[Path], shape: tuple | None, notes: tuple[str, ...]) -> Taken:

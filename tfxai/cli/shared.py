@@ -34,6 +34,10 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="whether a table's first line is names (default: auto, where no cell of it is a number)",
     )  # fmt: skip
     parser.add_argument(
+        "--allow-nan", action="store_true",
+        help="the model is made for missing values: NaN, and missing cells of a table, are taken as they are",
+    )  # fmt: skip
+    parser.add_argument(
         "--import", action="append", default=[], dest="modules", metavar="MODULE",
         help="a module, or a .py file, with the model's own layers; its code runs",
     )  # fmt: skip
@@ -97,7 +101,7 @@ def inputs(args: argparse.Namespace, model: Any) -> tuple[Taken, Taken]:
 
     declared, in_order = wanted(model)
     shape, dtype = (None, ANY) if declared and len(declared) > 1 else declared[0][1:] if declared else (None, None)
-    raw = placed(read_inputs(args.inputs, shape, dtype, args.header), declared, in_order)
+    raw = placed(read_inputs(args.inputs, shape, dtype, args.header, args.allow_nan), declared, in_order)
     if raw.apart:
         done = [preprocessed(one, args.preprocess, [w.name for w in declared or ()]) for one in raw.x]
         x, notes = [one for one, _ in done], done[0][1]
@@ -110,13 +114,18 @@ def inputs(args: argparse.Namespace, model: Any) -> tuple[Taken, Taken]:
 
 def _fed(x: Any, pictures: bool, model: Any) -> list[str]:
     """The range of what the model is fed, and a word where pictures of bytes meet a model that does not scale them."""
-    from tfxai.support.structure import leaves
+    from tfxai.support.structure import named
 
-    numbers = [a for a in leaves(x) if a.dtype.kind in "uif" and a.size]
-    if not numbers:
+    arrays = [("", a) for a in x] if isinstance(x, list) else named(x)  # a list has single examples of one input
+    numbers = [(name, a[a == a]) for name, a in arrays if a.dtype.kind in "uif"]  # NaN is not itself
+    ranges: dict[str, list[float]] = {}
+    for name, a in numbers:
+        if a.size:
+            ranges.setdefault(name, []).extend((float(a.min()), float(a.max())))
+    if not ranges:
         return []
-    low, high = min(float(a.min()) for a in numbers), max(float(a.max()) for a in numbers)
-    found = [f"the model is fed {low:g} to {high:g}"]
+    said = [(f"{name} " if name else "") + f"{min(ends):g} to {max(ends):g}" for name, ends in ranges.items()]
+    found, high = [f"the model is fed {', '.join(said)}"], max(map(max, ranges.values()))
     layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else ()
     if pictures and high > BYTES and layers and not any(type(layer).__name__ in SCALES for layer in layers):
         found.append("it has no Rescaling or Normalization layer: if it was trained on 0 to 1, pass --preprocess unit")

@@ -24,7 +24,8 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": 
 # What pandas takes for a missing cell, and what else people write for one, in small letters.
 MISSING = frozenset(
     ["", "na", "n/a", "#n/a", "#n/a n/a", "#na", "nan", "-nan", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "<na>",
-     "null", "none", "nil", "?", "-", "--", ".", "missing"]
+     "null", "none", "nil", "?", "-", "--", ".", "missing",
+     "#nv", "#n/d", "#n/d!", "#n/b", "#i/t", "#saknas!", "#puuttuu!"]  # #N/A of a spreadsheet in other languages
 )  # fmt: skip
 NUMBERS = {
     point: re.compile(
@@ -35,7 +36,8 @@ NUMBERS = {
 WHOLE = re.compile(r"[+-]?[0-9]+")
 FLAGS = {"true": 1, "false": 0}
 UNNAMED = ("", "Unnamed: 0")  # what pandas and R write over the names of rows
-INDEX_NAMES = re.compile(r"|unnamed: 0|index|id|row|rownames|row\.names", re.IGNORECASE)
+INDEX_NAMES = re.compile(r"|unnamed: 0|index|id|row|rownames|row\.names|(lfd\.? ?)?nr\.?|no\.?|#", re.IGNORECASE)
+GROUPED = re.compile(r"[+-]?[0-9]{1,3}([., '\u00a0\u202f][0-9]{3})+([.,][0-9]*)?")  # thousands with a mark between
 SAMPLE = 50  # rows that tell how a table is written
 EXACT = {"float32": 24, "float64": 53}  # bits of whole numbers that are not rounded
 
@@ -59,7 +61,9 @@ class Layout(NamedTuple):
     width: int  # cells of a row, with the index
 
 
-def read_table(path: Path, width: int | None = None, dtype: str | None = None, header: str = "auto") -> Table:
+def read_table(
+    path: Path, width: int | None = None, dtype: str | None = None, header: str = "auto", allow_nan: bool = False
+) -> Table:
     """(rows, columns) of numbers: whole ones (int64) where `dtype` is, or is `ANY`; else float32, or float64.
 
     Args:
@@ -67,10 +71,11 @@ def read_table(path: Path, width: int | None = None, dtype: str | None = None, h
         width: Columns that the model takes, None where it does not say: tells an index column, and separators.
         dtype: What the model takes.
         header: "yes", "no", or "auto": the first line is names when no cell of it is a number.
+        allow_nan: Missing cells are NaN, instead of an error.
 
     Raises:
-        FileFormatError: A cell that is missing or no number (line and column are said), rows of different length, a
-            first line that is neither names nor numbers.
+        FileFormatError: A cell that is missing (unless allowed) or no number (line and column are said), rows of
+            different length, a first line that is neither names nor numbers.
         InputError: Another number of columns than the model takes.
     """
     text, encoding = read_text(path)
@@ -79,7 +84,7 @@ def read_table(path: Path, width: int | None = None, dtype: str | None = None, h
         separator, decimal = _separator(text, width)
         layout, first = _layout(path, file, separator, decimal, width, header)
         rest = file.read()
-        columns, rows = _fast(rest, layout) or _slow(path, rest, layout, first)
+        columns, rows = _fast(rest, layout) or _slow(path, rest, layout, first, allow_nan)
     except csv.Error as error:
         raise FileFormatError(f"{str(path)!r} is no table of text ({error}).") from error
     if not len(columns[0]):
@@ -90,7 +95,7 @@ def read_table(path: Path, width: int | None = None, dtype: str | None = None, h
             f"{str(path)!r} has {values.shape[1]} columns{_shown(layout.names)}, and the model takes {width}. "
             "Leave out what is none of its inputs, or add what is missing."
         )
-    return Table(values, layout.names, rows, _note(layout, values.shape, encoding) + rounded)
+    return Table(values, layout.names, rows, _note(layout, values, encoding) + rounded)
 
 
 def read_text(path: Path) -> tuple[str, str]:
@@ -238,7 +243,9 @@ def _fast(text: str, layout: Layout) -> tuple[list[np.ndarray], list[str] | None
     return columns, [name.strip() for name in frame[0]] if layout.indexed else None
 
 
-def _slow(path: Path, text: str, layout: Layout, before: int) -> tuple[list[np.ndarray], list[str] | None]:
+def _slow(
+    path: Path, text: str, layout: Layout, before: int, allow_nan: bool
+) -> tuple[list[np.ndarray], list[str] | None]:
     """Columns and names of rows by the csv module, with errors that name line and column."""
     rows = list(_rows(io.StringIO(text, newline=""), layout.separator))
     for line, row in rows:
@@ -247,7 +254,7 @@ def _slow(path: Path, text: str, layout: Layout, before: int) -> tuple[list[np.n
                 f"{str(path)!r}, line {line + before}: expected {layout.width} cells. Received: {len(row)}."
             )
         for k in range(int(layout.indexed), layout.width):
-            if not _is_number(row[k], layout.decimal):
+            if not _is_number(row[k], layout.decimal) and not (allow_nan and _is_missing(row[k])):
                 raise FileFormatError(_bad_cell(path, line + before, k, row[k], layout))
     cells = [row for _, row in rows]
     columns = [_column([row[k] for row in cells], layout.decimal) for k in range(int(layout.indexed), layout.width)]
@@ -258,22 +265,27 @@ def _bad_cell(path: Path, line: int, k: int, cell: str, layout: Layout) -> str:
     """What is the matter with a cell that is no number."""
     name = f" ({layout.names[k - layout.indexed]})" if layout.names else ""
     if _is_missing(cell):
-        what = f"the cell is missing ({cell!r}){name}. Fill it in, or leave the row out"
+        what = f"the cell is missing ({cell!r}){name}. Fill it in, or leave the row out; for a model that is made for "
+        what += "missing values pass --allow-nan"
     else:
-        what = f"{cell[:40]!r} is not a number{name}. Mend it, or leave a column of words out"
+        grouped = GROUPED.fullmatch(cell) is not None
+        advice = "Mend it, or leave a column of words out"
+        advice = "Export the numbers without marks between their thousands" if grouped else advice
+        what = f"{cell[:40]!r} is not a number{name}. {advice}"
     return f"{str(path)!r}, line {line}, column {k + 1}: {what}."
 
 
 def _column(cells: list[str], decimal: str) -> np.ndarray:
-    """A column of numbers: whole ones as int64 where they fit, else float64."""
+    """A column of numbers: whole ones as int64 where they fit, else float64; a missing one is NaN."""
     if all(WHOLE.fullmatch(cell) for cell in cells):
         try:
             return np.array([int(cell) for cell in cells], np.int64)
         except OverflowError:
             pass
-    flags = [FLAGS.get(cell.lower()) for cell in cells]
+    known = FLAGS | dict.fromkeys(MISSING, np.nan)
+    said = [known.get(cell.lower()) for cell in cells]
     return np.array(
-        [float(cell.replace(decimal, ".")) if flag is None else flag for cell, flag in zip(cells, flags, strict=True)]
+        [float(cell.replace(decimal, ".")) if flag is None else flag for cell, flag in zip(cells, said, strict=True)]
     )
 
 
@@ -296,8 +308,9 @@ def _longest(column: np.ndarray) -> float:
     return float(np.abs(column.astype(np.float64)).max())
 
 
-def _note(layout: Layout, shape: tuple, encoding: str) -> str:
+def _note(layout: Layout, values: np.ndarray, encoding: str) -> str:
     """How the table was read, in a line."""
+    shape, missing = values.shape, int(np.isnan(values).sum()) if values.dtype.kind == "f" else 0
     parts = [
         f"{shape[0]} {'row' if shape[0] == 1 else 'rows'} of {shape[1]} {'column' if shape[1] == 1 else 'columns'}",
         f"header{_shown(layout.names)}"
@@ -306,6 +319,7 @@ def _note(layout: Layout, shape: tuple, encoding: str) -> str:
         "first column taken as the names of the rows" if layout.indexed else "",
         f"separated by {SEPARATORS[layout.separator]}" if layout.separator != "," and layout.width > 1 else "",
         "decimal commas" if layout.decimal == "," else "",
+        f"{missing} missing {'cell' if missing == 1 else 'cells'}" if missing else "",
         f"read as {encoding}" if encoding != "utf-8-sig" else "",
     ]
     return "; ".join(part for part in parts if part)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import ModelError, NoGradientError, TargetError
+from tfxai.errors import InputError, ModelError, NoGradientError, TargetError
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.references import References
@@ -64,10 +65,18 @@ class Run:
         through it one by one, whether two come out of it; where its ops are of so many rows, whether those are apart.
 
         Raises:
+            InputError: A number is missing in what is explained, and the method cannot say what it contributes.
             ModelError: The model does not return a row for each example.
             NoGradientError: The method follows slopes, and none arrives.
             TargetError: A target function mixes the examples, or knows them by their position and sees some at a time.
         """
+        if self.missing and not self.method.takes_missing():
+            rule = f" by rule={self.method.rule!r}" if hasattr(self.method, "rule") else ""
+            raise InputError(
+                f"Input {self.missing[0]!r} has NaN, and {self.method.name}{rule} cannot say what a missing number "
+                "contributes: it has no slope, no way leads to it, it has no positive and no negative part. Use "
+                "method='deeplift' (rule='rescale'), 'occlusion' or 'rise'; or leave the input out with fixed=."
+            )
         n, rows = self.inputs.n, rows_of(self.model, self.target)
         if n > 1 and not rows and self.model.rows is not None:
             rows = self._apart()
@@ -115,6 +124,13 @@ class Run:
             return all(np.allclose(a, b, rtol=1e-4, atol=1e-6, equal_nan=True) for a, b in pairs)
 
         return self.model.toward.kept(self.target, "apart", tried)
+
+    @functools.cached_property
+    def missing(self) -> list[str]:
+        """The names of the inputs that are explained, and in which numbers are missing."""
+        themselves = [n in self.model.explained for n in self.model.graph.inputs]  # not their embedding, nor a layer
+        held = zip(self.inputs.names, self.inputs.arrays, themselves, strict=True)
+        return [name for name, a, own in held if own and a.dtype.kind not in "OSUbiu" and np.isnan(a).any()]
 
     @property
     def differentiated(self) -> list[tuple[int, ...]]:
@@ -210,4 +226,5 @@ class Run:
         count = self.references.count if self.method.uses_baseline else 1
         feed = self.target.feed(rows)
         scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
+        scorer = dataclasses.replace(scorer, missing=bool(self.missing))
         return scorer, self.model.explained_of(raw)

@@ -19,7 +19,7 @@ from tfxai.graph.axes import Axes, Axis, Kind
 from tfxai.model.attribution import Attribution
 from tfxai.result.names import class_names
 from tfxai.support.structure import leaves
-from tfxai.targets.bound import FunctionTarget
+from tfxai.targets.bound import FunctionTarget, SideTarget
 
 
 def collected(run: Run, results: Sequence[Attribution], on: str) -> Explanation:
@@ -65,7 +65,9 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
     if run.inputs.rows:
         meta["rows"] = run.inputs.rows
     read = isinstance(run.target, FunctionTarget)  # a function may read any of the outputs
-    if not read and (classes := run.model.classes(run.target.output)) is not None:
+    if isinstance(run.target, SideTarget):
+        meta["classes"] = 2
+    elif not read and (classes := run.model.classes(run.target.output)) is not None:
         meta["classes"] = classes
     if names := class_names(run.labels):
         meta["labels"] = {str(c): name for c, name in names.items()}  # as JSON has them

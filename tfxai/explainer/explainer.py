@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tfxai.errors import InputError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
-from tfxai.explainer import references
+from tfxai.errors import InputError, ModelError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
+from tfxai.explainer import ragged, references
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
 from tfxai.explainer.inputs import Inputs
+from tfxai.explainer.inputs import read as as_inputs
 from tfxai.explainer.prepared import Prepared
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.trust import doubts
@@ -23,7 +24,7 @@ from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
 from tfxai.model.prepare import Asked, Captured, at_layer, prepare
 from tfxai.model.traced import TracedModel
-from tfxai.result.names import by_name, class_names
+from tfxai.result.names import by_name, class_names, two_sided
 from tfxai.support.checks import either, one_of, whole_number
 from tfxai.targets import bound
 from tfxai.targets.bound import BoundTarget
@@ -48,6 +49,7 @@ def explain(
     fixed: Sequence[str | int] | None = None,
     reduction: str | None = None,
     labels: Any = None,
+    allow_nan: bool = False,
     **options: Any,
 ) -> Explanation:
     """Explains the predictions of any Keras model: how much each input feature contributed to each score.
@@ -56,7 +58,8 @@ def explain(
         model: Keras model of any kind (functional, Sequential, subclassed, nested), tf_keras model, loaded
             SavedModel, function of tensors, or path to a `.keras` file. It is never changed.
         x: Array of shape (n, ...), or a list/dict of arrays for several inputs. Token ids are explained at their
-            embedding, one value per token.
+            embedding, one value per token. A `tf.RaggedTensor` of floats, for a model that takes it: values and inputs
+            are padded with 0, and `e.meta["lengths"]` says how long each row is.
         method: A name of `tfxai.methods()`, or a method object such as `tfxai.DeepLIFT(rule="reveal_cancel")`.
         target: What is explained, one number per example: None (each example's own arg max), a class index, one
             index per example, a tuple index into outputs of higher rank, a function `outputs -> (n,)`, or an
@@ -78,7 +81,11 @@ def explain(
         reduction: What becomes of the channels of an embedding: their "sum", or their "norm" (L2). None goes by the
             method: contributions are summed, of slopes the size is taken.
         labels: Names of the classes, for `target` and for what is drawn: in their order, or as a dict of classes or of
-            names. An output of one number with two names is the score of the second.
+            names. An output of one number with two names is the score of the second: that is target 1 (and None),
+            and target 0 is the first, whose logit is -1 times it, and whose probability is 1 less it.
+        allow_nan: Take NaN in x as it is, for models that are made for missing values. What the score changes because
+            a number is missing, instead of being as in the baseline, is its contribution: by "deeplift" (rescale),
+            "occlusion" and "rise". Methods that follow slopes refuse it.
         **options: Of the method: its fields.
 
     Returns:
@@ -95,7 +102,7 @@ def explain(
         ((4, 3), True)
     """
     shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
-    explainer = Explainer(model, method, **shared, labels=labels, **options)
+    explainer = Explainer(model, method, **shared, labels=labels, allow_nan=allow_nan, **options)
     return explainer(x, target, baseline, batch_size, seed, verbose)
 
 
@@ -109,13 +116,13 @@ class Explainer:
     Args:
         model: As in `explain`.
         method: As in `explain`.
-        on, layer, jit_compile, fixed, reduction, labels: As in `explain`.
+        on, layer, jit_compile, fixed, reduction, labels, allow_nan: As in `explain`.
         **options: Of the method.
 
     Attributes:
         method: The method object.
         model: The model.
-        on, layer, jit_compile, fixed, reduction, labels: As given.
+        on, layer, jit_compile, fixed, reduction, labels, allow_nan: As given.
         traces: How many functions TensorFlow has traced for it so far. A call with inputs of known form adds none.
 
     Raises:
@@ -141,6 +148,7 @@ class Explainer:
         fixed: Sequence[str | int] | None = None,
         reduction: str | None = None,
         labels: Any = None,
+        allow_nan: bool = False,
         **options: Any,
     ) -> None:
         either(on, "on", "logit", "probability")
@@ -152,11 +160,13 @@ class Explainer:
         self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
         class_names(labels)  # refused now if they are none
         self.labels = labels
+        self.allow_nan = bool(allow_nan)
         self._prepared = Prepared(self.model)
+        self._ragged: Explainer | None = None
 
     @property
     def traces(self) -> int:
-        return self._prepared.traces
+        return self._prepared.traces + (0 if self._ragged is None else self._ragged.traces)
 
     def __call__(
         self,
@@ -170,6 +180,8 @@ class Explainer:
         """Explains x; the arguments are those of `explain`."""
         if batch_size is not None:
             whole_number(batch_size, "batch_size", more=", or None")
+        if ragged.taken(self.model, x):
+            return self._of_ragged(x)(target, ragged.baseline_of(baseline), batch_size, seed, verbose)
         run = self._run(x, target, baseline, batch_size, seed, verbose)
         run.check()
         results = []
@@ -184,6 +196,19 @@ class Explainer:
         for message, category in doubts(run, explanation):
             warn(message, category)
         return explanation
+
+    def _of_ragged(self, x: Any) -> Callable[..., Explanation]:
+        """What explains these rows of different length; else they are refused."""
+        if self._ragged is None:
+            shared = {name: getattr(self, name) for name in SHARED if name != "fixed"}
+            model = ragged.OfPadded(self.model)
+            self._ragged = Explainer(model, self.method, fixed=[ragged.LENGTHS], **shared)
+        explainer, rows = self._ragged, ragged.padded(x)
+        try:
+            explainer.trace(rows)
+        except ModelError:  # it takes none
+            as_inputs(x, None, None)
+        return lambda *arguments: ragged.presented(explainer(rows, *arguments))
 
     def leaks(self, x: Any, target: Any = None, baseline: Any = None, example: int = 0) -> dict[str, float]:
         """How much every op loses of the change of one example's score: the parts of its delta.
@@ -217,7 +242,7 @@ class Explainer:
         Raises:
             MethodError, OptionError: No such method, or a value it cannot use.
             UnknownOptionError: No such option of the method, or one of the Explainer itself (on, layer, jit_compile,
-                fixed, reduction, labels).
+                fixed, reduction, labels, allow_nan).
 
         Example:
             >>> import keras, numpy as np, tfxai
@@ -233,7 +258,7 @@ class Explainer:
                 f"Received: {', '.join(own)}. Make another: tfxai.Explainer(model, method, ...)."
             )
         other = copy.copy(self)
-        other.method = get(method, options)
+        other.method, other._ragged = get(method, options), None
         return other
 
     def trace(self, x: Any) -> tuple[Inputs, TracedModel]:
@@ -246,7 +271,7 @@ class Explainer:
 
     def _trace(self, x: Any, batch_size: int | None = None) -> tuple[Inputs, Captured, dict[Any, TracedModel]]:
         """The inputs in the form that is captured, the capture, and what is made of it: as a whole under None."""
-        inputs = self._prepared.read(x)
+        inputs = self._prepared.read(x, self.allow_nan)
         watched = self.method.reads_feature_maps or self.layer is not None
         rows = min(inputs.n, max(2, batch_size or _batch_size(inputs)))  # of one alone it cannot be seen what it is
         inputs, capture, made = self._prepared.capture(inputs, watched, rows)
@@ -288,9 +313,12 @@ class Explainer:
         """What a call with these arguments explains."""
         inputs, capture, made = self._trace(x, batch_size)
         traced = made[None]
+        both = None
         if self.labels is not None:
-            target = by_name(target, self.labels, traced.classes())
-        wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n)
+            two = two_sided(self.labels, traced.classes())
+            both = float(traced.is_probability(0)) if two else None
+            target = by_name(target, self.labels, 2 if two else traced.classes())
+        wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n, both)
         traced = self._at_layer(inputs, capture, made, wanted)
         refs = references.resolve(baseline, inputs, traced)
         size = int(batch_size or _batch_size(inputs))

@@ -68,17 +68,20 @@ class Inputs:
         return keras.tree.pack_sequence_as(self.structure, list(flat))
 
 
-def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str | None) -> Inputs:
+def read(
+    x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str | None, allow_nan: bool = False
+) -> Inputs:
     """Checks x against the model's declared inputs.
 
     Args:
         x: Array, or list/tuple/dict of arrays; anything that numpy reads. First axis: examples.
         declared: (name, shape, dtype) of each model input when the model says so.
         float_dtype: What floats are cast to where nothing is declared; None keeps them.
+        allow_nan: Whether numbers may be missing.
 
     Raises:
         InputTypeError: Structure or dtype.
-        InputError: Shape, rank, NaN or Inf, no examples.
+        InputError: Shape, rank, NaN (unless allowed) or Inf, no examples.
     """
     structure = leaves_of(x, declared)
     leaves = [(tuple(path), leaf.value) for path, leaf in keras.tree.flatten_with_path(structure)]
@@ -93,7 +96,7 @@ def read(x: Any, declared: list[tuple[str, tuple, str]] | None, float_dtype: str
     for k, (path, value) in enumerate(leaves):
         name = ".".join(map(str, path))
         known = Declared(name or "x") if declared is None else _declared(declared, k, name, isinstance(x, dict))
-        array = _array(value, known, float_dtype)
+        array = _array(value, known, float_dtype, allow_nan)
         shape = array.shape if known.shape is None else known.shape
         arrays.append(array)
         names.append(name or "x")
@@ -151,7 +154,7 @@ def _declared(declared: list, k: int, name: str, by_name: bool) -> Declared:
     return next((Declared(*known) for known in declared if known[0] == name), Declared(name))
 
 
-def _array(value: Any, declared: Declared, float_dtype: str | None) -> np.ndarray:
+def _array(value: Any, declared: Declared, float_dtype: str | None, allow_nan: bool) -> np.ndarray:
     """Anything that numpy reads, in the dtype that the model takes, if it fits and its numbers are finite."""
     name, shape, dtype = declared
     if isinstance(value, (tf.data.Dataset, keras.utils.PyDataset)):
@@ -175,13 +178,13 @@ def _array(value: Any, declared: Declared, float_dtype: str | None) -> np.ndarra
     with np.errstate(over="ignore"):  # looked at below
         array = _cast(given, name, dtype, float_dtype)
     if array.dtype.kind not in "OSUbiu":
-        _check_finite(given, array, name)
+        _check_finite(given, array, name, allow_nan)
     return array
 
 
-def _check_finite(given: np.ndarray, array: np.ndarray, name: str) -> None:
+def _check_finite(given: np.ndarray, array: np.ndarray, name: str, allow_nan: bool) -> None:
     """Raises InputError where numbers are none, or are too large for the dtype that the model takes."""
-    bad = np.unique(np.nonzero(~np.isfinite(array))[0])
+    bad = np.unique(np.nonzero(np.isinf(array) if allow_nan else ~np.isfinite(array))[0])
     if not len(bad):
         return
     where = f"in {len(bad)} of {len(array)} examples (first: example {bad[0]})"
@@ -189,7 +192,7 @@ def _check_finite(given: np.ndarray, array: np.ndarray, name: str) -> None:
         raise InputError(f"Input {name!r} has numbers too large for {array.dtype} {where}. Scale them.")
     raise InputError(
         f"Input {name!r} has NaN or Inf {where}. Attributions of such values mean nothing: remove or impute them. For "
-        "a model made for missing values pass what is missing as a second input, an indicator of 0 and 1."
+        "a model that is made for missing values (NaN) pass allow_nan=True."
     )
 
 

@@ -47,13 +47,13 @@ class Prepared:
         """How many functions TensorFlow has traced."""
         return self._dropped + sum(self._traces(form) for form in self._captured)
 
-    def read(self, x: Any) -> Inputs:
+    def read(self, x: Any, allow_nan: bool = False) -> Inputs:
         """x, checked against what the model says of its inputs now."""
         with self._lock:
             if self._captured and self._watch.changed():
                 self._stale, self._closed = set(self._captured), {}
                 self._watch.look()
-        return read(x, declared_inputs(self.model), _float_dtype(self.model))
+        return read(x, declared_inputs(self.model), _float_dtype(self.model), allow_nan)
 
     def capture(self, inputs: Inputs, watched: bool, rows: int) -> tuple[Inputs, Captured, dict[Any, TracedModel]]:
         """The model captured for inputs of this form; if need be at x's own lengths, or for so many rows alone.

@@ -10,17 +10,17 @@ import tensorflow as tf
 from tfxai.graph.capture import Op
 from tfxai.graph.override import custom_gradient
 from tfxai.graph.replay import Replay
-from tfxai.graph.value import Carried, Value
+from tfxai.graph.value import Carried, Value, change
 
 Measure = Callable[[Sequence[tf.Tensor], Value, int], tf.Tensor]  # (upstream, value, its number) -> what is summed
 
 
 def contribution(upstream: Sequence[tf.Tensor], value: Value, number: int) -> tf.Tensor:
     """sum(upstream * (y - y0)), over all examples of the chunk: what an op loses of it, it leaks."""
-    change = [_wide(value.x) - _wide(value.reference)]
+    moved = [change(_wide(value.x), _wide(value.reference))]
     if value.spread is not None:
-        change.append(_wide(value.spread))
-    parts = [tf.math.conj(_wide(u)) * c for u, c in zip(upstream, change, strict=True)]
+        moved.append(_wide(value.spread))
+    parts = [tf.math.conj(_wide(u)) * m for u, m in zip(upstream, moved, strict=True)]
     return tf.add_n([tf.reduce_sum(tf.math.real(p)) for p in parts])
 
 

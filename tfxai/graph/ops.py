@@ -54,7 +54,7 @@ AFFINE = frozenset({
     "DynamicStitch", "ExpandDims", "ExtractImagePatches", "ExtractVolumePatches", "Fill", "Gather", "GatherNd",
     "GatherV2", "MatrixBandPart", "MatrixDiag", "MatrixDiagPart", "MatrixDiagPartV3", "MatrixDiagV3",
     "MatrixSetDiagV3", "MirrorPad", "Pack", "Pad", "PadV2", "ParallelDynamicStitch", "Reshape", "ReverseSequence",
-    "ReverseV2", "Roll", "ScatterNd", "Slice", "Split", "SplitV", "Squeeze", "StridedSlice",
+    "RaggedTensorToTensor", "ReverseV2", "Roll", "ScatterNd", "Slice", "Split", "SplitV", "Squeeze", "StridedSlice",
     "TensorScatterAdd", "TensorScatterSub", "TensorScatterUpdate", "Tile", "Transpose", "Unpack", "XlaDynamicSlice",
     "XlaDynamicUpdateSlice",
     # segments, blocks, resampling, pooling
@@ -90,6 +90,7 @@ SIGN_ONLY = frozenset({"Neg", "Conj"})
 # Of the affine ones: constants among their inputs are added or put beside, so a change of x does not meet them.
 ADDITIVE = frozenset({
     "Add", "AddN", "AddV2", "BiasAdd", "BiasAddV1", "Concat", "ConcatV2", "Pack", "PadV2", "DynamicStitch",
+    "RaggedTensorToTensor",
     "ParallelDynamicStitch", "SelectV2", "Select", "XlaDynamicUpdateSlice",
     "TensorListSetItem", "TensorListPushBack", "TensorListFromTensor",
 })  # fmt: skip

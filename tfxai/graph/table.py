@@ -131,6 +131,10 @@ class RuleTable:
             return [Value(y) for y in call.y]
         return [Value(*both) for both in zip(call.y, call.y0, strict=True)]
 
+    def for_missing(self) -> RuleTable:
+        """The table for numbers that may be missing (NaN) at x; the same, where it makes no difference of them."""
+        return self
+
     def refuse(self, op: Op, outputs: Sequence[tf.Tensor]) -> None:
         """Raises UnsupportedOpError where the table cannot stand for an op that passes no gradient; here never."""
 

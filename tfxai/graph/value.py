@@ -42,3 +42,15 @@ def at_x(value: Carried) -> tf.Tensor:
 
 def at_reference(value: Carried) -> tf.Tensor:
     return value.reference if isinstance(value, Value) else value
+
+
+def change(x: tf.Tensor, x0: tf.Tensor) -> tf.Tensor:
+    """x - x0. A number that is missing at x alone (NaN) is a step of 1 away: its multiplier is its contribution."""
+    if not x.dtype.is_floating:
+        return x - x0
+    return tf.where(went(x, x0), tf.ones([], x.dtype), x - x0)
+
+
+def went(x: tf.Tensor, x0: tf.Tensor) -> tf.Tensor:
+    """Where a number is missing at x, and there at the reference."""
+    return tf.math.is_nan(x) & ~tf.math.is_nan(x0)

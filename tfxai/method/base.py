@@ -68,6 +68,10 @@ class Method(abc.ABC):
         """The rule table, for methods that have one: says which op leaks when values do not add up."""
         return None
 
+    def takes_missing(self) -> bool:
+        """Whether it can say what a missing number (NaN) contributes, which has no slope, and to which no way leads."""
+        return self.one_map_per_layer
+
     def accuracy(self) -> float:
         """The residual, relative to the change of the score, that this method may leave beyond rounding."""
         return 0.0

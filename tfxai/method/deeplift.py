@@ -70,6 +70,9 @@ class DeepLIFT(Method):
             return RescaleRules(self.unknown_ops)
         return RevealCancelRules(self.rule == "genomics", self.unknown_ops)
 
+    def takes_missing(self) -> bool:
+        return self.rule == "rescale"  # the others would need a positive and a negative part of what is missing
+
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         found = scorer.backward(self.rules(), x, reference)
         contributions, multipliers = found.values, found.multipliers or []

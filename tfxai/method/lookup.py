@@ -10,7 +10,8 @@ from tfxai.errors import MethodError, UnknownOptionError, received, suggest
 from tfxai.method.base import Method
 from tfxai.method.table import ALIASES, METHODS
 
-SHARED = ("on", "layer", "jit_compile", "fixed", "reduction", "labels")  # options of an Explainer, whatever its method
+# options of an Explainer, whatever its method
+SHARED = ("on", "layer", "jit_compile", "fixed", "reduction", "labels", "allow_nan")
 
 
 def methods() -> dict[str, str]:

@@ -59,6 +59,9 @@ class Occlusion(Method):
         if self.fill is not None and not is_number(self.fill):
             raise OptionError(f"fill is a number, or None for the baseline. {received(self.fill)}")
 
+    def takes_missing(self) -> bool:
+        return True
+
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         scorer, score, target = scorer.with_target_of(x)
         values = []
@@ -115,6 +118,9 @@ class RISE(Method):
         whole_number(self.grid, "grid", 2)
         if not is_number(self.probability) or not 0 < self.probability < 1:
             raise OptionError(f"probability is a number between 0 and 1. {received(self.probability)}")
+
+    def takes_missing(self) -> bool:
+        return True
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         scorer, score, target = scorer.with_target_of(x)
@@ -192,8 +198,8 @@ def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[i
 
 
 def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
-    """x where the mask is 1, the reference where it is 0."""
-    return reference + (x - reference) * tf.cast(mask, x.dtype)
+    """x where the mask is 1, the reference where it is 0; what is missing is so where it is shown at all."""
+    return tf.where(mask == 0, reference, reference + (x - reference) * tf.cast(mask, x.dtype))
 
 
 def _sharing(shape: Sequence[int], places: Sequence[int]) -> int:

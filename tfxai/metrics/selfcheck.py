@@ -46,7 +46,9 @@ class Check:
         return self.repeats and not self.unsupported and max(self.residual, self.batch) <= TOLERANCE
 
 
-def check(model: Any, x: Any = None, rule: str = "rescale", target: Any = None, baseline: Any = None) -> Check:
+def check(
+    model: Any, x: Any = None, rule: str = "rescale", target: Any = None, baseline: Any = None, allow_nan: bool = False
+) -> Check:
     """Explains x by DeepLIFT in several ways and measures whether the answers agree and add up.
 
     Args:
@@ -55,6 +57,7 @@ def check(model: Any, x: Any = None, rule: str = "rescale", target: Any = None, 
         rule: Of DeepLIFT.
         target: As in `tfxai.explain`.
         baseline: As in `tfxai.explain`.
+        allow_nan: As in `tfxai.explain`.
 
     Returns:
         Check.
@@ -71,15 +74,16 @@ def check(model: Any, x: Any = None, rule: str = "rescale", target: Any = None, 
     """
     model = open_model(model)
     x = random_inputs(model) if x is None else x
-    unsupported = _without_rule(model, x)
-    explainer = Explainer(model, "deeplift", rule=rule, unknown_ops="average" if unsupported else "raise")
+    unsupported = _without_rule(model, x, allow_nan)
+    options: dict[str, Any] = {"rule": rule, "allow_nan": allow_nan}
+    explainer = Explainer(model, "deeplift", **options, unknown_ops="average" if unsupported else "raise")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             e = explainer(x, target, baseline, verbose=0)
         except UnsupportedOpError as error:  # inside a loop or a branch
             unsupported = (str(error),)
-            explainer = Explainer(model, "deeplift", rule=rule, unknown_ops="average")
+            explainer = Explainer(model, "deeplift", **options, unknown_ops="average")
             e = explainer(x, target, baseline, verbose=0)
         again = explainer(x, target, baseline, verbose=0)
         alone = explainer(x, target, baseline, batch_size=1, verbose=0)
@@ -132,9 +136,9 @@ def _own_name(part: str, names: set[str]) -> str:
     return shorter if part not in names and shorter in names else part
 
 
-def _without_rule(model: Any, x: Any) -> tuple[str, ...]:
+def _without_rule(model: Any, x: Any, allow_nan: bool) -> tuple[str, ...]:
     """Ops on the way from the input to the output that DeepLIFT has no rule for."""
-    _, traced = Explainer(model, "gradient").trace(x)
+    _, traced = Explainer(model, "gradient", allow_nan=allow_nan).trace(x)
     known = supported_ops()
     return tuple(f"{op.name} ({op.type})" for op in traced.carrying() if op.type not in known)
 

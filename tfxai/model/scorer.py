@@ -16,7 +16,7 @@ from tfxai.graph.audit import Audit, Measure
 from tfxai.graph.capture import Op, needed
 from tfxai.graph.replay import Environment, MergedBatch, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
-from tfxai.graph.value import Value, at_x
+from tfxai.graph.value import Value, at_x, change
 from tfxai.model.attribution import Attribution
 from tfxai.model.blocks import in_blocks, taken
 from tfxai.model.ends import rows_of
@@ -75,6 +75,7 @@ class Scorer:
         bar: The call's progress bar, for methods of many passes.
         unvaried: Positions of explained tensors to which a method that adds noise could add none, noted by it; shared
             by all chunks.
+        missing: Whether numbers of the explained tensors may be missing (NaN).
     """
 
     model: TracedModel
@@ -86,6 +87,7 @@ class Scorer:
     references: int = 1
     bar: Bar | None = None
     unvaried: set[int] = dataclasses.field(default_factory=set)
+    missing: bool = False
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -206,6 +208,8 @@ class Scorer:
         Returns:
             Multipliers as values; with a reference, the contributions m * (x - reference), and the multipliers beside.
         """
+        table = table.for_missing() if self.missing else table
+        moved = change if self.missing else tf.subtract
 
         def attribution(reference: Tensors | None, key: tuple) -> Attribution:
             def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple:
@@ -215,8 +219,8 @@ class Scorer:
                 kept = audit and {"arrived": audit.arrived, "left": audit.left}
                 if given is None:
                     return (multipliers, score.x, None, index, None), kept
-                moved = [m * (a - r) for m, a, r in zip(multipliers, x, given, strict=True)]
-                return (moved, score.x, score.reference, index, multipliers), kept
+                parts = [m * moved(a, r) for m, a, r in zip(multipliers, x, given, strict=True)]
+                return (parts, score.x, score.reference, index, multipliers), kept
 
             fields, kept = self._call(("backward", table, *key), table, run, x, reference)
             return Attribution(*fields)._replace(account=kept)
@@ -227,6 +231,7 @@ class Scorer:
         self, measure: Measure, table: RuleTable, x: Tensors, reference: Tensors | None = None
     ) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
         """What a measure says of each op's outputs and inputs in a backward pass; other arguments as in `backward`."""
+        table = table.for_missing() if self.missing else table
 
         def measured(reference: Tensors | None, key: tuple) -> tuple[dict, dict]:
             def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple[dict, dict]:
@@ -383,11 +388,13 @@ class Scorer:
         value = env[self.model.outputs[self.target.output]]
         value = value._replace(x=table.start(self._checked(value.x, env)))
         weights, index = self.target.weights(_column(value.x), feed)
+        added = self.target.added(feed)
 
         def summed(output: tf.Tensor) -> tf.Tensor:
             output = _column(output)
             own = weights if output.shape.rank == weights.shape.rank else tf.reshape(weights, [-1, 1])
-            return tf.reduce_sum(own * output, list(range(1, output.shape.rank)))
+            score = tf.reduce_sum(own * output, list(range(1, output.shape.rank)))
+            return score if added is None else score + tf.cast(added, score.dtype)
 
         return Value(summed(value.x), None if value.reference is None else summed(value.reference)), index
 

@@ -257,6 +257,14 @@ class TracedModel:
         shape = self.output_shapes[output or 0]
         return None if isinstance(shape, str) else shape[-1] if shape else 1
 
+    def is_probability(self, output: int) -> bool:
+        """Whether an output is what a sigmoid gives, as far as ops that only move numbers lead back to one."""
+        made = {o: op for op in self.graph.ops for o in op.outputs}
+        number = self.outputs[output]
+        while number in made and made[number].type in ALIASES | {"Cast", "Reshape", "Squeeze", "ExpandDims"}:
+            number = made[number].inputs[made[number].outputs.index(number)]
+        return number in made and made[number].type == "Sigmoid"
+
     # --- Random draws
 
     @functools.cached_property

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError
+from tfxai.plot import preprocessed
 from tfxai.plot.kinds.table import KINDS, guess
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, part, shown, unit, unsigned
@@ -56,6 +57,16 @@ def auto(
         >>> ax.figure.axes[-1].get_ylabel()
         'contribution to dog'
     """
+    if display is None and "background" not in options:
+        preprocessed.check([e])
+    return draw(e, index, ax, input, kind, labels, tokens, display, **options)
+
+
+def draw(
+    e: ExplanationData, index: int, ax: Any, input: Any = None, kind: str | None = None, labels: Any = None,
+    tokens: Any = None, display: Any = None, **options: Any,
+) -> Any:  # fmt: skip
+    """`auto`, without a word on the colours: for what has said it."""
     if kind is not None:
         one_of(kind, "kind", KINDS, ", or None")
     if not -len(e) <= index < len(e):

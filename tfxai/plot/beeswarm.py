@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 
 from tfxai.errors import InputError, OptionError, received
@@ -24,7 +25,8 @@ def summary(
 
     Args:
         values: (examples, features).
-        inputs: The table itself, of the same shape, for the colours; None draws grey points.
+        inputs: The table itself, of the same shape, for the colours; None draws grey points, as is one whose number is
+            missing.
         names: One per feature; None numbers them.
         top: How many features, those with the largest mean magnitude.
         ax: Where to draw; None makes a figure.
@@ -61,11 +63,12 @@ def summary(
         height = row + 0.4 * _spread(values[:, k], np.abs(values[:, order]).max())
         colour: dict[str, Any] = {"color": "0.45"}
         if inputs is not None:
-            colour = {"c": _rank(np.asarray(inputs, float)[:, k]), "cmap": "viridis", "vmin": 0, "vmax": 1}
+            colour = {"c": _rank(np.asarray(inputs, float)[:, k]), "cmap": _colours(), "vmin": 0, "vmax": 1}
+            colour["plotnonfinite"] = True
         points = ax.scatter(values[:, k], height, s=12, linewidths=0, **colour)
     chosen = [names[k] for k in order]
     lettering.check(chosen)
-    ax.set_yticks(range(len(order)), [lettering.plain(n) for n in lettering.short(chosen)])
+    lettering.beside(ax, range(len(order)), chosen)
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
     ax.axvline(0, color="0.3", linewidth=0.8, zorder=0)
@@ -93,5 +96,13 @@ def _spread(values: np.ndarray, widest: float) -> np.ndarray:
 
 def _rank(column: np.ndarray) -> np.ndarray:
     """Low to high in [0, 1], so that one outlier does not take all the colours; equal values, equal colours."""
-    known, places = np.unique(column, return_inverse=True)
-    return places / max(len(known) - 1, 1)
+    there = ~np.isnan(column)
+    known, places = np.unique(column[there], return_inverse=True)
+    ranks = np.full(len(column), np.nan)
+    ranks[there] = places / max(len(known) - 1, 1)
+    return ranks
+
+
+def _colours() -> Any:
+    """From low to high, and that of no number."""
+    return matplotlib.colormaps["viridis"].with_extremes(bad="0.6")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError, OptionError, received
-from tfxai.plot.automatic import auto
+from tfxai.plot import preprocessed
+from tfxai.plot.automatic import draw
 from tfxai.plot.kinds import bars, lettering, scale
 from tfxai.plot.kinds.image import coloured, image
 from tfxai.plot.kinds.table import guess
@@ -16,6 +17,7 @@ from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, keys, part, shown, target_name, title, unsigned
 
 SCALES = ("own", "row")
+BESIDE_A_TITLE = 24  # letters
 
 
 def grid(
@@ -95,6 +97,7 @@ def compare(
     scales: str = "own",
     sizes: Sequence[int] = (),
     display: Any = None,
+    names: Sequence[str] | None = None,
     **options: Any,
 ) -> Any:
     """Explanations of the same examples beside each other: one row per example, one column per explanation.
@@ -110,6 +113,7 @@ def compare(
         scales: As in `grid`.
         sizes: Columns drawn as magnitudes, for methods whose sign is not for or against (gradient, SmoothGrad).
         display: What to show instead of the inputs, as in `tfxai.report`.
+        names: What each example is called, such as its file or row.
         **options: Of `tfxai.plot.auto`, where the examples are not images.
 
     Returns:
@@ -124,16 +128,32 @@ def compare(
         >>> len(compare([e, e], examples=[0]).axes)  # image, two maps, the scale
         4
     """
+    if display is None and images is None:
+        preprocessed.check(explanations)
+    return compared(explanations, examples, images, labels, titles, overlay, outlier_perc, scales, sizes, display,
+                    names, **options)  # fmt: skip
+
+
+def compared(
+    explanations: Sequence[ExplanationData], examples: Any = None, images: Any = None, labels: Any = None,
+    titles: Any = None, overlay: bool | Sequence[bool] = True, outlier_perc: float = 1.0, scales: str = "own",
+    sizes: Sequence[int] = (), display: Any = None, names: Any = None, **options: Any,
+) -> Any:  # fmt: skip
+    """`compare`, without a word on the colours: for what has said it."""
     if not explanations or len({len(e) for e in explanations}) != 1:
         counts = [len(e) for e in explanations]
         raise InputError(f"Expected explanations of the same examples. Received: explanations of {counts} examples.")
+    if names is not None and len(names) != len(explanations[0]):
+        raise InputError(f"Expected names for {len(explanations[0])} examples. Received: {len(names)}.")
     explanations = [displayed(shown(e), display) for e in explanations]
     examples = list(range(min(4, len(explanations[0])))) if examples is None else list(examples)
     titles = [title(e) for e in explanations] if titles is None else list(titles)
-    rows = [target_name(explanations[0], i, labels) for i in examples]
+    called = ["" if names is None else str(names[i]) for i in examples]
+    targets = [target_name(explanations[0], i, labels) for i in examples]
+    rows = [", ".join(filter(None, both)) for both in zip(targets, called, strict=True)]
     notes = [[_delta(e, i) for e in explanations] for i in examples]
     if not all(isinstance(e.values, np.ndarray) and guess(e.values[0], None) == "image" for e in explanations):
-        return _any(explanations, examples, titles, labels, options)
+        return _any(explanations, examples, titles, labels, called, options)
     beside = [ranged(explanations[0].inputs[i]) for i in examples] if images is None else [images[i] for i in examples]
     signs = ["absolute_value" if c in sizes else "positive" if unsigned(e, e.values) else "all"
              for c, e in enumerate(explanations)]  # fmt: skip
@@ -141,7 +161,7 @@ def compare(
     return grid(beside, maps, titles, rows, signs, outlier_perc, overlay, notes, scales)
 
 
-def _any(explanations, examples, titles, labels, options) -> Any:
+def _any(explanations, examples, titles, labels, called, options) -> Any:
     """Columns of drawings that are no images."""
     from tfxai.plot.figure import Picture
 
@@ -154,8 +174,10 @@ def _any(explanations, examples, titles, labels, options) -> Any:
             if not all(np.isfinite(part(e, key)[0][i]).all() for key in keys(e)):
                 _without_numbers(axes[r][c])
                 continue
-            auto(e, i, ax=axes[r][c], labels=labels, **options)
+            draw(e, i, axes[r][c], labels=labels, **options)
         axes[0][c].set_title(lettering.plain(titles[c]), fontsize=11)
+    for r, name in enumerate(lettering.short(called, BESIDE_A_TITLE)):
+        axes[r][0].set_title(lettering.plain(name), fontsize=9, loc="left")
     return figure
 
 

@@ -14,7 +14,7 @@ KEPT, LOST = "#8a8a8a", "#e08214"  # by constants; by anything else
 
 
 def conservation(e: ExplanationData, index: int = 0, top: int = 25, ax: Any = None, title: str | None = None) -> Any:
-    """Draws, layer by layer from the output to the input, what each kept of the relevance, and what is left of the score.
+    """Draws, layer by layer from the output to the input, what each kept of the score, and what is left of it.
 
     Args:
         e: An explanation with `layer_sums`: of the methods `lrp` and `deep_taylor`.
@@ -33,7 +33,8 @@ def conservation(e: ExplanationData, index: int = 0, top: int = 25, ax: Any = No
     Example:
         >>> from matplotlib.figure import Figure
         >>> import keras, tfxai
-        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="a"), keras.layers.Dense(1, name="b")])
+        >>> layers = [keras.layers.Dense(2, name="a"), keras.layers.Dense(1, name="b")]
+        >>> model = keras.Sequential([keras.Input((2,)), *layers])
         >>> e = tfxai.explain(model, np.ones((1, 2)), "lrp", verbose=0)
         >>> [t.get_text() for t in conservation(e, ax=Figure().subplots()).get_yticklabels()]
         ['b', 'a']

@@ -44,9 +44,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def figure(content: str, caption: str = "") -> str:
-    """A picture (HTML already) above its caption (text)."""
-    return f"<figure>{content}<figcaption>{escape(caption)}</figcaption></figure>"
+def figure(content: str, caption: str = "", names: Sequence[str] = ()) -> str:
+    """A picture (HTML already) above its caption (text), and the names that it shows cut, in full."""
+    listed = "".join(f"<li>{escape(name)}</li>" for name in names)
+    whole = f"<details><summary>names in full ({len(names)})</summary><ul>{listed}</ul></details>" if names else ""
+    return f"<figure>{content}<figcaption>{escape(caption)}{whole}</figcaption></figure>"
 
 
 def picture(figure: Any, alt: str, dpi: int = 110) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import colormaps
 from PIL import Image
 
-from tfxai.plot.automatic import auto
+from tfxai.plot.automatic import draw
 from tfxai.plot.kinds import scale
 from tfxai.plot.kinds.image import coloured, faint, same_places, summed
 from tfxai.plot.kinds.table import guess
@@ -36,7 +36,7 @@ def render(e: ExplanationData, index: int = 0, key: Any = None, labels: Sequence
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.4, 2.8), layout="constrained")
-    auto(e, index, ax=figure.subplots(), input=key, labels=labels)
+    draw(e, index, figure.subplots(), key, labels=labels)
     return drawn(figure)
 
 

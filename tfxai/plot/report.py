@@ -12,14 +12,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tfxai.errors import InputError
-from tfxai.plot import html
-from tfxai.plot.automatic import auto
+from tfxai.plot import html, preprocessed
+from tfxai.plot.automatic import draw
 from tfxai.plot.comparison import ranged
-from tfxai.plot.kinds import bars
+from tfxai.plot.kinds import bars, lettering
 from tfxai.plot.kinds.table import guess
 from tfxai.plot.kinds.text import text
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import displayed, keys, part, shown, target_name, title, unit
+from tfxai.result.describe import LONGEST, displayed, keys, part, shown, target_name, title, unit
 from tfxai.result.names import class_names
 from tfxai.support.files import replacing
 from tfxai.support.structure import leaves
@@ -54,7 +54,7 @@ def report(
         predictions: (n, classes) outputs of the model for the examples, to show the three largest.
         tokens: The words of each example of a text.
         display: What to show instead of the inputs, of their structure: the pictures as they were before the
-            preprocessing of the network.
+            preprocessing of the network; or a function of the inputs that returns that.
         names: What each example is called, such as its file.
 
     Returns:
@@ -74,6 +74,8 @@ def report(
     explanations = [explanations] if isinstance(explanations, ExplanationData) else list(explanations)
     if not explanations or not all(isinstance(e, ExplanationData) for e in explanations):
         raise InputError("A report needs one or more explanations. Received: none, or something else.")
+    if display is None:
+        preprocessed.check(explanations)
     explanations = [displayed(e, display) for e in explanations]
     body = [f"<h1>{escape(heading)}</h1>", "<h2>Methods</h2>", comparison(explanations)]
     body.append(
@@ -141,7 +143,12 @@ def _same_inputs(a: ExplanationData, b: ExplanationData) -> bool:
     if len(a) != len(b) or (a.inputs is None) != (b.inputs is None):
         return False
     one, two = ([] if e.inputs is None else leaves(e.inputs) for e in (a, b))
-    return len(one) == len(two) and all(np.array_equal(p, q) for p, q in zip(one, two, strict=True))
+    return len(one) == len(two) and all(_equal(np.asarray(p), np.asarray(q)) for p, q in zip(one, two, strict=True))
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two inputs are alike, also in what is missing."""
+    return np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind == "f")
 
 
 def _examples(group, labels, examples, predictions, tokens, names) -> list[str]:
@@ -195,9 +202,11 @@ def _pictures(e: ExplanationData, i: int, labels, tokens, dpi: int = 100) -> str
         size = (3.65, 3.0) if _is_map(e, key) else (6.0, _height(e, key))
         drawn = Figure(figsize=size, layout="constrained")
         ax = drawn.subplots()
-        auto(e, i, ax=ax, input=key, labels=labels, **({} if tokens is None else {"tokens": tokens}))
+        draw(e, i, ax, key, labels=labels, **({} if tokens is None else {"tokens": tokens}))
         ax.set_title(title(e).replace("\n", " ") + ("" if key is None else f", {key}"), fontsize=11, parse_math=False)
-        found.append(html.figure(html.picture(drawn, f"{e.method}, example {i}", dpi), _caption(e, i)))
+        target = target_name(e, i, labels)
+        whole = [*lettering.cut(ax), *([target] if len(target) > LONGEST else [])]
+        found.append(html.figure(html.picture(drawn, f"{e.method}, example {i}", dpi), _caption(e, i), whole))
     return "".join(found)
 
 

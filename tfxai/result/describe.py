@@ -51,7 +51,8 @@ def displayed(e: ExplanationData, display: Any) -> ExplanationData:
 
     Args:
         e: The explanation.
-        display: Of the structure of its inputs, a picture per example; None: its inputs.
+        display: Of the structure of its inputs, a picture per example, or a function of the inputs that returns that;
+            None: its inputs.
 
     Raises:
         InputError: Another structure, or another number of examples.
@@ -59,6 +60,9 @@ def displayed(e: ExplanationData, display: Any) -> ExplanationData:
     if display is None:
         return e
     several = isinstance(e.values, (dict, list)) and isinstance(e.inputs, type(e.values))
+    if not several and isinstance(e.inputs, (dict, list)):
+        return e  # none of several inputs belongs to these values
+    display = display(e.inputs) if callable(display) else display
     arrays = map_structure(np.asarray, display if several else np.asarray(display))
     counts = {len(a) for a in leaves(arrays)}
     if several and not isinstance(display, type(e.inputs)) or counts != {len(e)}:

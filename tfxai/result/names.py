@@ -36,7 +36,7 @@ def class_names(labels: Any, classes: int | None = None) -> Names | None:
     if labels is None:
         return None
     found = _by_class(labels)
-    if classes == 1 and set(found) == {0, 1}:
+    if two_sided(found, classes):
         return {0: found[1]}
     listed = not isinstance(_mapping(labels), Mapping)
     if classes is not None and (listed and len(found) != classes or any(not 0 <= c < classes for c in found)):
@@ -47,12 +47,22 @@ def class_names(labels: Any, classes: int | None = None) -> Names | None:
     return found
 
 
+def two_sided(labels: Any, classes: int | None) -> bool:
+    """Whether an output of one number is the score of the second of two classes, which both have names.
+
+    Example:
+        >>> two_sided(["cat", "dog"], 1), two_sided(["cat", "dog"], 2), two_sided(["dog"], 1), two_sided(None, 1)
+        (True, False, False, False)
+    """
+    return classes == 1 and labels is not None and set(_by_class(labels)) == {0, 1}
+
+
 def by_name(target: Any, labels: Any, classes: int | None) -> Any:
     """A class name, or a list of them, as the classes; other targets as they are.
 
     Raises:
         InputError: As of `class_names`, whatever the target.
-        TargetError: No class is called so, or the output has no number of its own for it.
+        TargetError: No class is called so, or several are.
     """
     names = class_names(labels, classes) or {}
     if isinstance(target, (list, tuple)) and target and all(isinstance(t, str) for t in target):
@@ -62,11 +72,6 @@ def by_name(target: Any, labels: Any, classes: int | None) -> Any:
     found = [c for c, name in names.items() if name == target]
     if len(found) == 1:
         return found[0]
-    if classes == 1 and target in (class_names(labels) or {}).values():
-        raise TargetError(
-            f"The output is the score of {names[0]!r}, and what speaks for {target!r} are its values with the other "
-            f"sign: explain {names[0]!r}."
-        )
     said = "Several classes are" if found else "No class is"
     raise TargetError(f"{said} called {target!r} in labels=. {suggest(target, names.values())}")
 

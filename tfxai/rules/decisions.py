@@ -61,6 +61,7 @@ ENTER: dict[str, Enter] = {
     **dict.fromkeys(ops.COMPARISONS, compared),
     "Cast": rounded,
     **dict.fromkeys(("Bucketize", "AsString", "LowerBound", "UpperBound"), rounded),
+    **dict.fromkeys(("IsNan", "IsFinite", "IsInf"), rounded),
     "ArgMax": won,
     "ArgMin": won,
 }
@@ -68,7 +69,7 @@ ENTER: dict[str, Enter] = {
 DECIDES = {"LowerBound": (1,), "UpperBound": (1,)}
 
 
-def _entered(call: Call) -> tf.Tensor | None:
+def _entered(call: Call, around: Callable[[Enter], Enter] | None) -> tf.Tensor | None:
     """The 0 beside a decision that active numbers make; None where no table says how they share."""
     enter = ENTER.get(call.op.type)
     active = [call.x[i] for i in call.active]
@@ -79,6 +80,8 @@ def _entered(call: Call) -> tf.Tensor | None:
     if enter is won and tf.get_static_value(call.x[1]) is None:
         return None
     dtype = active[0].dtype
+    if around is not None and enter is not won:
+        enter = around(enter)
 
     @custom_gradient
     def zero(*inputs: tf.Tensor) -> Any:
@@ -239,9 +242,12 @@ def _passed(call: Call, values: Sequence[Carried]) -> tf.Tensor | None:
 # --- The steps of a replay --------------------------------------------------------------------------------------------
 
 
-def decision(call: Call, values: Sequence[Carried]) -> list[Value]:
-    """The outputs of an op that decides, or of one that makes a decision of others, with their credit beside them."""
-    zero = _entered(call) if call.active else _passed(call, values)
+def decision(call: Call, values: Sequence[Carried], around: Callable[[Enter], Enter] | None = None) -> list[Value]:
+    """The outputs of an op that decides, or of one that makes a decision of others, with their credit beside them.
+
+    Where numbers may be missing, `around` makes what decides element by element look at that.
+    """
+    zero = _entered(call, around) if call.active else _passed(call, values)
     if zero is None:
         return [Value(y, y) for y in call.y]
     return [Value(call.y[0], call.y0[0], decided=zero), *(Value(y, y) for y in call.y[1:])]

@@ -18,7 +18,7 @@ from tfxai.graph import gradients, ops
 from tfxai.graph.capture import Op
 from tfxai.graph.table import Call, Program, Rule, RuleTable, linear, ruled, unsupported
 from tfxai.graph.value import Carried, Value
-from tfxai.rules import decisions
+from tfxai.rules import decisions, missing
 from tfxai.rules.annotations import norms
 from tfxai.rules.chords import Curve, Point
 from tfxai.rules.division import bounded, bounds_a_norm, division, normalised, normalises
@@ -289,6 +289,7 @@ class RescaleRules(RuleTable):
     """The table of DeepLIFT with the rescale rule."""
 
     unknown_ops: str = "raise"
+    missing: bool = False  # whether numbers may be missing at x
     streams = 2
     program = Program(decisions=True)
     annotations = (norms,)
@@ -314,11 +315,16 @@ class RescaleRules(RuleTable):
         if not call.active:
             return decisions.number(dataclasses.replace(call, y=call.run(call.x)), values)
         rule = self.rule(call)
+        if self.missing:
+            rule = missing.aware(call, rule)
         outputs = applied(call, values, rule)
         return [Value(x, x0) for x, x0 in zip(outputs, call.y0, strict=True)]
 
     def decide(self, call: Call, values: list[Carried]) -> list[Value]:
-        return decisions.decision(call, values)
+        return decisions.decision(call, values, missing.entering if self.missing else None)
+
+    def for_missing(self) -> RescaleRules:
+        return dataclasses.replace(self, missing=True)
 
     def refuse(self, op: Op, outputs: Sequence[tf.Tensor]) -> None:
         refuse_rounded_products(op, outputs)
@@ -326,7 +332,7 @@ class RescaleRules(RuleTable):
 
 def applied(call: Call, values: Sequence[Carried], rule: Rule) -> list[tf.Tensor]:
     """The op's outputs at x, with the rule as its backward pass."""
-    if rule is select and isinstance(values[0], Value) and values[0].decided is not None:
+    if call.op.type in ops.SELECTS and isinstance(values[0], Value) and values[0].decided is not None:
         return decisions.chosen(dataclasses.replace(call, y=call.run(call.x)), values, rule)
     return linear(call) if rule is gradient else ruled(call, rule)
 

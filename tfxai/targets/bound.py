@@ -36,6 +36,10 @@ class BoundTarget(abc.ABC):
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Of output y (n, *shape) at x the weights (n or 1, *shape), and the class of each example if there is one."""
 
+    def added(self, feed: Sequence[tf.Tensor]) -> tf.Tensor | None:
+        """A number (n,) that is added to the weighted sum, the same at x and at the reference; None: nothing."""
+        return None
+
     @property
     def cache_key(self) -> tuple:
         """What the compiled pass depends on."""
@@ -66,6 +70,21 @@ class IndexTarget(BoundTarget):
         shift = tf.cast(centre, y.dtype) / tf.cast(classes, y.dtype)
         weights = tf.one_hot(index, classes, dtype=y.dtype) - shift
         return tf.reshape(weights, tf.concat([tf.shape(weights)[:1], tf.shape(y)[1:]], 0)), index
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SideTarget(BoundTarget):
+    """One of two classes, of which the output, one number, is the score of the second; the first has what it lacks.
+
+    Data: 0 or 1 for each example (n,); what the scores of both add up to: 1 for probabilities, 0 for logits.
+    """
+
+    def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
+        side = feed[0]
+        return tf.reshape(tf.cast(2 * side - 1, y.dtype), [-1] + [1] * (y.shape.rank - 1)), side
+
+    def added(self, feed: Sequence[tf.Tensor]) -> tf.Tensor:
+        return tf.cast(1 - feed[0], tf.float32) * feed[1]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,7 +137,9 @@ class FunctionTarget(BoundTarget):
         raise TypeError("a target that is a function is replayed, not weighed")
 
 
-def resolve(target: Any, shapes: Sequence[tuple | str], names: Sequence[Sequence[str]], n: int) -> BoundTarget:
+def resolve(
+    target: Any, shapes: Sequence[tuple | str], names: Sequence[Sequence[str]], n: int, both: float | None = None
+) -> BoundTarget:
     """Checks a target against the model's outputs.
 
     Args:
@@ -126,6 +147,8 @@ def resolve(target: Any, shapes: Sequence[tuple | str], names: Sequence[Sequence
         shapes: Shape of each flat output without the batch axis, or in words why it cannot be explained.
         names: The names each flat output answers to.
         n: Number of examples.
+        both: Where the one output is the score of the second of two classes that have names: what the scores of both
+            add up to.
 
     Raises:
         TargetError: It does not fit, or does not say which output is meant.
@@ -150,6 +173,9 @@ def resolve(target: Any, shapes: Sequence[tuple | str], names: Sequence[Sequence
     if isinstance(target, tuple):
         return PlaceTarget(output, (np.array(_place(target, shape), np.int32),), str(target))
     centred = isinstance(target, Adjusted)
+    if both is not None and not centred and not alone:
+        index = class_index(1 if target is None else target, (*shape[:-1], 2), n)
+        return SideTarget(output, (index, np.array(both, np.float32)))
     index = class_index(target.index if centred else target, shape, n)
     return IndexTarget(output, (index, np.array(float(centred), np.float32)), "adjusted" if centred else "")
 

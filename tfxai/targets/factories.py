@@ -186,8 +186,9 @@ def class_index(target: Any, shape: tuple, n: int) -> np.ndarray:
         worst = array.min() if array.min() < 0 else array.max()
         if classes == 1:
             raise TargetError(
-                "The output is one number, target 0; of two classes it is the score of the second. For what speaks for "
-                f"the first pass a function: target=lambda y: -y[:, 0]. Received: target {worst}."
+                "The output is one number, target 0; of two classes it is the score of the second. Name both, "
+                "labels=[first, second], for target=0 and 1 of them, or pass a function: target=lambda y: -y[:, 0]. "
+                f"Received: target {worst}."
             )
         raise TargetError(f"The output has classes 0 to {classes - 1}. Received: target {worst}.")
     return np.broadcast_to(array, (n,)).astype(np.int32)

@@ -64,7 +64,7 @@ def bars(
     places = np.arange(len(heights))
     ax.barh(places, heights, color=["#b2182b" if h > 0 else "#2166ac" for h in heights])
     lettering.check(labels)
-    ax.set_yticks(places, [lettering.plain(n) for n in lettering.short(labels)])
+    lettering.beside(ax, places, labels)
     ax.invert_yaxis()
     ax.axvline(0, color="0.3", linewidth=0.8)
     ax.set_xlabel(lettering.plain(lettering.lines(unit)))

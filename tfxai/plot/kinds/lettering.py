@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from tfxai.errors import warn
 
@@ -29,6 +30,18 @@ def short(names: Sequence[str], longest: int = LONGEST) -> list[str]:
             one, again = f"{one[: longest - len(end)]}{end}", again + 1
         found.append(one)
     return found
+
+
+def beside(ax: Any, places: Any, names: Sequence[str]) -> None:
+    """Names beside bars and the like, cut where they are long; the whole of those is kept for `cut`."""
+    ax.set_yticks(places, [plain(name) for name in short(names)])
+    for label, name, drawn in zip(ax.get_yticklabels(), names, short(names), strict=True):
+        label.set_gid(None if drawn == name else name)
+
+
+def cut(ax: Any) -> list[str]:
+    """The whole names of those that were cut beside bars."""
+    return [label.get_gid() for label in ax.get_yticklabels() if label.get_gid()]
 
 
 def lines(text: str, width: int = BESIDE_A_SCALE, most: int = LINES) -> str:
