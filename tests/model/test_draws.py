@@ -231,6 +231,25 @@ def test_a_fixed_seed_is_part_of_the_function_whatever_the_distribution(rng):
     assert "draws" not in e.meta
 
 
+def test_a_kernel_of_a_fixed_seed_is_a_weight(rng):
+    """Random features."""
+    x = rng.normal(size=(3, 4)).astype("float32")
+    kernel = random.stateless_normal([4, 2], [1, 2]).numpy()
+    e = explained(lambda t: tf.matmul(t, random.stateless_normal([4, 2], [1, 2])), x, "deeplift")
+    np.testing.assert_allclose(e.values, x * kernel[:, 0], rtol=1e-5)
+    assert "draws" not in e.meta
+
+
+def test_a_kernel_that_is_drawn(rng):
+    x = rng.normal(size=(3, 4)).astype("float32")
+    for method in ("deeplift", "gradient", "occlusion"):
+        options = {"window": 1} if method == "occlusion" else {}
+        e = explained(lambda t: tf.matmul(t, random.normal([4, 2])), x, method, seed=5, **options)
+        kernel = normal([4, 2], [5, 0]).numpy()
+        want = np.tile(kernel[:, 0], (3, 1)) if method == "gradient" else x * kernel[:, 0]
+        np.testing.assert_allclose(e.values, want, rtol=1e-4, atol=1e-5)
+
+
 # --- Distributions that depend on x -----------------------------------------------------------------------------------
 
 OF_X = {

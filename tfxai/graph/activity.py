@@ -73,10 +73,10 @@ def _output(op: Op, output: int, graph: Graph, activity: dict[int, Activity], pr
     if op.type in ALIASES:
         return activity[op.inputs[op.outputs.index(output)]]
     top = max((activity[i] for i in op.inputs), default=Activity.CONST)
-    if op.type.startswith(RANDOM):
-        return Activity.CONTEXT  # no weight either: it is not read before the draws are there
     if top <= Activity.CONTEXT:
         return top
+    if op.type.startswith(RANDOM):
+        return Activity.CONTEXT
     if op.type in SHAPE_ONLY:
         return Activity.SHAPE
     if _says_which_steps_exist(op, activity, producers):

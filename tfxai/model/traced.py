@@ -65,12 +65,18 @@ class TracedModel:
     @functools.cached_property
     def activity(self) -> dict[int, Activity]:
         """Of every value, with respect to the explained tensors."""
-        return classify(self.graph, dict.fromkeys(self.explained, Activity.ACTIVE))
+        return classify(self.graph, self._known)
 
     @functools.cached_property
     def deciding(self) -> dict[int, Activity]:
         """The same, where numbers made of decisions count as well."""
-        return classify(self.graph, dict.fromkeys(self.explained, Activity.ACTIVE), decisions=True)
+        return classify(self.graph, self._known, decisions=True)
+
+    @functools.cached_property
+    def _known(self) -> dict[int, Activity]:
+        """The activity of what is there before any op has run: a held draw may look like a weight, and is none."""
+        held = {h.op.outputs[0]: Activity.CONTEXT for h in self.draws[0]}
+        return held | dict.fromkeys(self.explained, Activity.ACTIVE)
 
     @functools.cached_property
     def rows(self) -> int | None:
