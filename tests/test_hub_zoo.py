@@ -113,7 +113,7 @@ FAMILIES = {
     "DeiT": pictures("deit_encoder/transformer_block_1/output_layer", **VISION, intermediate_dim=16),
     "DINOV2": pictures("encoder/layers_0", **VISION, intermediate_dim=16),
     "SwinTransformer": pictures(
-        "norm", embed_dim=8, depths=(2, 2), num_heads=(2, 2), window_size=4, patch_size=4
+        "stage_1/blocks_0", embed_dim=8, depths=(2, 2), num_heads=(2, 2), window_size=4, patch_size=4
     ),
     "MiT": pictures(
         "output_level_1", layerwise_depths=[1, 1], num_layers=2, layerwise_num_heads=[1, 2], layerwise_sr_ratios=[2, 1],

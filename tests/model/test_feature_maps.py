@@ -412,3 +412,22 @@ def test_one_pixel_is_explained_by_the_map_that_it_reads_most_of(rng):
     assert explained(model, x, target=tfxai.targets.mask(np.ones((1, 8, 8, 2)))).layer == "fine"
     assert explained(model, x, target=(3, 4, 1)).layer == "low"
     assert explained(model, x, target=(0, 0, 1)).layer == "down"
+
+
+def test_scores_of_tokens_with_steps_are_no_map(rng):
+    """A decoder's cross attention: weights are of pairs, the map is the encoder's."""
+    sound, text = keras.Input((12, 3)), keras.Input((5, 6))
+    h = layers.Conv1D(6, 3, name="steps", **CONV)(sound)
+    y = layers.MultiHeadAttention(1, 6)(text, h)
+    model = keras.Model([sound, text], layers.Dense(2)(layers.Flatten()(y)))
+    for layer in model.layers:
+        positive(layer)
+    x = [np.abs(rng.normal(size=(2, *t.shape[1:]))).astype("float32") for t in model.inputs]
+    e = explained(model, x, resize=False)
+    assert e.layer == "steps"
+    probe = keras.Model(model.input, [h, model.output])
+    with tf.GradientTape() as tape:
+        a, out = probe(x)
+        total = tf.reduce_sum(out[:, 0])
+    g = tape.gradient(total, a).numpy()
+    close(e, np.maximum(np.einsum("ntk,nk->nt", a, g.mean(1)), 0)[..., None])

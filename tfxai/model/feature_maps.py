@@ -72,7 +72,11 @@ class FeatureMaps:
         return max((a.grid for a in self.places(number) if a.grid in self.convolutions), default=-1)
 
     def _is_map(self, number: int) -> bool:
-        """Examples first, all places of a convolution once, and channels, each on axes of their own."""
+        """Examples first, all places of a convolution once, and channels, each on axes of their own.
+
+        Places of another input beside them are no map: what a decoder's tokens make of an encoder's steps is one number
+        for each pair.
+        """
         source = self.grid(number)
         if self.activity.get(number) is not Activity.ACTIVE or number not in self.read or source < 0:
             return False
@@ -90,6 +94,7 @@ class FeatureMaps:
             and not any(a.kind is Kind.UNKNOWN for label in labels for a in label)
             and {a.where for a in mine} >= {a.where for a in self.places(source)}
             and len(mine) == len(set(mine))
+            and len({a.input for label in labels for a in label if a.kind is Kind.PLACE}) <= 1
         )
 
     def share(self, number: int) -> float | None:
