@@ -305,6 +305,10 @@ def test_a_model_of_so_many_examples(rng):
 ANEW = {
     "in a loop": lambda t: tf.while_loop(lambda k, s: k < 2, lambda k, s: (k + 1, s + random.normal([4])), (0, t))[1],
     "in another order": lambda t: t + random.shuffle(tf.range(4.0)),
+    "with examples and steps in one axis": lambda t: (
+        t + tf.reshape(whole(random.categorical(tf.reshape(t, [-1, 2]), 2)), [-1, 4])
+    ),
+    "of examples on another axis": lambda t: t + random.poisson([5], tf.exp(t))[0],
     "of a shape that is not known": lambda t: t + tf.reduce_sum(random.normal([tf.shape(t)[0] + 1, 4])),
 }
 
@@ -312,6 +316,6 @@ ANEW = {
 @pytest.mark.parametrize("kind", ANEW)
 def test_draws_that_are_made_anew_are_said(kind, rng):
     x = rng.normal(size=(3, 4)).astype("float32")
-    with pytest.warns(CompletenessWarning, match="random at inference .Random[A-Za-z]* at"):
+    with pytest.warns(CompletenessWarning, match="random at inference .(Random|Multi)[A-Za-z0-9]* at"):
         e = explained(lambda t: tf.matmul(ANEW[kind](t), W), x, "gradient")
     assert e.meta["draws"] == "new in every pass"

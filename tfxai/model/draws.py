@@ -142,22 +142,28 @@ def _held(op: Op, graph: Graph, followed: Followed) -> Held | None:
     kind, output = DRAWS.get(op.type), graph.values[op.outputs[0]].shape
     if kind is None or output.rank is None or any(s is None for s in output[1:]):
         return None
-    axes = [followed.axes.get(op.inputs[k]) for k in kind.parameters]
-    numbers = [op.inputs[k] for k in kind.parameters]
-    own = [a is not None and _has_examples(a) for a in axes]
-    if any(a is None for a in axes) or any(
-        e and len(a.labels) < output.rank for a, e in zip(axes, own, strict=True) if a
-    ):
-        return None  # an axis of examples that comes to lie elsewhere
+    parameters: list[tuple[int, bool]] = []
+    for number in (op.inputs[k] for k in kind.parameters):
+        own = _has_examples(followed.axes.get(number), output.rank)
+        if own is None:
+            return None
+        parameters.append((number, own))
     by_shape = kind.shape is not None and followed.counts_examples(op.inputs[kind.shape])
-    each = by_shape or any(own)
-    if not each and not output.is_fully_defined():
+    each = by_shape or any(own for _, own in parameters)
+    return Held(op, each, tuple(parameters)) if each or output.is_fully_defined() else None
+
+
+def _has_examples(axes: Axes | None, rank: int) -> bool | None:
+    """Whether a parameter has the examples on the first of that many axes; None: elsewhere, or that is not known."""
+    if axes is None:
         return None
-    return Held(op, each, tuple(zip(numbers, own, strict=True)))
-
-
-def _has_examples(axes: Axes) -> bool:
-    return bool(axes.labels) and any(axis.kind is Kind.EXAMPLES for axis in axes.labels[0])
+    kinds = [
+        [axis.kind for axis in label if axis.kind is not Kind.UNKNOWN or axis.size is None] for label in axes.labels
+    ]
+    at = [k for k, found in enumerate(kinds) if {Kind.EXAMPLES, Kind.UNKNOWN}.intersection(found)]
+    if not at:
+        return False
+    return True if at == [0] and kinds[0] == [Kind.EXAMPLES] and len(kinds) == rank else None
 
 
 def _draws(op: Op) -> bool:
