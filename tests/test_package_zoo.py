@@ -56,12 +56,12 @@ NETWORKS = {
     "temporal convolutions": Network(
         "tcn", [(20, 3)],
         lambda p, x: p.TCN(4, kernel_size=3, dilations=(1, 2, 4), use_layer_norm=True)(x),
-        "tcn/residual_block_2/Act_Conv1D_0",
+        "tcn/residual_block_0/Act_Conv1D_0",
     ),
     "temporal convolutions of open length": Network(
         "tcn", [(None, 3)],
         lambda p, x: p.TCN(4, kernel_size=3, dilations=(1, 2, 4), use_batch_norm=True, activation="gelu")(x),
-        "tcn/residual_block_2/Act_Conv1D_0",
+        "tcn/residual_block_0/Act_Conv1D_0",
     ),
     "liquid time constants": Network("ncps.keras", [(6, 3)], lambda p, x: p.LTC(_wiring())(x), double=False),
     "closed-form continuous time": Network("ncps.keras", [(6, 3)], lambda p, x: p.CfC(8)(x)),

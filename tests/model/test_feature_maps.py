@@ -332,3 +332,102 @@ def test_a_bag_with_one_prediction(rng):
     one = explained(bag, x[:1], "occlusion", window=1).values
     want = [[float(bag(x[:1])[0, 0] - bag(np.where(np.arange(3) == k, 0, x[:1]))[0, 0]) for k in range(3)]]
     np.testing.assert_allclose(one, want, atol=1e-5)
+
+
+def causal(name, dilation, length=3):
+    return layers.Conv1D(4, length, padding="causal", dilation_rate=dilation, activation="relu", name=name)
+
+
+def stack(steps, tail, dilations=(1, 2, 4)):
+    """Causal convolutions, then `tail`; maps "c0", "c1"..."""
+    i = keras.Input((steps, 3))
+    h, maps = i, []
+    for k, dilation in enumerate(dilations):
+        h = causal(f"c{k}", dilation)(h)
+        maps.append(h)
+    model = keras.Model(i, layers.Dense(2)(layers.Flatten()(layers.Lambda(tail)(h))))
+    for layer in model.layers:
+        positive(layer)
+    return model, maps
+
+
+def read_places(model, x, features):
+    """How many steps of a map the first score has a slope at."""
+    probe = keras.Model(model.input, [features, model.output])
+    with tf.GradientTape() as tape:
+        a, y = probe(x)
+        total = tf.reduce_sum(y[:, 0])
+    return int((np.abs(tape.gradient(total, a).numpy()) > 0).any((0, -1)).sum())
+
+
+@pytest.mark.parametrize(
+    "steps, tail, wanted, counts",
+    [
+        (20, lambda t: t[:, -1], "c0", [7, 3, 1]),  # none is whole: the most steps
+        (12, lambda t: t[:, 2:], "c1", [12, 12, 10]),  # the deepest whole one
+        (12, lambda t: t[:, 1:9:4], "c0", [3, 2, 2]),
+        (6, lambda t: t[:, 1::2], "c2", [3, 3, 3]),  # as many of each: the deepest
+        (6, lambda t: tf.reduce_mean(t, 1), "c2", [6, 6, 6]),
+    ],
+)
+def test_the_steps_that_causal_convolutions_reach(steps, tail, wanted, counts, rng):
+    model, maps = stack(steps, tail)
+    x = np.abs(rng.normal(size=(2, steps, 3))).astype("float32")
+    assert [read_places(model, x, m) for m in maps] == counts
+    e = explained(model, x, resize=False)
+    assert e.layer == wanted
+    close(e, gradcam(model, x, maps[int(wanted[1])], first))
+
+
+def test_the_first_map_where_the_last_step_of_an_open_length_is_read(rng):
+    x = np.abs(rng.normal(size=(1, 9, 3))).astype("float32")
+    for tail, wanted in ((lambda t: t[:, -1], "c0"), (lambda t: tf.reduce_max(t, 1), "c2")):
+        assert explained(stack(None, tail)[0], x).layer == wanted
+
+
+def test_a_pooling_with_a_rest_leaves_its_map_whole(rng):
+    """Of 7 places a pooling of 2 reads 6."""
+    i = keras.Input((9, 9, 1))
+    h = layers.Conv2D(3, 3, activation="relu", name="last")(layers.Conv2D(2, 3, name="first", **CONV)(i))
+    model = keras.Model(i, layers.Dense(2)(layers.Flatten()(layers.MaxPooling2D(2)(h))))
+    positive(model.layers[-1])
+    x = rng.normal(size=(2, 9, 9, 1)).astype("float32")
+    e = explained(model, x, resize=False)
+    assert e.layer == "last"
+    close(e, gradcam(model, x, h, first))
+
+
+def test_one_pixel_is_explained_by_the_map_that_it_reads_most_of(rng):
+    """Segmentation: of the map before its last convolution one pixel reads only a window; of the bottleneck all."""
+    i = keras.Input((8, 8, 1))
+    down = layers.Conv2D(3, 3, strides=2, name="down", **CONV)(i)
+    low = layers.Conv2D(3, 3, strides=2, name="low", **CONV)(down)
+    up = layers.UpSampling2D(4, interpolation="bilinear")(low)
+    both = layers.Concatenate()([up, layers.Conv2D(2, 3, name="skip", **CONV)(i)])
+    fine = layers.Conv2D(3, 3, name="fine", **CONV)(both)
+    model = keras.Model(i, layers.Conv2D(2, 1, name="classes")(fine))
+    for layer in model.layers:
+        positive(layer)
+    x = np.abs(rng.normal(size=(1, 8, 8, 1))).astype("float32")
+    assert explained(model, x, target=tfxai.targets.mask(np.ones((1, 8, 8, 2)))).layer == "fine"
+    assert explained(model, x, target=(3, 4, 1)).layer == "low"
+    assert explained(model, x, target=(0, 0, 1)).layer == "down"
+
+
+def test_scores_of_tokens_with_steps_are_no_map(rng):
+    """A decoder's cross attention: weights are of pairs, the map is the encoder's."""
+    sound, text = keras.Input((12, 3)), keras.Input((5, 6))
+    h = layers.Conv1D(6, 3, name="steps", **CONV)(sound)
+    y = layers.MultiHeadAttention(1, 6)(text, h)
+    model = keras.Model([sound, text], layers.Dense(2)(layers.Flatten()(y)))
+    for layer in model.layers:
+        positive(layer)
+    x = [np.abs(rng.normal(size=(2, *t.shape[1:]))).astype("float32") for t in model.inputs]
+    e = explained(model, x, resize=False)
+    assert e.layer == "steps"
+    probe = keras.Model(model.input, [h, model.output])
+    with tf.GradientTape() as tape:
+        a, out = probe(x)
+        total = tf.reduce_sum(out[:, 0])
+    g = tape.gradient(total, a).numpy()
+    close(e, np.maximum(np.einsum("ntk,nk->nt", a, g.mean(1)), 0)[..., None])

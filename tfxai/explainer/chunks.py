@@ -222,7 +222,7 @@ class Run:
     def _scorer_of(self, arrays: Sequence[np.ndarray], rows: Any) -> tuple[Scorer, list[tf.Tensor]]:
         """The same for these raw inputs in the place of the examples' own."""
         raw = [tf.constant(a) for a in arrays]
-        raw += self.model.drawn(len(raw[0]), self.seed)
+        raw += self.model.drawn(raw, self.seed)
         count = self.references.count if self.method.uses_baseline else 1
         feed = self.target.feed(rows)
         scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)

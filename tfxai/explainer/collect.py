@@ -52,6 +52,7 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
     once, anew = run.model.draws
     if once or anew:
         meta["draws"] = "new in every pass" if anew else "one for all passes, fixed by seed="
+        meta["draws"] += "; as drawn at x where x is in their distribution" if run.model.drawn_at_x else ""
     if joined.steps is not None:
         meta["steps"] = joined.steps.tolist()
     meta |= joined.notes or {}

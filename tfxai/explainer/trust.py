@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
 from tfxai.errors import CompletenessWarning, EmptyMapWarning
 from tfxai.explainer.chunks import Run
 from tfxai.explanation import Explanation
+from tfxai.graph.capture import Op
 from tfxai.targets.bound import FunctionTarget
 
 Found = list[tuple[str, type[Warning]]]
@@ -24,16 +27,27 @@ def doubts(run: Run, e: Explanation) -> Found:
 
 
 def _random(run: Run, e: Explanation) -> Found:
-    """That a model draws anew in every pass, so that passes cannot be compared."""
-    _, anew = run.model.draws
-    if not anew:
-        return []
-    names = ", ".join(list(dict.fromkeys(f"{op.type} at {op.name!r}" for op in anew))[:3])
-    return [(
-        f"{e.method}: the model is random at inference ({names}), and draws anew in every pass: differences of scores "
-        "are partly noise. Make its draws fixed, or one for each example on the first axis.",
-        CompletenessWarning,
-    )]  # fmt: skip
+    """That a model draws anew in every pass, so that passes cannot be compared; that x is in what it draws from."""
+    found: Found = []
+    if anew := run.model.draws[1]:
+        found.append((
+            f"{e.method}: the model is random at inference ({_named(anew)}), and draws anew in every pass: differences "
+            "of scores are partly noise. Make its draws fixed, or of a known shape with or without the examples on the "
+            "first axis, outside of loops.",
+            CompletenessWarning,
+        ))  # fmt: skip
+    if at_x := run.model.drawn_at_x:
+        found.append((
+            f"{e.method}: the model draws from a distribution that depends on what is explained ({_named(at_x)}). The "
+            "numbers drawn at x stay in all passes, also at the baseline, so what the input does to that distribution "
+            "is not in the values. Explain its parameters, as an output of their own.",
+            UserWarning,
+        ))  # fmt: skip
+    return found
+
+
+def _named(ops: Sequence[Op]) -> str:
+    return ", ".join(list(dict.fromkeys(f"{op.type} at {op.name!r}" for op in ops))[:3])
 
 
 def _reversed(run: Run, e: Explanation) -> Found:

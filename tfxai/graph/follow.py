@@ -25,7 +25,7 @@ from tfxai.graph.axes import (
 )
 from tfxai.graph.capture import Graph, Op, every
 from tfxai.graph.moves import Move, Moves, joins_at, moves
-from tfxai.graph.ops import ALIASES, BRANCHES, CASES, COUNTING, LOOPS, SHAPE_ONLY, STACKS
+from tfxai.graph.ops import ALIASES, BRANCHES, CASES, COUNTING, LOOPS, RANDOM, SHAPE_ONLY, STACKS
 
 COUNTS = SHAPE_ONLY - {"ZerosLike", "OnesLike"}  # sizes
 
@@ -154,6 +154,8 @@ class Followed:
         if any(i not in self.axes and self.graph.values[i].dtype != tf.resource for i in op.inputs):
             return unknown(shape, op.type)
         given = [self.axes[i] for i in op.inputs if i in self.axes]
+        if op.type.startswith(RANDOM) and any(self.counts_examples(i) for i in op.inputs):
+            return Axes(((Axis(Kind.EXAMPLES, shape[0]),), *made(shape[1:]).labels))
         if op.type in COUNTS or all(a.kind is Kind.MADE for axes in given for a in axes.flat()):
             return made(shape)
         if op.type == "Reshape":

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from tfxai.graph import ops
+from tfxai.graph import ops, windows
 from tfxai.graph.axes import Axis, Kind, Label, Shape, flipped, resampled, rolled
 from tfxai.graph.capture import Op
 
@@ -20,11 +20,13 @@ class Move(NamedTuple):
         sources: (input, axis) of the axes that meet in it, position by position; none: it is the op's own.
         change: What happens to the label on the way.
         cut: (start, stop, step) where it is a stretch of its one source.
+        back: What is read of the source for what is read of it, where they do not correspond position by position.
     """
 
     sources: tuple[tuple[int, int], ...] = ()
     change: Callable[[Label], Label] | None = None
     cut: tuple[int, int, int] | None = None
+    back: windows.Back | None = None
 
 
 class Moves(NamedTuple):
@@ -154,12 +156,15 @@ def spatial(source: int, mixes: bool) -> Rule:
             return Moves([OWN] * len(_shape(see, op.outputs[k])))
         channels = channels_of(op, rank)
         sizes, number = _shape(see, op.outputs[0]), op.outputs[0]
+        kernel = see.shape(op.inputs[1]) if op.type in ops.CONVOLUTIONS else None
         axes = [kept(source, 0)]
         for a in range(1, rank):
             if a == channels:
                 axes.append(OWN if mixes else kept(source, a))
             else:
-                axes.append(Move(((source, a),), partial(resampled, size=sizes[a], grid=number, axis=a)))
+                change = partial(resampled, size=sizes[a], grid=number, axis=a)
+                back = windows.window_of(op, a, a - 1 - (channels < a), kernel)
+                axes.append(Move(((source, a),), change, back=back))
         return Moves(axes)
 
     return rule
@@ -179,7 +184,11 @@ def padded(op: Op, k: int, see: Facts) -> Moves:
             return resampled(label, sizes[a], number, a)
         return tuple(axis._replace(size=sizes[a]) for axis in label[:1])
 
-    return Moves([Move(((0, a),), partial(change, a=a) if pad.any() else None) for a, pad in enumerate(paddings)])
+    ends = [windows.padded(op, int(first), int(last)) for first, last in paddings]
+    return Moves([
+        Move(((0, a),), partial(change, a=a), back=ends[a]) if pad.any() else kept(0, a)
+        for a, pad in enumerate(paddings)
+    ])  # fmt: skip
 
 
 def to_batch(op: Op, k: int, see: Facts) -> Moves:
@@ -187,6 +196,7 @@ def to_batch(op: Op, k: int, see: Facts) -> Moves:
     rank, blocks = len(_shape(see, op.inputs[0])), np.ravel(_constant(see, op.inputs[1]))
     sizes, back = _shape(see, op.outputs[0]), op.type == "BatchToSpaceND"
     phases = Axis(Kind.MADE, int(np.prod(blocks)))
+    ends = see.constant(op.inputs[2])  # None: the graph computes them from an open length
 
     def examples(label: Label) -> Label:
         return label[1:] if back else (phases, *label)
@@ -196,9 +206,13 @@ def to_batch(op: Op, k: int, see: Facts) -> Moves:
             return (label[0]._replace(size=sizes[a]),)
         return resampled(label, sizes[a], op.outputs[0], a)
 
+    def read(a: int) -> windows.Back:
+        make = windows.from_phases if back else windows.to_phases
+        return windows.untold if ends is None else make(int(blocks[a - 1]), int(ends[a - 1][0]))
+
     moved = [Move(((0, 0),), examples)]
     for a in range(1, rank):
-        moved.append(Move(((0, a),), partial(places, a=a)) if a <= len(blocks) else kept(0, a))
+        moved.append(Move(((0, a),), partial(places, a=a), back=read(a)) if a <= len(blocks) else kept(0, a))
     return Moves(moved)
 
 
@@ -214,7 +228,8 @@ def reverse(op: Op, k: int, see: Facts) -> Moves:
     """Some axes backwards."""
     rank = len(_shape(see, op.inputs[0]))
     axes = {int(a) % rank for a in np.ravel(_constant(see, op.inputs[1]))}
-    return Moves([Move(((0, a),), flipped) if a in axes else kept(0, a) for a in range(rank)])
+    turned = windows.picked(lambda positions: positions[::-1])
+    return Moves([Move(((0, a),), flipped, back=turned) if a in axes else kept(0, a) for a in range(rank)])
 
 
 def roll(op: Op, k: int, see: Facts) -> Moves:
@@ -226,8 +241,12 @@ def roll(op: Op, k: int, see: Facts) -> Moves:
         return Moves([Move(((0, a),), _scrambled(op.type)) if a in along else kept(0, a) for a in range(rank)])
     by = np.zeros(rank, int)
     np.add.at(by, along, np.ravel(shifts))
-    moved = [Move(((0, a),), partial(rolled, shift=int(by[a]), op=op.type)) for a in range(rank)]
-    return Moves([moved[a] if a in along else kept(0, a) for a in range(rank)])
+
+    def moved(a: int) -> Move:
+        change = partial(rolled, shift=int(by[a]), op=op.type)
+        return Move(((0, a),), change, back=windows.picked(partial(np.roll, shift=by[a])))
+
+    return Moves([moved(a) if a in along else kept(0, a) for a in range(rank)])
 
 
 def _scrambled(op: str) -> Callable[[Label], Label]:

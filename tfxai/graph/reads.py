@@ -1,11 +1,12 @@
 """What of every value the explained output reads: all positions of an axis, or only some of them.
 
-A class token cuts the other tokens off; one anchor of a detector reads one of its scales. What reads only a part of a
-map cannot be explained by it.
+A class token cuts the other tokens off; one anchor of a detector reads one of its scales; the last step of causal
+convolutions reads as many steps as their windows reach. What reads only a part of a map cannot be explained by it.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -15,8 +16,9 @@ from tfxai.graph.capture import Op
 from tfxai.graph.follow import Followed
 from tfxai.graph.moves import Move, Moves, joins_at, moves
 from tfxai.graph.ops import ALIASES, CONTROL, MIXING_ALONG, SHAPE_ONLY
+from tfxai.graph.windows import Back, picked
 
-# All positions (True), some that are not known (False), or which.
+# All positions (True), some that are not known (False), or which; of those in phases (windows.py) a row for each phase.
 Mask = bool | np.ndarray
 Reads = list[list[Mask]]  # per axis, and per axis folded into it
 
@@ -30,9 +32,9 @@ def chosen(axes: Axes, index: Sequence[int]) -> Reads:
     """One element of an output: (example,) + index, by the axes that hold it."""
     found = everything(axes)
     for axis, at in enumerate(index, 1):
-        label = axes.labels[axis] if axis < len(axes.labels) else ()
-        if len(label) == 1 and label[0].size:
-            found[axis] = [_only(label[0].size, at)]
+        size = _count(axes.labels[axis]) if axis < len(axes.labels) else None
+        if size:
+            found[axis] = _unfolded(_only(size, at), axes.labels[axis])
     return found
 
 
@@ -102,19 +104,29 @@ def _back(op: Op, followed: Followed, found: Mapping[int, Reads]) -> Iterable[tu
 
 
 def _through(own: Axes, after: Axes, read: Reads) -> Reads:
-    """A reshape: axes that are the same before and after, in their order."""
-    passed = [(axis, mask) for label, masks in zip(after.labels, read, strict=True)
-              for axis, mask in zip(label, masks, strict=True)]  # fmt: skip
-    result: Reads = []
-    start = 0
-    for label in own.labels:
-        masks: list[Mask] = []
-        for axis in label:
-            at = next((k for k in range(start, len(passed)) if _same(axis, passed[k][0])), None)
-            masks.append(True if at is None else passed[at][1])
-            start = start if at is None else at + 1
-        result.append(masks)
-    return result
+    """A reshape: the same positions in the same order.
+
+    Axes of one size at both beginnings, and at both ends, are the same positions. Those between are read as one.
+    """
+    axes, onto = own.flat(), after.flat()
+    masks = [mask for per_axis in read for mask in per_axis]
+    first = _alike(axes, onto)
+    last = _alike(axes[first:][::-1], onto[first:][::-1])
+    joint = _joint(masks[first : len(masks) - last], onto[first : len(onto) - last])
+    middle = tuple(axes[first : len(axes) - last])
+    if joint is not None and joint.ndim == 1 and joint.size == _count(middle):
+        between = _unfolded(joint, middle)
+    else:
+        between = [all(map(is_whole, masks[first : len(masks) - last]))] * len(middle)
+    flat = iter([*masks[:first], *between, *masks[len(masks) - last :]])
+    return [[next(flat) for _ in label] for label in own.labels]
+
+
+def _alike(axes: Sequence[Axis], onto: Sequence[Axis]) -> int:
+    """How many of the first axes have the same sizes."""
+    pairs = enumerate(zip(axes, onto, strict=False))
+    unlike = (k for k, (a, b) in pairs if a.size != b.size or (a.size is None and a.where != b.where))
+    return next(unlike, min(len(axes), len(onto)))
 
 
 def _same(a: Axis, b: Axis) -> bool:
@@ -130,9 +142,10 @@ def _by_moves(op: Op, position: int, rule: Moves, followed: Followed, read: Read
             if source == position:
                 result[axis] = _moved(move, own.labels[axis], after.labels[out], read[out])
     for source, axis, index in rule.taken:
-        label = own.labels[axis] if source == position else ()
-        if len(label) == 1:
-            result[axis] = [False if index is None or not label[0].size else _only(label[0].size, index)]
+        if source == position:
+            label, size = own.labels[axis], _count(own.labels[axis])
+            known = None if index is None or not size else _only(size, index)
+            result[axis] = [False] * len(label) if known is None else _unfolded(known, label)
     if op.type == "ConcatV2" and position < len(op.inputs) - 1:
         along = joins_at(op, followed)
         sizes = [followed.axes[i].labels[along] for i in op.inputs[:-1]]
@@ -145,51 +158,85 @@ def _by_moves(op: Op, position: int, rule: Moves, followed: Followed, read: Read
 
 
 def _moved(move: Move, before: Label, after: Label, masks: list[Mask]) -> list[Mask]:
-    """What is read of an axis, for what is read of the one that it becomes."""
-    if move.cut is not None:
-        whole = np.zeros(before[0].size or 0, bool) if len(before) == 1 else None
-        if whole is None or not len(whole):
-            return [False] * len(before)
-        whole[slice(*_ends(*move.cut))] = masks[0] if len(masks) == 1 and masks[0] is not False else True
-        return [whole]
+    """What is read of an axis, for what is read of the one that it becomes.
+
+    Where an op's windows or the length are not known: of what is read whole it reads the whole, else some, not all.
+    What goes over to other positions in a way that is not followed is taken as read whole.
+    """
+    joint, size = _joint(masks, after), _count(before)
+    back = move.back if move.cut is None else _stretch(*move.cut)
+    if back is not None:
+        found = None if joint is None or size is None else back(joint, size)
+        if found is None:
+            return [all(map(is_whole, masks)) and move.cut is None] * len(before)
+        return _unfolded(found, before)
     if move.change is None and len(before) == len(after) and all(map(_same, before, after)):
         return list(masks)
+    if move.change is None and joint is not None and joint.shape == (size,):
+        return _unfolded(joint, before)
     return [True] * len(before)
 
 
-def _ends(start: int, stop: int, step: int) -> tuple[int, int | None, int]:
-    """For a slice: a stop before the first position is None."""
-    return start, None if stop < 0 else stop, step
+def _stretch(start: int, stop: int, step: int) -> Back:
+    """What a slice reads; a stop before the first position is None."""
+    return picked(lambda positions: positions[start : None if stop < 0 else stop : step])
+
+
+def _count(label: Label) -> int | None:
+    """How many positions an axis has; None where that is open."""
+    sizes = [axis.size or 0 for axis in label]
+    return None if any(axis.size is None for axis in label) else int(np.prod(sizes, initial=1))
+
+
+def _joint(masks: Sequence[Mask], label: Sequence[Axis]) -> np.ndarray | None:
+    """What is read of axes that are folded into one; None where that is not known."""
+    if len(masks) == 1 and isinstance(masks[0], np.ndarray):
+        return masks[0]
+    if _count(tuple(label)) is None or any(mask is False or np.ndim(mask) > 1 for mask in masks):
+        return None
+    each = [np.broadcast_to(mask, [axis.size or 0]) for mask, axis in zip(masks, label, strict=True)]
+    return functools.reduce(np.logical_and.outer, each, np.ones((), bool)).ravel()
+
+
+def _unfolded(mask: np.ndarray, label: Label) -> list[Mask]:
+    """What is read of each of the axes folded into one, where that says the same; else some of them."""
+    if len(label) < 2:
+        return [mask] * len(label)
+    if mask.ndim > 1:
+        return [False] * len(label)
+    all_axes = mask.reshape([axis.size or 0 for axis in label])
+    each = [np.asarray(all_axes.any(tuple(b for b in range(len(label)) if b != a))) for a in range(len(label))]
+    same = np.array_equal(functools.reduce(np.logical_and.outer, each), all_axes)
+    return list(each) if same else [False] * len(label)
 
 
 def _part(result: Reads, along: int, position: int, labels: Sequence[Label], masks: list[Mask]) -> Reads | None:
     """What is read of one of the axes that lie end to end."""
-    if len(masks) != 1 or not isinstance(masks[0], np.ndarray):
+    if len(masks) != 1 or not isinstance(masks[0], np.ndarray) or masks[0].ndim > 1:
         return result
     sizes = [int(np.prod([a.size or 0 for a in label], initial=1)) for label in labels]
     start = sum(sizes[:position])
     mine = masks[0][start : start + sizes[position]]
     if not mine.any():
         return None
-    if len(result[along]) == 1:
-        result[along] = [mine]
-    elif not mine.all():
-        result[along] = [False] * len(result[along])
+    result[along] = _unfolded(mine, labels[position])
     return result
 
 
-def whole_places(axes: Axes, read: Reads, wanted: frozenset[Axis]) -> bool:
-    """Whether every position of these places is read."""
+def share(axes: Axes, read: Reads, wanted: frozenset[Axis]) -> float | None:
+    """The share of these places that is read, from 0 to 1; None where it is some, but not known which."""
+    shares: list[float | None] = []
     for label, masks in zip(axes.labels, read, strict=True):
         for axis, mask in zip(label, masks, strict=True):
-            if axis in wanted and not is_whole(mask):
-                return False
-            if axis.parts and isinstance(mask, np.ndarray):
-                for start, part in spans(axis):
-                    if wanted.intersection(part):
-                        size = int(np.prod([a.size or 0 for a in part], initial=1))
-                        if not mask[start : start + size].all():
-                            return False
-            elif axis.parts and mask is False and any(wanted.intersection(p) for p in axis.parts):
-                return False
-    return True
+            if axis in wanted:
+                shares.append(_share(mask))
+            for start, part in spans(axis):
+                if wanted.intersection(part):
+                    size = int(np.prod([a.size or 0 for a in part], initial=1))
+                    shares.append(_share(mask[start : start + size] if isinstance(mask, np.ndarray) else mask))
+    known = [s for s in shares if s is not None]
+    return float(np.prod(known)) if len(known) == len(shares) else None
+
+
+def _share(mask: Mask) -> float | None:
+    return None if mask is False else float(np.mean(mask))

@@ -31,7 +31,8 @@ class GradCAM(Method):
     L = ReLU(sum_k alpha_k A^k), alpha_k = mean over places of dy/dA^k.  Selvaraju et al. 2017, arXiv:1610.02391
 
     The values are one channel, 0 or more: (n, height, width, 1) for images, (n, steps, 1) for sequences. `layer=` of
-    `tfxai.explain` chooses A; None is the last convolution, found through any nesting.
+    `tfxai.explain` chooses A; None is the last convolution of which the score reads every place, found through any
+    nesting.
 
     Args:
         resize: Bring the map to the spatial size of the input; False gives it as it is.

@@ -10,7 +10,7 @@ from tfxai.graph.axes import Axes, Axis, Kind
 from tfxai.graph.capture import Graph, every, needed
 from tfxai.graph.follow import Followed
 from tfxai.graph.ops import ALIASES, CONVOLUTIONS, SHAPE_ONLY
-from tfxai.graph.reads import Reads, reads, whole_places
+from tfxai.graph.reads import Reads, reads, share
 from tfxai.graph.rectifiers import functions_of
 from tfxai.model.grid import Grid
 
@@ -72,7 +72,11 @@ class FeatureMaps:
         return max((a.grid for a in self.places(number) if a.grid in self.convolutions), default=-1)
 
     def _is_map(self, number: int) -> bool:
-        """Examples first, all places of a convolution once, and channels, each on axes of their own."""
+        """Examples first, all places of a convolution once, and channels, each on axes of their own.
+
+        Places of another input beside them are no map: what a decoder's tokens make of an encoder's steps is one number
+        for each pair.
+        """
         source = self.grid(number)
         if self.activity.get(number) is not Activity.ACTIVE or number not in self.read or source < 0:
             return False
@@ -90,12 +94,13 @@ class FeatureMaps:
             and not any(a.kind is Kind.UNKNOWN for label in labels for a in label)
             and {a.where for a in mine} >= {a.where for a in self.places(source)}
             and len(mine) == len(set(mine))
+            and len({a.input for label in labels for a in label if a.kind is Kind.PLACE}) <= 1
         )
 
-    def whole(self, number: int) -> bool:
-        """Whether what is explained reads a value at every place."""
+    def share(self, number: int) -> float | None:
+        """The share of a value's places that what is explained reads; None: some, but not known which."""
         wanted = frozenset(a for a in self.places(number) if a.grid == self.grid(number))
-        return whole_places(self.axes(number), self.read[number], wanted)
+        return share(self.axes(number), self.read[number], wanted)
 
     # --- The deepest, and all
 
@@ -106,6 +111,10 @@ class FeatureMaps:
         layers on its channels), to where they are pooled, flattened or averaged, or where only some of them are read
         on. In a network whose output is itself a map, it is what feeds the last convolution. Maps with places of an
         input come before those that the network makes of a code, and maps that are read whole before others.
+
+        For the last step of causal convolutions, or one pixel of a segmentation, none may be whole. Then it is the map
+        of which the largest share of places is read, the deepest of those; where lengths are open and no share is
+        known, the first of the network, as windows only reach further towards the input.
         """
         before: set[int] | None = None
         shown: list[int] = []
@@ -117,13 +126,21 @@ class FeatureMaps:
                 before = {o for op in needed(self.graph, list(self.made[values[0]].inputs)) for o in op.outputs}
                 shown = values[:1]
                 continue
-            partly += [self._deepest(values, source)] if values else []
-            values = [v for v in values if self.whole(v)]
+            most = self._most_read(values)
+            partly += [self._deepest(most, source)] if most else []
+            values = [v for v in most if self.share(v) == 1]
             if values and all(a.input >= 0 for a in self.places(values[0]) if a.grid == source):
                 return self.with_frames(self._deepest(values, source))
             own += [self._deepest(values, source)] if values else []
-        best = (own or partly or shown)[:1]
+        known = [v for v in partly if self.share(v)]
+        best = own[:1] or self._most_read(known)[:1] or partly[-1:] or shown
         return self.with_frames(best[0]) if best else ()
+
+    def _most_read(self, values: Sequence[int]) -> list[int]:
+        """Those of which the largest share is read, in their order; those of which none is known to be: all of them."""
+        shares = {v: self.share(v) or 0.0 for v in values}
+        most = max(shares.values(), default=0.0)
+        return [v for v in values if shares[v] == most]
 
     def _is_shown(self, source: int) -> bool:
         """Whether an output has the places of this convolution."""

@@ -367,7 +367,7 @@ class Scorer:
         graph, activity = self.model.program(table)
         masks = [o for op in graph.ops for o in op.outputs if activity[o] is Activity.CONTEXT
                  and any(activity[i] > Activity.CONTEXT for i in op.inputs)]  # fmt: skip
-        run = Replay(activity, FORWARD)(needed(graph, masks, list(self.weights[table.program])), dict(env))
+        run = Replay(activity, FORWARD)(needed(graph, masks, list(env)), dict(env))
         return {m: run[m] for m in masks}
 
     def _ends(self) -> list[int]:
@@ -378,8 +378,7 @@ class Scorer:
     def _forward(self, replay: Replay, env: Environment, ends: Sequence[int]) -> None:
         """Adds to `env` what these values need and is not there yet."""
         graph, _ = self.model.program(replay.table)
-        given = [*self.model.explained, *self.weights[replay.table.program]]
-        replay(needed(graph, ends, given, gradients=replay.table.program.gradients), env)
+        replay(needed(graph, ends, list(env), gradients=replay.table.program.gradients), env)
 
     def _score(self, table: RuleTable, env: Environment, feed: Tensors) -> tuple[Value, tf.Tensor | None]:
         """The explained number per example, in every stream that scores have (x and reference), and the class."""

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfxai.graph.activity import Activity, classify
@@ -66,12 +67,18 @@ class TracedModel:
     @functools.cached_property
     def activity(self) -> dict[int, Activity]:
         """Of every value, with respect to the explained tensors."""
-        return classify(self.graph, dict.fromkeys(self.explained, Activity.ACTIVE))
+        return classify(self.graph, self._known)
 
     @functools.cached_property
     def deciding(self) -> dict[int, Activity]:
         """The same, where numbers made of decisions count as well."""
-        return classify(self.graph, dict.fromkeys(self.explained, Activity.ACTIVE), decisions=True)
+        return classify(self.graph, self._known, decisions=True)
+
+    @functools.cached_property
+    def _known(self) -> dict[int, Activity]:
+        """The activity of what is there before any op has run: a held draw may look like a weight, and is none."""
+        held = {h.op.outputs[0]: Activity.CONTEXT for h in self.draws[0]}
+        return held | dict.fromkeys(self.explained, Activity.ACTIVE)
 
     @functools.cached_property
     def rows(self) -> int | None:
@@ -240,15 +247,17 @@ class TracedModel:
 
         def run(inputs: Sequence[tf.Tensor], values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
             env = self.environment(inputs) | dict(zip(given, values, strict=True))
-            env = Replay(self.activity, FORWARD)(needed(self.graph, ends, given), env)
+            env = Replay(self.activity, FORWARD)(needed(self.graph, ends, list(env)), env)
             return [env[e] for e in ends]
 
         return run
 
     def environment(self, inputs: Sequence[tf.Tensor]) -> Environment:
-        """What is there before any op has run: inputs, and the draws behind them."""
-        numbers = [*self.graph.inputs, *(op.outputs[0] for op in self.draws[0])]
-        return dict(self.graph.captured) | dict(zip(numbers, inputs, strict=True))
+        """What is there before any op has run: inputs, and the draws behind them, as far as they are made."""
+        env = dict(self.graph.captured) | dict(zip(self.graph.inputs, inputs, strict=False))
+        for held, drawn in zip(self.draws[0], inputs[len(self.graph.inputs) :], strict=False):
+            env[held.op.outputs[0]] = drawn if held.each else drawn[0]
+        return env
 
     def classes(self, output: int | None = None) -> int | None:
         """How many classes an output has (None: the only one); None where that is not known, or there are several."""
@@ -268,13 +277,36 @@ class TracedModel:
     # --- Random draws
 
     @functools.cached_property
-    def draws(self) -> tuple[list[Op], list[Op]]:
+    def draws(self) -> tuple[list[draws.Held], list[Op]]:
         """What the model draws at inference: once for all passes, and anew in each of them."""
         return draws.split(self.graph, self.followed, self.outputs)
 
-    def drawn(self, n: int, seed: int | None) -> list[tf.Tensor]:
-        """The draws of one explanation, for n examples."""
-        return [draws.drawn(op, self.graph, k, n, seed or 0) for k, op in enumerate(self.draws[0])]
+    def drawn(self, inputs: Sequence[tf.Tensor], seed: int | None) -> list[tf.Tensor]:
+        """The draws of one explanation, (n, ...) each, at these raw inputs."""
+        found: list[tf.Tensor] = []
+        for k, held in enumerate(self.draws[0]):
+            values = self._parameters(k, [*inputs, *found])
+            found.append(held.drawn(self.graph, values, len(inputs[0]), [(seed or 0) % 2**31, k]))
+        return found
+
+    def _parameters(self, k: int, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """What the distribution of held draw number k has, where these inputs and draws are there."""
+        parameters = self.draws[0][k].parameters
+        if not parameters:
+            return []
+        run = self._run_to([number for number, _ in parameters], ())
+        made = self.function(("parameters", k), run, lambda: [self.input_specs(k), []])
+        if not any(each for _, each in parameters):
+            return made(taken(inputs, None if self.rows is None else np.arange(self.rows) % len(inputs[0])), [])
+        return in_blocks(self.rows, len(inputs[0]), lambda some: made(taken(inputs, some), []))
+
+    @functools.cached_property
+    def drawn_at_x(self) -> list[Op]:
+        """The held draws of a distribution that depends on what is explained."""
+        return [
+            held.op for held in self.draws[0]
+            if any(self.activity[number] > Activity.SHAPE for number, _ in held.parameters)
+        ]  # fmt: skip
 
     # --- References of batch 1
 
@@ -299,10 +331,13 @@ class TracedModel:
 
     # --- Compiled functions
 
-    def input_specs(self) -> list[tf.TensorSpec]:
-        """Of the raw inputs."""
+    def input_specs(self, drawn: int | None = None) -> list[tf.TensorSpec]:
+        """Of the raw inputs, and of the draws behind them: all, or the first so many."""
         inputs = [tf.TensorSpec(self.graph.values[i].shape, self.graph.values[i].dtype) for i in self.graph.inputs]
-        return inputs + self.specs([op.outputs[0] for op in self.draws[0]])
+        for held in self.draws[0][:drawn]:
+            value = self.graph.values[held.op.outputs[0]]
+            inputs.append(tf.TensorSpec([self.rows, *(value.shape[1:] if held.each else value.shape)], value.dtype))
+        return inputs
 
     def specs(self, numbers: Sequence[int], batch: int | None = None) -> list[tf.TensorSpec]:
         """Of these values, for a batch of this size, or of that of a pass."""
