@@ -185,12 +185,12 @@ def test_a_new_figure_is_made_without_ax():
 def test_examples_have_their_names_beside_each_other():
     table = Explanation(values=np.ones((3, 2)), inputs=np.ones((3, 2)), score=np.ones(3), method="deeplift",
                         target=np.arange(3))  # fmt: skip
-    figure = plot.compare([table, table], [2, 0], names=["a.csv", "b.csv", "a row of a table with a long name"])
+    figure = plot.compare([table, table], [2, 0], rows=["a.csv", "b.csv", "a row of a table with a long name"])
     lefts = [ax.get_title(loc="left") for ax in figure.axes]
     assert lefts == ["a row o…with a long name", "", "a.csv", ""]
     x = np.ones((2, 16, 16, 3))
     picture = Explanation(values=x, inputs=x, score=np.ones(2), method="deeplift", target=np.arange(2))
-    figure = plot.compare([picture], names=["one.jpg", "two.jpg"], labels=["cat", "dog"])
+    figure = plot.compare([picture], rows=["one.jpg", "two.jpg"], labels=["cat", "dog"])
     assert [figure.axes[k].get_xlabel() for k in (0, 2)] == ["cat, one.jpg", "dog, two.jpg"]
     with pytest.raises(InputError, match="Expected names for 2 examples. Received: 1"):
-        plot.compare([picture], names=["one.jpg"])
+        plot.compare([picture], rows=["one.jpg"])

@@ -261,5 +261,5 @@ def _write(path: Path, e: Any, drawn: list[Any], labels: Any, predictions: Any, 
         with replacing(path) as temporary:
             one = {} if input is None else {"input": input}
             called = names or [f"example {i}" for i in range(len(e))]
-            figure = plot.compare(drawn, examples, labels=labels, names=called, **one)
+            figure = plot.compare(drawn, examples, labels=labels, rows=called, **one)
             figure.savefig(temporary, format="png", dpi=110)

@@ -64,8 +64,8 @@ class LRP(Method):
         high: Largest.
         bias: What becomes of the share of biases and other constants that are added: True, they keep it; False, they
             have none, and all goes to what varies (the lecture's numbers); `"equal"`, each unit's inputs get equal
-            parts of it, as in the LRP toolbox: for the rules zero and epsilon, whose values then sum to the score. Units
-            that are 0 get relevance then, which may grow without bounds in deep networks.
+            parts of it, as in the LRP toolbox: for the rules zero and epsilon, whose values then sum to the score.
+            Units that are 0 get relevance then, which may grow without bounds in deep networks.
 
     Raises:
         OptionError: When used: no such rule, numbers it cannot use, or z-box without bounds.

@@ -97,7 +97,7 @@ def compare(
     scales: str = "own",
     sizes: Sequence[int] = (),
     display: Any = None,
-    names: Sequence[str] | None = None,
+    rows: Sequence[str] | None = None,
     **options: Any,
 ) -> Any:
     """Explanations of the same examples beside each other: one row per example, one column per explanation.
@@ -113,7 +113,7 @@ def compare(
         scales: As in `grid`.
         sizes: Columns drawn as magnitudes, for methods whose sign is not for or against (gradient, SmoothGrad).
         display: What to show instead of the inputs, as in `tfxai.report`.
-        names: What each example is called, such as its file or row.
+        rows: What each example is called, such as its file or row.
         **options: Of `tfxai.plot.auto`, where the examples are not images.
 
     Returns:
@@ -131,26 +131,26 @@ def compare(
     if display is None and images is None:
         preprocessed.check(explanations)
     return compared(explanations, examples, images, labels, titles, overlay, outlier_perc, scales, sizes, display,
-                    names, **options)  # fmt: skip
+                    rows, **options)  # fmt: skip
 
 
 def compared(
     explanations: Sequence[ExplanationData], examples: Any = None, images: Any = None, labels: Any = None,
     titles: Any = None, overlay: bool | Sequence[bool] = True, outlier_perc: float = 1.0, scales: str = "own",
-    sizes: Sequence[int] = (), display: Any = None, names: Any = None, **options: Any,
+    sizes: Sequence[int] = (), display: Any = None, rows: Any = None, **options: Any,
 ) -> Any:  # fmt: skip
     """`compare`, without a word on the colours: for what has said it."""
     if not explanations or len({len(e) for e in explanations}) != 1:
         counts = [len(e) for e in explanations]
         raise InputError(f"Expected explanations of the same examples. Received: explanations of {counts} examples.")
-    if names is not None and len(names) != len(explanations[0]):
-        raise InputError(f"Expected names for {len(explanations[0])} examples. Received: {len(names)}.")
+    if rows is not None and len(rows) != len(explanations[0]):
+        raise InputError(f"Expected names for {len(explanations[0])} examples. Received: {len(rows)}.")
     explanations = [displayed(shown(e), display) for e in explanations]
     examples = list(range(min(4, len(explanations[0])))) if examples is None else list(examples)
     titles = [title(e) for e in explanations] if titles is None else list(titles)
-    called = ["" if names is None else str(names[i]) for i in examples]
+    called = ["" if rows is None else str(rows[i]) for i in examples]
     targets = [target_name(explanations[0], i, labels) for i in examples]
-    rows = [", ".join(filter(None, both)) for both in zip(targets, called, strict=True)]
+    beneath = [", ".join(filter(None, both)) for both in zip(targets, called, strict=True)]
     notes = [[_delta(e, i) for e in explanations] for i in examples]
     if not all(isinstance(e.values, np.ndarray) and guess(e.values[0], None) == "image" for e in explanations):
         return _any(explanations, examples, titles, labels, called, options)
@@ -158,7 +158,7 @@ def compared(
     signs = ["absolute_value" if c in sizes else "positive" if unsigned(e, e.values) else "all"
              for c, e in enumerate(explanations)]  # fmt: skip
     maps = [[np.asarray(e.values[i], float) for e in explanations] for i in examples]
-    return grid(beside, maps, titles, rows, signs, outlier_perc, overlay, notes, scales)
+    return grid(beside, maps, titles, beneath, signs, outlier_perc, overlay, notes, scales)
 
 
 def _any(explanations, examples, titles, labels, called, options) -> Any:
