@@ -161,6 +161,27 @@ def test_gradient_x_input_of_c1():
     assert e.score[0] == 54 and e.delta is None
 
 
+def test_relevance_of_c1():
+    model, x = c1()
+    e = tfxai.explain(model, x, "lrp", target=0, rule="epsilon", epsilon=1e-9)
+    expected = [[0, 1, 2, 3], [0, 5, 6, 7], [0, 9, 10, 11], [0, 0, 0, 0]]
+    np.testing.assert_allclose(e.values[0, ..., 0], expected, rtol=1e-5, atol=1e-5)
+    assert e.values.sum() == pytest.approx(54) and e.delta is None
+
+
+@pytest.mark.parametrize("first, rule, expected", [
+    (2, "epsilon", [18, 36, 54]),
+    (-2, [("first", {"rule": "gamma", "gamma": 1}), ("dense", {"rule": "gamma", "gamma": 0.25})],
+     [28 / 3, 104 / 3, 52]),
+])  # fmt: skip
+def test_relevance_by_layers(first, rule, expected):
+    kernel = np.full((3, 3), 2.0)
+    kernel[0, 0] = first
+    model = dense((kernel, None), "relu", (np.full((3, 1), 3.0), None), dtype="float64")
+    e = tfxai.explain(model, np.array([[1.0, 2, 3]]), "lrp", rule=rule, epsilon=1e-12)
+    np.testing.assert_allclose(e.values, [expected], rtol=1e-10)
+
+
 def test_gradient_is_zero_where_one_minus_relu_is_flat():
     model = dense(([[-1]], [1]), "relu", ([[-1]], [1]))
     x = np.array([[2.0]], "float32")

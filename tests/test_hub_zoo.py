@@ -246,3 +246,15 @@ def test_family(name):
         np.testing.assert_allclose(got, slope, atol=1e-4 * np.abs(slope).max())
         chosen = explained(model, x, "gradcam")
         assert chosen.layer == FAMILIES[name].layer and chosen.values.shape == (2, 32, 32, 1)
+
+
+@pytest.mark.parametrize("name", ["Albert", "Bert", "GPT2", "Llama", "T5", "ViT"])
+def test_relevance_of_transformers_is_accounted_for(name):
+    """AttnLRP by default: what does not arrive at the tokens is what constants and softmax kept, layer by layer."""
+    model = network(name)
+    e = explained(model, examples(model), "lrp")
+    assert e.meta["rule"] == "attnlrp"
+    total = sum(v.reshape(len(v), -1).sum(1, dtype="float64") for v in keras.tree.flatten(e.values))
+    kept = sum(p["bias"] + p["other"] for layer, p in e.layer_sums.items() if layer != "elsewhere")
+    assert np.abs(total).max() > 1e-3 and np.abs(kept).max() > 1e-3
+    assert np.abs(e.score - total - kept).max() <= 1e-4 * max(np.abs(p["arrived"]).max() for p in e.layer_sums.values())

@@ -36,6 +36,23 @@ def test_cost(name):
         assert ratio <= limit
 
 
+RELEVANCE = {"epsilon": 1.6, "epsilon_plus_flat": 2.2, "epsilon_alpha2_beta1": 2.2}
+
+
+@pytest.mark.parametrize("name", ["ResNet50", "MobileNetV2"])
+def test_cost_of_relevance(name):
+    keras.utils.set_random_seed(0)
+    model = getattr(keras.applications, name)(weights=None, classifier_activation=None)
+    x = np.random.default_rng(0).normal(size=(8, 224, 224, 3)).astype("float32")
+    bare = bare_gradient(model, x)
+    bare()
+    for rule, limit in RELEVANCE.items():
+        explainer = tfxai.Explainer(model, "lrp", rule=rule)
+        ratio = paired_ratio(lambda e=explainer: e(x, target=0, verbose=0), bare, 5)
+        print(f"{name} {rule}: {ratio:.2f} bare gradients (limit {limit})")
+        assert ratio <= limit
+
+
 def test_first_call():
     model = keras.applications.ResNet50(weights=None, classifier_activation=None)
     x = np.zeros((1, 224, 224, 3), "float32")

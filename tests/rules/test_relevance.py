@@ -390,3 +390,29 @@ def test_the_account_is_kept_with_the_explanation(rng, tmp_path):
             np.testing.assert_array_equal(back.layer_sums[name][part], e.layer_sums[name][part])
             np.testing.assert_array_equal(e[3].layer_sums[name][part], e.layer_sums[name][part][3:4])
     assert tfxai.explain(model, x, "gradient", target=1).layer_sums is None
+
+
+# --- Precision ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["epsilon", "epsilon_plus_flat", "epsilon_alpha2_beta1", "gamma"])
+def test_half_precision_is_that_of_its_numbers(rng, rule):
+    """The quotients are taken in single precision; small relevance is not lost, and nothing overflows."""
+
+    def network(policy):
+        keras.utils.set_random_seed(3)
+        keras.config.set_dtype_policy(policy)
+        try:
+            i = keras.Input((8, 8, 3))
+            x = layers.ReLU()(layers.BatchNormalization()(layers.Conv2D(6, 3)(i)))
+            x = layers.Conv2D(6, 3, activation="relu")(layers.MaxPooling2D(2)(x))
+            return keras.Model(i, layers.Dense(2, dtype="float32")(layers.Flatten()(x)))
+        finally:
+            keras.config.set_dtype_policy("float32")
+
+    single, half = network("float32"), network("mixed_float16")
+    half.set_weights(single.get_weights())
+    x = rng.normal(size=(2, 8, 8, 3)).astype("float32")
+    expected, found = (tfxai.explain(m, x, "lrp", target=1, rule=rule).values for m in (single, half))
+    assert np.isfinite(found).all()
+    assert np.linalg.norm(found - expected) < 0.02 * np.linalg.norm(expected)

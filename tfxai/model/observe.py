@@ -28,6 +28,6 @@ def observed(model: TracedModel, table: RuleTable, inputs: Sequence[tf.Tensor], 
         weights = [tf.TensorSpec(w.shape, w.dtype) for w in fixed.values()]
         return [model.input_specs(), model.specs(model.explained), *weights]
 
-    raw = [*inputs, *model.drawn(len(inputs[0]), 0)]
+    raw = [*inputs, *model.drawn(inputs, 0)]
     compiled = model.function(("observed", table), run, specs)
     return compiled(raw, model.explained_of(raw), *fixed.values())
