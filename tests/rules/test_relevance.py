@@ -316,7 +316,10 @@ def test_a_layer_that_is_called_twice_keeps_its_name(rng):
         ({"rule": "z_box", "low": np.zeros(3), "high": 1}, r"fit one example, of shape \(4,\)"),
         ({"rule": "z_box", "low": [0, 0], "high": 1}, "low= and high= fit one example|one for each of 1 inputs"),
         ({"epsilon": -1}, "epsilon is a number from 0"),
-        ({"alpha": 0}, "alpha is a number above 0"),
+        ({"alpha": 0}, "alpha - beta is 1. Received: alpha=0, beta=0"),
+        ({"alpha": "2"}, "alpha is a number from 0"),
+        ({"rule": [("dense", {"rule": "gamma", "gamma": -1})]}, "gamma is a number from 0"),
+        ({"rule": [("dense", {"rule": "alpha_beta", "alpha": 3, "beta": 1})]}, "alpha - beta is 1"),
         ({"alpha": 2, "beta": 0.5}, "alpha - beta is 1. Received: alpha=2, beta=0.5"),
     ],
 )

@@ -21,7 +21,7 @@ from tfxai.rules.composites import COMPOSITES, SERVED, Row, places
 from tfxai.rules.lrp import EQUAL, RULES, Setting
 from tfxai.rules.relevance import Bounds, Fixed, RelevanceRules
 from tfxai.rules.surroundings import layers_of
-from tfxai.support.checks import is_number
+from tfxai.support.checks import amount, is_number
 
 ADDS_CONSTANTS = SUMS | JOINS | NORMALISATIONS | {"BiasAdd", AFFINE_STEP}
 EVEN = ("zero", "epsilon")  # the rules under which a bias can be shared equally
@@ -94,11 +94,7 @@ class LRP(Method):
     fine: ClassVar[dict[str, Any]] = {"rule": "zero", "bias": False}
 
     def check(self) -> None:
-        _amount(self.epsilon, "epsilon", zero=True)
-        _amount(self.gamma, "gamma", zero=True)
-        _amount(self.alpha, "alpha")
-        if self.beta is not None and abs(self.alpha - self.beta - 1) > 1e-6:
-            raise OptionError(f"alpha - beta is 1. Received: alpha={self.alpha}, beta={self.beta}.")
+        self._setting("epsilon")  # whose numbers are those of the method
         if self.bias not in (True, False, EQUAL):
             raise OptionError(f"bias is True, False or 'equal'. {received(self.bias)}")
         rows = () if self.rule is None else self._rows
@@ -154,11 +150,16 @@ class LRP(Method):
             raise OptionError(f"No rule {own.get('rule')!r}. {suggest(str(own.get('rule')), every)} {received(rule)}")
         numbers: dict[str, Any] = {
             "epsilon": self.epsilon, "gamma": self.gamma, "alpha": self.alpha, "bias": self.bias,
-            "beta": self.alpha - 1 if self.beta is None else self.beta,
+            "beta": _beta(self.alpha) if self.beta is None else self.beta,
         }  # fmt: skip
         if "alpha" in own and "beta" not in own:
-            own["beta"] = own["alpha"] - 1
-        return Setting(**numbers | own)
+            own["beta"] = _beta(own["alpha"])
+        setting = Setting(**numbers | own)
+        for name in ("epsilon", "gamma", "alpha", "beta"):
+            amount(getattr(setting, name), name)
+        if abs(setting.alpha - setting.beta - 1) > 1e-6:
+            raise OptionError(f"alpha - beta is 1. Received: alpha={setting.alpha}, beta={setting.beta}.")
+        return setting
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         table = self.table(scorer, x)
@@ -314,7 +315,6 @@ def _for_each(bound: Any, name: str, count: int) -> list[Any]:
     return list(bound)
 
 
-def _amount(value: object, name: str, zero: bool = False) -> None:
-    """Raises OptionError when the value is no number from 0, or above 0."""
-    if not is_number(value) or value < 0 or value == 0 and not zero:  # type: ignore[operator]  # it is a number then
-        raise OptionError(f"{name} is a number {'from' if zero else 'above'} 0. {received(value)}")
+def _beta(alpha: Any) -> Any:
+    """The beta that belongs to an alpha; where that is no number from 1, what is refused later."""
+    return alpha - 1 if is_number(alpha) and alpha >= 1 else alpha

@@ -16,6 +16,12 @@ def is_number(value: object) -> bool:
     return bool(np.isfinite(value))
 
 
+def amount(value: object, name: str) -> None:
+    """Raises OptionError when the value is no number from 0."""
+    if not is_number(value) or value < 0:  # type: ignore[operator]  # it is a number then
+        raise OptionError(f"{name} is a number from 0. {received(value)}")
+
+
 def whole_number(value: object, name: str, least: int = 1, more: str = "") -> None:
     """Raises OptionError when the value is no whole number from `least`; `more` says what else it may be."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
