@@ -292,7 +292,7 @@ class RelevanceRules(RuleTable):
         call, number = step.call, step.call.op.inputs[step.x]
         way = call.notes[ways].get(number)
         if way is None or way.stop is not None:
-            stop = "a loop" if way is None or way.stop is None else f"{way.stop.type} at {way.stop.name!r}"
+            stop = f"{way.stop.type} at {way.stop.name!r}" if way and way.stop else "another layer, or in a loop"
             raise UnsupportedOpError(
                 f"The rule 'z_box' at {call.op.name!r} needs the bounds of its input, which are not known behind "
                 f"{stop}. Rules that can: 'w_square', 'flat', 'z_plus'."
