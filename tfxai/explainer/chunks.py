@@ -20,7 +20,8 @@ from tfxai.graph.table import Program
 from tfxai.method.base import Method
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
-from tfxai.model.scorer import NO_ROWS, ONE_EACH, Scorer, by_position, stopped
+from tfxai.model.scorer import Scorer
+from tfxai.model.stops import NO_ROWS, ONE_EACH, by_position, stopped
 from tfxai.model.traced import TracedModel
 from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.targets.bound import BoundTarget

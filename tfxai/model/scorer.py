@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -20,24 +19,10 @@ from tfxai.graph.value import Value, at_x, change
 from tfxai.model.attribution import Attribution
 from tfxai.model.blocks import in_blocks, taken
 from tfxai.model.ends import rows_of
+from tfxai.model.stops import NO_ROWS, SCOPE, by_position, understood_as
 from tfxai.model.traced import FORWARD, TracedModel, repeated
-from tfxai.targets.bound import OUT_OF_RANGE, BoundTarget, FunctionTarget
+from tfxai.targets.bound import BoundTarget, FunctionTarget
 
-NO_ROWS = "The model does not return one row per example"
-STATES = (
-    "A layer that keeps a state (stateful=True) has it for so many examples: pass as many, and batch_size= that number."
-)
-ONE_EACH = (
-    "Expected an output whose first axis is that of the examples. For bags of examples with one prediction each, pass "
-    f"bags with an axis of their own, (bags, instances, ...). {STATES}"
-)
-SCOPE = "target_function"  # the ops of a target function are made in it: when one fails, its name says whose it is
-SOME_ROWS = (
-    "It sees some rows at a time: a chunk of the examples, or changed copies of them. Data of each example do not fit "
-    "into it: pass them as class indices, target=[...], or as weights, target=tfxai.targets.mask(weights)."
-)
-# What went wrong, in a message of TensorFlow: the line before the one with the name of the op, or the last one.
-REASON = re.compile(r"^(?!Graph execution|Detected at|<stack)(\S.+)(?:\n\s*\[\[|\Z)", re.MULTILINE)
 MOST_COPIES = 64  # examples in a pass of changed copies: a model may look at its batch size
 Tensors = Sequence[tf.Tensor]
 Repeat = Callable[[tf.Tensor], tf.Tensor]
@@ -330,7 +315,7 @@ class Scorer:
         try:
             return in_blocks(model.rows, len(self), called)
         except tf.errors.InvalidArgumentError as error:
-            understood = _understood(error.message, self.target, len(self))
+            understood = understood_as(error.message, self.target, len(self))
             if understood is None:
                 raise
             raise understood from error
@@ -417,43 +402,6 @@ class Scorer:
         score = found[own.outputs[0]]
         score = score if isinstance(score, Value) else Value(score, score if table.streams > 1 else None)
         return score._replace(x=table.start(self._checked(score.x, env)))
-
-
-def by_position(target: BoundTarget) -> str:
-    """That a target function cannot know rows by their position."""
-    return f"The target function {target.label!r} gives equal rows different numbers, by their position. {SOME_ROWS}"
-
-
-def _understood(message: str, target: BoundTarget, n: int) -> Exception | None:
-    """What stopped a pass when it ran, as an error that says what to do; None where it is not known."""
-    if OUT_OF_RANGE in message:
-        return TargetError(f"{OUT_OF_RANGE}. Received: target {target.label}.")
-    if NO_ROWS in message and not isinstance(target, FunctionTarget):
-        return ModelError(f"{NO_ROWS}. {ONE_EACH}")
-    if NO_ROWS in message:
-        return TargetError(
-            f"A target function returns one number per example. For {n} examples this target returned another number "
-            f"of them. {SOME_ROWS} Received: target {target.label!r}."
-        )
-    if SCOPE in message:
-        return TargetError(f"The target function {target.label!r} fails when it runs: {_reason(message)}. {SOME_ROWS}")
-    return None
-
-
-def stopped(error: tf.errors.OpError, n: int) -> ModelError:
-    """What TensorFlow cannot run, as an error that says what to do."""
-    if isinstance(error, tf.errors.ResourceExhaustedError):
-        return ModelError(
-            f"Not enough memory for {n} examples at once. Pass a smaller batch_size=. {_reason(error.message)}"
-        )
-    return ModelError(
-        f"TensorFlow cannot run a pass through the model: {_reason(error.message)}. Check that model.predict runs on "
-        f"these inputs, on this machine. {STATES}"
-    )
-
-
-def _reason(message: str) -> str:
-    return next(iter(REASON.findall(message)), message)[:160].strip().removesuffix(".")
 
 
 def _column(output: tf.Tensor) -> tf.Tensor:
