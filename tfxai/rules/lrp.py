@@ -115,32 +115,19 @@ def alpha_beta(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: 
 
 
 def _of_convolution(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
-    """Alpha-beta where the convolutions are what it costs: the same in two of them less.
+    """Alpha-beta where it is the passes over large outputs that cost: what is negative is what is missing of z.
 
-    What is negative is what is missing of z; and (x w)+ = (x w + |x| |w|) / 2. So a part of z that is smaller than the
-    rounding errors of z is not seen: it counts as none.
+    The positive part is taken larger by a few rounding errors, so that of z without a negative one nothing but a small
+    negative number is left, by which the inputs, which contribute none, are not changed.
     """
-    x, w, b = step.input, step.weights, step.bias if setting.bias else None
-    z = step.output if setting.bias or step.bias is None else step.sums(x, w)
-    alpha, beta, small, none = (
-        tf.constant(c, z.dtype) for c in (setting.alpha, setting.beta, setting.epsilon, 64 * rounding(z.dtype))
-    )
-    if facts.nonnegative:
-        up = step.sums(x, positive(w), None if b is None else positive(b))
-        found = step.back(alpha * positive(w), tf.math.divide_no_nan(relevance, up + small))
-        if not setting.beta:
-            return x * found
-        down = z - up
-        s = tf.where(down < -none * up, relevance / (down - small), tf.zeros_like(z))
-        return x * (found - step.back(beta * negative(w), s))
-    size = step.sums(tf.abs(x), tf.abs(w), None if b is None else tf.abs(b))
-    up, least = (z + size) / 2, none * size
-    ups = tf.where(up > least, alpha * relevance / (up + small), tf.zeros_like(z))
+    z = step.output if setting.bias or step.bias is None else step.sums(step.input, step.weights)
+    quotient = tf.divide if setting.epsilon else tf.math.divide_no_nan
+    larger = 1 + 16 * rounding(z.dtype)
+    up = _signed_sums(step, facts, positive, step.bias if setting.bias else None, larger, setting.epsilon)
+    found = _signed_back(step, facts, positive, quotient(relevance, up), setting.alpha * larger)
     if not setting.beta:
-        return (x * step.back(w, ups) + tf.abs(x) * step.back(tf.abs(w), ups)) / 2
-    down = z - up
-    downs = tf.where(-down > least, beta * relevance / (down - small), tf.zeros_like(z))
-    return (x * step.back(w, ups - downs) + tf.abs(x) * step.back(tf.abs(w), ups + downs)) / 2
+        return found
+    return found + _signed_back(step, facts, negative, quotient(relevance, z - up), -setting.beta)
 
 
 def z_plus(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
@@ -176,21 +163,29 @@ def _whatever_x(
     return here * step.back(weights, divided(relevance, z, setting.epsilon))
 
 
-def _signed_sums(step: KernelStep, facts: Facts, sign: Callable, bias: tf.Tensor | None) -> tf.Tensor:
-    """sum_i (x_i w_ij)s + (b_j)s, where s keeps what is above 0, or what is below."""
+def _signed_sums(
+    step: KernelStep, facts: Facts, sign: Callable, bias: tf.Tensor | None, factor: float = 1.0, more: float = 0.0
+) -> tf.Tensor:
+    """factor (sum_i (x_i w_ij)s + (b_j)s + more), where s keeps what is above 0, or what is below."""
     other = negative if sign is positive else positive
+    factor, more = (tf.constant(c, step.input.dtype) for c in (factor, more))
     x = step.input if facts.nonnegative else positive(step.input)
-    z = step.sums(x, sign(step.weights), None if bias is None else sign(bias))
-    return z if facts.nonnegative else z + step.sums(negative(step.input), other(step.weights))
+    if step.bias is None:
+        z = step.sums(x, factor * sign(step.weights)) + factor * more
+    else:
+        own = tf.zeros_like(step.bias) if bias is None else sign(bias)
+        z = step.sums(x, factor * sign(step.weights), factor * (own + more))
+    return z if facts.nonnegative else z + step.sums(negative(step.input), factor * other(step.weights))
 
 
-def _signed_back(step: KernelStep, facts: Facts, sign: Callable, s: tf.Tensor) -> tf.Tensor:
-    """sum_j (x_i w_ij)s s_j."""
+def _signed_back(step: KernelStep, facts: Facts, sign: Callable, s: tf.Tensor, factor: float = 1.0) -> tf.Tensor:
+    """factor sum_j (x_i w_ij)s s_j."""
     other = negative if sign is positive else positive
-    own = step.back(sign(step.weights), s)
+    times = tf.constant(factor, step.input.dtype)
+    own = step.back(times * sign(step.weights), s)
     if facts.nonnegative:
         return step.input * own
-    return positive(step.input) * own + negative(step.input) * step.back(other(step.weights), s)
+    return positive(step.input) * own + negative(step.input) * step.back(times * other(step.weights), s)
 
 
 RULES: dict[str, KernelRule] = {
