@@ -8,7 +8,7 @@ import pytest
 from tests.explanations import example
 from tfxai.errors import InputError
 from tfxai.plot.report import top_three
-from tfxai.result.describe import displayed, target_name
+from tfxai.result.describe import displayed, target_name, title
 from tfxai.result.names import class_names
 
 FORMS = {
@@ -72,3 +72,18 @@ def test_other_pictures_than_the_network_saw(rng):
     assert displayed(several, other).inputs["b"][1] is not None
     with pytest.raises(InputError, match="per input"):
         displayed(several, pictures)
+
+
+def test_titles_name_the_rule_that_was_taken(rng):
+    """LRP without rule= goes by the model; a list of rows is too long to stand over a picture."""
+    one = example(rng)
+    made = {
+        "gradient": ({}, {}),
+        "lrp\nepsilon": ({"rule": "epsilon"}, {}),
+        "lrp\nattnlrp": ({"rule": None}, {"rule": "attnlrp"}),
+        "lrp\nown rules": ({"rule": [("first", "flat")]}, {}),
+        "lrp": ({"rule": None}, {}),
+    }
+    for expected, (options, meta) in made.items():
+        e = dataclasses.replace(one, method=expected.split("\n")[0], options=options, meta=meta)
+        assert title(e) == expected

@@ -19,8 +19,10 @@ LONGEST = 40  # letters of a class name beside a scale; the whole name is in tit
 
 
 def title(e: ExplanationData) -> str:
-    """The method, and the rule where it has several."""
-    return f"{e.method}\n{e.options['rule']}" if "rule" in e.options else e.method
+    """The method, and the rule where it has several: the one that was taken, or that they are the user's own."""
+    rule = e.options.get("rule")
+    rule = e.meta.get("rule") if rule is None else rule
+    return e.method if rule is None else f"{e.method}\n{rule if isinstance(rule, str) else 'own rules'}"
 
 
 def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None) -> str:
