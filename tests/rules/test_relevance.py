@@ -395,10 +395,34 @@ def test_the_account_is_kept_with_the_explanation(rng, tmp_path):
     assert tfxai.explain(model, x, "gradient", target=1).layer_sums is None
 
 
+def test_gamma_of_either_sign_is_gamma_behind_rectifiers(rng):
+    i = keras.Input((8, 8, 2), dtype="float64")
+    x = layers.Conv2D(5, 3, activation="relu", dtype="float64")(layers.ReLU(dtype="float64")(i))
+    x = layers.Conv2D(4, 3, activation="relu", dtype="float64")(x)
+    model = double(i, layers.GlobalAveragePooling2D(dtype="float64")(x))
+    x = rng.normal(size=(3, 8, 8, 2))
+    one, other = (
+        tfxai.explain(model, x, "lrp", target=1, rule=[("convolution", {"rule": r, "gamma": 0.7})]).values
+        for r in ("gamma", "gamma_general")
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-8, atol=1e-10)
+
+
+def test_relevance_that_grows_is_said():
+    """The score is a small difference of two numbers, and half of one is a bias: it keeps far more than the score."""
+    i = keras.Input((2,))
+    first, second = layers.Dense(2, name="first"), layers.Dense(1, use_bias=False, name="second")
+    model = keras.Model(i, second(first(i)))
+    first.set_weights([np.eye(2), np.array([1.0, 0])])
+    second.set_weights([np.array([[1.0], [-1.0]])])
+    with pytest.warns(tfxai.CompletenessWarning, match="example 0 grows to 1e.04 times the score at 'first': its rule"):
+        tfxai.explain(model, np.array([[1.0, 1.9999]], "float32"), "lrp", rule="epsilon", epsilon=0.0)
+
+
 # --- Precision ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", ["epsilon", "epsilon_plus_flat", "epsilon_alpha2_beta1", "gamma"])
+@pytest.mark.parametrize("rule", ["epsilon", "epsilon_plus_flat", "epsilon_alpha2_beta1", "gamma_general"])
 def test_half_precision_is_that_of_its_numbers(rng, rule):
     """The quotients are taken in single precision; small relevance is not lost, and nothing overflows."""
 

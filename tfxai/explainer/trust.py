@@ -18,6 +18,7 @@ Found = list[tuple[str, type[Warning]]]
 # a user is warned at twenty times that, where it can no longer be the depth of the network or a score near zero. Half
 # precision keeps three digits less.
 TOLERATED, TOLERATED_IN_HALF = 2e-3, 5e-2
+GROWN = 1e3  # times the score: relevance that is only divided does not grow
 SUMMED = 1.02  # an accuracy that is met on the way may be missed by so much when the values are added up again
 
 
@@ -79,7 +80,25 @@ def _without_noise(run: Run, e: Explanation) -> Found:
 def _doubts(run: Run, e: Explanation) -> Found:
     """Of values and scores."""
     found = _no_numbers(run, e) or (_empty_maps(e) if run.method.one_map_per_layer else [])
-    return found + _incomplete(run, e)
+    return found + _incomplete(run, e) + _grown(e)
+
+
+def _grown(e: Explanation) -> Found:
+    """That relevance has grown far beyond the score on its way, and where it was largest."""
+    if e.layer_sums is None:
+        return []
+    sums = {name: np.maximum(*(np.abs(parts[k]) for k in ("arrived", "left"))) for name, parts in e.layer_sums.items()}
+    ratios = np.stack(list(sums.values())) / np.maximum(np.abs(e.score), 1e-6 + np.abs(e.score).mean())
+    ratios = np.where(np.isfinite(ratios), ratios, 0)  # of those another warning speaks
+    layer, example = np.unravel_index(int(np.argmax(ratios)), ratios.shape)
+    if ratios[layer, example] <= GROWN:
+        return []
+    return [(
+        f"{e.method}: the relevance of example {example} grows to {ratios[layer, example]:.2g} times the score at "
+        f"{list(sums)[layer]!r}: its rule divides by sums near 0. Use rule='epsilon_plus' or 'gamma_general', or a "
+        "larger epsilon=.",
+        CompletenessWarning,
+    )]  # fmt: skip
 
 
 def _no_numbers(run: Run, e: Explanation) -> Found:

@@ -45,7 +45,7 @@ class LRP(Method):
         rule: One for all dense layers and convolutions: `"zero"`, `"epsilon"`, `"gamma"`, `"gamma_general"`,
             `"alpha_beta"`, `"z_plus"`, `"w_square"`, `"flat"`, `"z_box"`. A composite: `"epsilon"`, `"epsilon_plus"`
             (z+ for convolutions, epsilon for dense layers), `"epsilon_plus_flat"` (flat for the first layer),
-            `"epsilon_gamma_box"` (z-box first, gamma for convolutions), `"epsilon_alpha2_beta1"`, `"attnlrp"`
+            `"epsilon_gamma_box"` (z-box first, general gamma for convolutions), `"epsilon_alpha2_beta1"`, `"attnlrp"`
             (epsilon, and products in halves). A list of your own: pairs (what, rule), of which the first that takes an
             op counts; `what` is `"dense"`, `"convolution"`, `"kernel"` (both), `"product"`, `"first"`, the name of a
             layer or the layer itself, or a function of a place with `kind`, `type`, `name`, `layer` and `first`; a
@@ -55,7 +55,9 @@ class LRP(Method):
             (attention), which needs rules of its own; `"epsilon_plus"` where there are convolutions, whose many terms
             of either sign make epsilon noisy; else `"epsilon"`.
         epsilon: Added to the size of every denominator of a kernel's rule.
-        gamma: How much more positive weights count under the gamma rules.
+        gamma: How much more positive contributions count under the gamma rules. `"gamma"` is for inputs and outputs
+            that are not negative, as behind ReLUs, where both are the same; elsewhere its denominators may be near 0,
+            and relevance grows without bounds: `"gamma_general"` is for those.
         alpha: How much positive contributions count under alpha-beta. Where a unit has no negative ones, its inputs get
             alpha times its relevance.
         beta: How much negative ones count; None is alpha - 1, the only number that keeps the sum.
@@ -63,9 +65,10 @@ class LRP(Method):
             these, one per explained input.
         high: Largest.
         bias: What becomes of the share of biases and other constants that are added: True, they keep it; False, they
-            have none, and all goes to what varies (the lecture's numbers); `"equal"`, each unit's inputs get equal
-            parts of it, as in the LRP toolbox: for the rules zero and epsilon, whose values then sum to the score.
-            Units that are 0 get relevance then, which may grow without bounds in deep networks.
+            have none, and all goes to what varies (the lecture's numbers; under zero and epsilon it may grow without
+            bounds in deep networks, where inputs nearly cancel); `"equal"`, each unit's inputs get equal parts of it,
+            as in the LRP toolbox: for the rules zero and epsilon, whose values then sum to the score. Units that are 0
+            get relevance then, which may grow without bounds in deep networks.
 
     Raises:
         OptionError: When used: no such rule, numbers it cannot use, or z-box without bounds.

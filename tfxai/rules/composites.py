@@ -62,7 +62,7 @@ COMPOSITES: dict[str, tuple[tuple[str, str], ...]] = {
     "epsilon": (("kernel", "epsilon"),),
     "epsilon_plus": (("convolution", "z_plus"), ("dense", "epsilon")),
     "epsilon_plus_flat": (("first", "flat"), ("convolution", "z_plus"), ("dense", "epsilon")),
-    "epsilon_gamma_box": (("first", "z_box"), ("convolution", "gamma"), ("dense", "epsilon")),
+    "epsilon_gamma_box": (("first", "z_box"), ("convolution", "gamma_general"), ("dense", "epsilon")),
     "epsilon_alpha2_beta1": (("convolution", "alpha_beta"), ("dense", "epsilon")),
     "attnlrp": (("kernel", "epsilon"), ("product", "half")),
     "deep_taylor": (("first", "w_square"), ("kernel", "z_plus")),
