@@ -83,5 +83,7 @@ def test_relevance_is_accounted_for_on_piecewise_linear_applications(name):
         kept = sum(p["bias"] + p["other"] for layer, p in e.layer_sums.items() if layer != "elsewhere")
         size = np.abs(e.score).max()
         assert size > 1e-4, "no signal: the test would show nothing"
-        assert np.abs(e.score - total - kept).max() <= 1e-4 * size, options
+        # In single precision: of the score, or of what it grew to on its way (InceptionV3, epsilon: 500 times).
+        largest = max(np.abs(p["arrived"]).max() for p in e.layer_sums.values())
+        assert np.abs(e.score - total - kept).max() <= 1e-4 * size + 1e-6 * largest, options
     keras.backend.clear_session()
