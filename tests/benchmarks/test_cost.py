@@ -22,36 +22,24 @@ LIMITS = {
 }
 
 
-@pytest.mark.parametrize("name", LIMITS)
-def test_cost(name):
-    keras.utils.set_random_seed(0)
-    model = getattr(keras.applications, name)(weights=None, classifier_activation=None)
-    x = np.random.default_rng(0).normal(size=(8, 224, 224, 3)).astype("float32")
-    bare = bare_gradient(model, x)
-    bare()
-    for rule, limit in LIMITS[name].items():
-        explainer = tfxai.Explainer(model, rule=rule)
-        ratio = paired_ratio(lambda e=explainer: e(x, target=0, verbose=0), bare, 5)
-        print(f"{name} {rule}: {ratio:.2f} bare gradients (limit {limit})")
-        assert ratio <= limit
-
-
 # Alpha-beta takes a product of weights more forward and one more back; on MobileNetV2 2.2 is not reached yet.
 RELEVANCE = {
     "ResNet50": {"epsilon": 1.6, "epsilon_plus_flat": 2.2, "epsilon_alpha2_beta1": 2.2},
     "MobileNetV2": {"epsilon": 1.6, "epsilon_plus_flat": 2.2, "epsilon_alpha2_beta1": 3.0},
 }
+CASES = [(name, "deeplift", limits) for name, limits in LIMITS.items()]
+CASES += [(name, "lrp", limits) for name, limits in RELEVANCE.items()]
 
 
-@pytest.mark.parametrize("name", RELEVANCE)
-def test_cost_of_relevance(name):
+@pytest.mark.parametrize("name, method, limits", CASES, ids=[f"{name}-{method}" for name, method, _ in CASES])
+def test_cost(name, method, limits):
     keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name)(weights=None, classifier_activation=None)
     x = np.random.default_rng(0).normal(size=(8, 224, 224, 3)).astype("float32")
     bare = bare_gradient(model, x)
     bare()
-    for rule, limit in RELEVANCE[name].items():
-        explainer = tfxai.Explainer(model, "lrp", rule=rule)
+    for rule, limit in limits.items():
+        explainer = tfxai.Explainer(model, method, rule=rule)
         ratio = paired_ratio(lambda e=explainer: e(x, target=0, verbose=0), bare, 5)
         print(f"{name} {rule}: {ratio:.2f} bare gradients (limit {limit})")
         assert ratio <= limit

@@ -12,18 +12,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import InputError, OptionError, received, suggest
-from tfxai.graph.ops import AFFINE_STEP, BY_ELEMENT, JOINS, NORMALISATIONS, SUMS
+from tfxai.graph.ops import BY_ELEMENT
 from tfxai.method.base import Method, Tensors
 from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
 from tfxai.model.traced import TracedModel
 from tfxai.rules.composites import COMPOSITES, SERVED, Row, places
 from tfxai.rules.lrp import EQUAL, RULES, Setting
-from tfxai.rules.relevance import Bounds, Fixed, RelevanceRules
+from tfxai.rules.relevance import ADDS_CONSTANTS, Bounds, Fixed, RelevanceRules
 from tfxai.rules.surroundings import layers_of
 from tfxai.support.checks import amount, is_number
 
-ADDS_CONSTANTS = SUMS | JOINS | NORMALISATIONS | {"BiasAdd", AFFINE_STEP}
 EVEN = ("zero", "epsilon")  # the rules under which a bias can be shared equally
 NAMED = {**{name: (("kernel", name),) for name in RULES}, **COMPOSITES}  # what a text as `rule` means
 
@@ -247,9 +246,9 @@ def by_layer(model: TracedModel, table: RelevanceRules, found: Attribution) -> d
     in none of them is "elsewhere": inside of loops, or where the examples are folded into another axis.
     """
     graph, activity = model.program(table)
-    layers = layers_of(graph, activity, model.owners)
+    layers = model.compiled.get("layers of values", lambda: layers_of(graph, activity, model.owners), traced=False)
     sums: dict[str, dict[str, tf.Tensor]] = {}
-    kept = found.account or {}
+    kept: dict[str, Any] = found.account  # type: ignore[assignment]  # this table keeps one
     for op in graph.ops:
         key = f"{op.name} ({op.type})"
         if key not in kept["arrived"] or key not in kept["left"]:

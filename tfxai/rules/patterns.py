@@ -219,7 +219,9 @@ class PatternRules(RuleTable):
 
         def along(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
             step = KernelStep(call, *positions(call.op, call.active))  # type: ignore[misc]  # it has a number
-            a = tf.cast(tf.constant(pattern), step.weights.dtype)
+            with tf.init_scope():  # beside the graph, not in it: patterns are as large as all weights
+                held = tf.constant(pattern)
+            a = tf.cast(held, step.weights.dtype)
             return [step.back(step.weights * a if self.attribution else a, upstream[0])]
 
         return [Value(t) for t in ruled(call, along)]

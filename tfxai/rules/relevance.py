@@ -175,6 +175,8 @@ class Bounds(NamedTuple):
     high: Fixed
 
 
+ADDITIONS = ops.SUMS | ops.JOINS | {"BiasAdd"}  # of a constant, where not all of their inputs vary
+ADDS_CONSTANTS = ADDITIONS | ops.NORMALISATIONS | {ops.AFFINE_STEP}
 ONE_TO_ONE = ops.SUMS | ops.NORMALISATIONS | {"BiasAdd"}  # with one input that varies: number by number
 
 
@@ -223,9 +225,9 @@ class RelevanceRules(RuleTable):
 
     def accounted(self, op: Op, activity: Mapping[int, Activity]) -> bool:
         """Kernels, and what else may keep something: sums with constants, normalisations, softmax."""
-        if op.type in ops.SUMS | ops.JOINS | {"BiasAdd"}:
+        if op.type in ADDITIONS:
             return any(activity[i] is not Activity.ACTIVE for i in op.inputs)
-        return op.type in ops.KERNELS | ops.NORMALISATIONS | {ops.AFFINE_STEP, "Softmax"}
+        return op.type in ops.KERNELS | ADDS_CONSTANTS | {"Softmax"}
 
     def start(self, output: tf.Tensor) -> tf.Tensor:
         return as_relevance(output)
