@@ -57,6 +57,11 @@ class Inputs:
         """How many examples."""
         return len(self.arrays[0])
 
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of one example's inputs."""
+        return [a.shape[1:] for a in self.arrays]
+
     def at_own_shape(self, rows: int | None = None) -> Inputs:
         """The same with no axis open but that of the examples; or not that either, with so many rows."""
         specs = [tf.TensorSpec([rows, *a.shape[1:]], s.dtype) for a, s in zip(self.arrays, self.specs, strict=True)]
