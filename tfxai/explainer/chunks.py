@@ -163,10 +163,10 @@ class Run:
         several = self.method.shares_references and self.references.count > 1 and self.references.shared
         return several and table is not None and not self.missing and pairs.hold(self.model, self.target, table)
 
-    def _tiles(self, scorer: Scorer) -> bool:
-        """Whether examples may be repeated, each time against another reference: the pass keeps them apart."""
-        beside = self.model.toward.beside(self.target, self.inputs.n)
-        return self.model.rows is None and not self.method.random and not beside.position
+    @property
+    def _repeats(self) -> bool:
+        """Whether examples may be repeated in a pass, each time against another reference."""
+        return self.model.rows is None and not self.method.random and self.model.toward.row_by_row(self.target)
 
     def attribution(self, rows: slice) -> Attribution:
         """The mean over the references of the method's attribution of some examples, as numpy.
@@ -201,7 +201,7 @@ class Run:
     def _parts(self, scorer: Scorer) -> list[range]:
         """Which references share a pass: as many as fit in one, in parts of about the same size."""
         count, most = scorer.references, 1
-        if count > 1 and (self.in_pairs or self._tiles(scorer)):
+        if count > 1 and (self.in_pairs or self._repeats):
             most = scorer.per_pass(len(scorer))
         ends = np.linspace(0, count, -(-count // most) + 1).astype(int)
         return [range(start, stop) for start, stop in itertools.pairwise(ends.tolist())]

@@ -14,6 +14,7 @@ from tfxai.graph.table import RuleTable, annotated
 from tfxai.graph.value import Value
 from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer, Tensors
+from tfxai.rules.numerics import widened
 from tfxai.model.traced import FORWARD, TracedModel
 from tfxai.targets.bound import BoundTarget, FunctionTarget
 
@@ -44,25 +45,32 @@ def mean(scorer: Scorer, table: RuleTable, x: Tensors, references: Tensors) -> A
         references: Their values at the references (R, ...).
     """
     model = scorer.model
-    (end,), followed = scorer.ends(), _followed(model, table)
-    way, (graph, activity) = _way(model, table, end), model.program(table)
-    notes = annotated(table, graph, activity)
 
     def run(inputs: Tensors, x: Tensors, feed: Tensors, references: Tensors, *weights: tf.Tensor) -> tuple:
+        (end,), (graph, activity) = scorer.ends(), model.program(table)
+        notes = annotated(table, graph, activity)
         examples, others = (_forward(scorer, table, inputs, point, weights) for point in (x, references))
         with tf.GradientTape() as tape:
-            y, y0 = examples[end].x, tf.reduce_mean(others[end].x, axis=0, keepdims=True)
+            y = examples[end].x
             tape.watch(y)
-            score, index = scorer.scored(table, examples | {end: Value(y, y0)}, feed)
+            mean_y0 = tf.reduce_mean(_wide(others[end].x), axis=0, keepdims=True)
+            score, index = scorer.scored(table, examples | {end: Value(_wide(y), mean_y0)}, feed)
         count = tf.shape(references[0])[0]
         back = {end: tf.repeat(tape.gradient(score.x, y), count, axis=0)}
-        spread = pairs.Spread(followed, examples, others, tf.shape(x[0])[0], count)
+        spread = pairs.Spread(_followed(model, table), examples, others, tf.shape(x[0])[0], count)
+        way = _way(model, table, end)
         found = pairs.multipliers(table, way, activity, notes, spread, back, model.explained)
-        apart = [tf.reshape(m, tf.concat([[-1, count], tf.shape(m)[1:]], 0)) for m in found]
-        parts = [tf.reduce_mean(m * (a[:, None] - r), 1) for m, a, r in zip(apart, x, references, strict=True)]
+        apart = [_wide(tf.reshape(m, tf.concat([[-1, count], tf.shape(m)[1:]], 0))) for m in found]
+        changes = [_wide(a[:, None] - r) for a, r in zip(x, references, strict=True)]
+        parts = [tf.reduce_mean(m * change, axis=1) for m, change in zip(apart, changes, strict=True)]
         return parts, score.x, score.reference, index, [tf.reduce_mean(m, axis=1) for m in apart]
 
     return Attribution(*scorer.call(("pairs", table), table, run, x, references))
+
+
+def _wide(tensor: tf.Tensor) -> tf.Tensor:
+    """In the precision in which means are taken."""
+    return tf.cast(tensor, widened(tensor.dtype))
 
 
 def _forward(
