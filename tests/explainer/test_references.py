@@ -65,7 +65,7 @@ def test_references_that_all_examples_share(name, rng):
 
 
 @pytest.mark.filterwarnings("ignore::tfxai.errors.CompletenessWarning")  # of few steps
-@pytest.mark.parametrize("name", ["functional_bn", "dict_inputs", "lstm", "text", "merged_batch"])
+@pytest.mark.parametrize("name", ["functional_bn", "dict_inputs", "gru"])
 @pytest.mark.parametrize("method, options", [
     ("deeplift", {"rule": "reveal_cancel"}), ("input_x_gradient", {}), ("integrated_gradients", {"steps": 3}),
     ("integrated_gradients", {"tolerance": 0.5}), ("occlusion", {}), ("expected_gradients", {"samples": 10}),
@@ -86,7 +86,7 @@ def test_other_methods(name, method, options, rng):
 
 
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
-@pytest.mark.parametrize("name", ["functional_bn", "dict_inputs", "gru", "text"])
+@pytest.mark.parametrize("name", ["dict_inputs", "text"])
 def test_references_of_each_example(name, rule, rng):
     model, x = MODELS[name](rng)
     together, alone = references(rng, x, rows=len(leaves(x)[0]))
@@ -189,7 +189,7 @@ MIXED = {
 }
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.lists(st.sampled_from(sorted(KEPT)), min_size=1, max_size=4))
 def test_ways_of_the_rows(seed, ways):
     def model(z):

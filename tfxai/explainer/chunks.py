@@ -20,8 +20,8 @@ from tfxai.graph.audit import broken, contribution
 from tfxai.graph.slopes import named
 from tfxai.graph.table import Program
 from tfxai.method.base import Method
-from tfxai.model.attribution import Attribution
 from tfxai.model import pairs
+from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
 from tfxai.model.scorer import Scorer
 from tfxai.model.stops import NO_ROWS, ONE_EACH, by_position, stopped

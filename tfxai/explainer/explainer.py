@@ -31,7 +31,6 @@ from tfxai.targets import bound
 from tfxai.targets.bound import BoundTarget
 
 
-
 def explain(
     model: Any,
     x: Any,
@@ -275,7 +274,8 @@ class Explainer:
         """The inputs in the form that is captured, the capture, and what is made of it: as a whole under None."""
         inputs = self._prepared.read(x, self.allow_nan)
         watched = self.method.reads_feature_maps or self.layer is not None
-        rows = min(inputs.n, max(2, batch_size or size.usual(inputs.shapes)))  # of one alone it cannot be seen what it is
+        usual = batch_size or size.usual(inputs.shapes)
+        rows = min(inputs.n, max(2, usual))  # of one alone it cannot be seen what it is
         inputs, capture, made = self._prepared.capture(inputs, watched, rows)
         if None not in made:
             made[None] = prepare(self.model, capture, self.on, self.jit_compile, self._held(inputs))

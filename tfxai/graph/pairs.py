@@ -190,14 +190,13 @@ def _sent(
         sent = [(i, u) for i, u in zip(op.inputs, upstream, strict=True) if u is not None]
         return [i for i, _ in sent], [u for _, u in sent]
     active = tuple(k for k, i in enumerate(op.inputs) if activity[i] is Activity.ACTIVE)
-    ends = [
+    x, x0 = (
         [of(i) if k in active else at_x(spread.examples[i]) for k, i in enumerate(op.inputs)]
         for of in (spread.example, spread.reference)
-    ]
+    )
     if op.type in SHAPED:
-        for inputs in ends:
-            inputs[SHAPED[op.type]] = tf.shape(upstream[0])
+        x[SHAPED[op.type]] = x0[SHAPED[op.type]] = tf.shape(upstream[0])
     y, y0 = [spread.example(o) for o in op.outputs], [spread.reference(o) for o in op.outputs]
-    call = Call(op, active, (), *ends, [], y0, spread.examples, notes)
+    call = Call(op, active, (), x, x0, [], y0, spread.examples, notes)
     rule = table.rule(call)
     return [op.inputs[k] for k in active], rule(dataclasses.replace(call, y=y), upstream)

@@ -69,7 +69,7 @@ class Attribution(NamedTuple):
         """Of n * count examples the means of each `count` that follow each other; steps are counted, not averaged."""
 
         def gathered(tensor: tf.Tensor) -> tf.Tensor:
-            return tf.reshape(_wide(tensor), tf.concat([[-1, count], tf.shape(tensor)[1:]], 0))
+            return tf.reshape(wide(tensor), tf.concat([[-1, count], tf.shape(tensor)[1:]], 0))
 
         means = Attribution(*[_mapped(lambda t: tf.reduce_mean(gathered(t), axis=1), part) for part in self[:-1]])
         error = self.error and [tf.sqrt(tf.reduce_sum(tf.square(gathered(t)), axis=1)) / count for t in self.error]
@@ -81,7 +81,7 @@ class Attribution(NamedTuple):
         """The share in a mean over several references; steps are counted, not averaged."""
         if share == 1:
             return self
-        parts = [_mapped(lambda t: _wide(t) * tf.cast(share, _wide(t).dtype), part) for part in self[:-1]]
+        parts = [_mapped(lambda t: wide(t) * tf.cast(share, wide(t).dtype), part) for part in self[:-1]]
         return Attribution(*parts)._replace(target=self.target, steps=self.steps, notes=self.notes)
 
 
@@ -90,7 +90,7 @@ def _array(tensor: tf.Tensor) -> np.ndarray:
     return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
 
 
-def _wide(tensor: tf.Tensor) -> tf.Tensor:
+def wide(tensor: tf.Tensor) -> tf.Tensor:
     """Half precision as float32: sums of many would lose what is small."""
     return tf.cast(tensor, tf.float32) if tensor.dtype in (tf.float16, tf.bfloat16) else tensor
 

@@ -12,9 +12,8 @@ from tfxai.graph.follow import Followed
 from tfxai.graph.replay import Environment
 from tfxai.graph.table import RuleTable, annotated
 from tfxai.graph.value import Value
-from tfxai.model.attribution import Attribution
+from tfxai.model.attribution import Attribution, wide
 from tfxai.model.scorer import Scorer, Tensors
-from tfxai.rules.numerics import widened
 from tfxai.model.traced import FORWARD, TracedModel
 from tfxai.targets.bound import BoundTarget, FunctionTarget
 
@@ -53,24 +52,19 @@ def mean(scorer: Scorer, table: RuleTable, x: Tensors, references: Tensors) -> A
         with tf.GradientTape() as tape:
             y = examples[end].x
             tape.watch(y)
-            mean_y0 = tf.reduce_mean(_wide(others[end].x), axis=0, keepdims=True)
-            score, index = scorer.scored(table, examples | {end: Value(_wide(y), mean_y0)}, feed)
+            mean_y0 = tf.reduce_mean(wide(others[end].x), axis=0, keepdims=True)
+            score, index = scorer.scored(table, examples | {end: Value(wide(y), mean_y0)}, feed)
         count = tf.shape(references[0])[0]
         back = {end: tf.repeat(tape.gradient(score.x, y), count, axis=0)}
         spread = pairs.Spread(_followed(model, table), examples, others, tf.shape(x[0])[0], count)
         way = _way(model, table, end)
         found = pairs.multipliers(table, way, activity, notes, spread, back, model.explained)
-        apart = [_wide(tf.reshape(m, tf.concat([[-1, count], tf.shape(m)[1:]], 0))) for m in found]
-        changes = [_wide(a[:, None] - r) for a, r in zip(x, references, strict=True)]
+        apart = [wide(tf.reshape(m, tf.concat([[-1, count], tf.shape(m)[1:]], 0))) for m in found]
+        changes = [wide(a[:, None] - r) for a, r in zip(x, references, strict=True)]
         parts = [tf.reduce_mean(m * change, axis=1) for m, change in zip(apart, changes, strict=True)]
         return parts, score.x, score.reference, index, [tf.reduce_mean(m, axis=1) for m in apart]
 
     return Attribution(*scorer.call(("pairs", table), table, run, x, references))
-
-
-def _wide(tensor: tf.Tensor) -> tf.Tensor:
-    """In the precision in which means are taken."""
-    return tf.cast(tensor, widened(tensor.dtype))
 
 
 def _forward(

@@ -53,5 +53,5 @@ def _elements(model: TracedModel, number: int, open_size: int) -> int:
     axes, counted = model.followed.axes.get(number), model.followed.axis_of_examples(number)
     if axes is None or counted is None:
         return int(np.prod([size or open_size for size in shape[1:]]))
-    folded = [axis.size for axis in axes.labels[counted][1:]]
-    return int(np.prod([s or open_size for k, s in enumerate(shape) if k != counted] + [s or open_size for s in folded]))
+    sizes = [size for k, size in enumerate(shape) if k != counted] + [a.size for a in axes.labels[counted][1:]]
+    return int(np.prod([size or open_size for size in sizes]))
