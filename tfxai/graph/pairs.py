@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfxai.graph import gradients
 from tfxai.graph import ops as known
 from tfxai.graph.activity import Activity
 from tfxai.graph.axes import Kind
@@ -25,7 +26,7 @@ from tfxai.graph.capture import Op
 from tfxai.graph.follow import Followed
 from tfxai.graph.moves import moves
 from tfxai.graph.replay import Environment
-from tfxai.graph.table import Call, RuleTable
+from tfxai.graph.table import Call, Rule, RuleTable
 from tfxai.graph.value import at_x
 
 # Ops whose outputs are made row by row of their inputs, where the axis of examples passes through as it is.
@@ -124,15 +125,22 @@ class Spread:
     count: tf.Tensor
     made: dict[tuple[int, bool], tf.Tensor] = dataclasses.field(default_factory=dict)
 
-    def example(self, number: int) -> tf.Tensor:
-        """At the example of each pair."""
-        return self._spread(number, True)
+    def crossed(self, number: int, of_example: bool) -> tf.Tensor:
+        """A value, its rows in the first axis, of the examples as (n, 1, ...), of the references as (1, R, ...)."""
+        tensor = at_x((self.examples if of_example else self.references)[number])
+        return tensor[:, None] if of_example else tensor[None]
 
-    def reference(self, number: int) -> tf.Tensor:
-        """At the reference of each pair."""
-        return self._spread(number, False)
+    def crossed_pairs(self, pairs: tf.Tensor) -> tf.Tensor:
+        """Something of all pairs as (n, R, ...)."""
+        return tf.reshape(pairs, tf.concat([[self.n, self.count], tf.shape(pairs)[1:]], 0))
 
-    def _spread(self, number: int, of_example: bool) -> tf.Tensor:
+    def flat(self, crossed: tf.Tensor) -> tf.Tensor:
+        """The same as (n R, ...)."""
+        flat = tf.reshape(crossed, tf.concat([[-1], tf.shape(crossed)[2:]], 0))
+        return tf.ensure_shape(flat, [None, *crossed.shape[2:]])
+
+    def of(self, number: int, of_example: bool) -> tf.Tensor:
+        """A value at the example of each pair, or at the reference."""
         tensor = at_x((self.examples if of_example else self.references)[number])
         rows = rows_in(number, self.followed)
         if rows is None:  # nothing reads it
@@ -178,7 +186,7 @@ def multipliers(
             continue
         for i, sent in zip(*_sent(table, op, activity, notes, spread, upstream), strict=True):
             arrived[i] = arrived[i] + sent if i in arrived else sent
-    return [arrived[s] if s in arrived else tf.zeros_like(spread.example(s)) for s in sources]
+    return [arrived[s] if s in arrived else tf.zeros_like(spread.of(s, True)) for s in sources]
 
 
 def _sent(
@@ -190,13 +198,39 @@ def _sent(
         sent = [(i, u) for i, u in zip(op.inputs, upstream, strict=True) if u is not None]
         return [i for i, _ in sent], [u for _, u in sent]
     active = tuple(k for k, i in enumerate(op.inputs) if activity[i] is Activity.ACTIVE)
+    varying = [op.inputs[k] for k in active]
+    if _by_number(op, spread):
+        rule, call = _ruled(table, op, active, notes, spread, spread.crossed)
+        return varying, [spread.flat(m) for m in rule(call, [spread.crossed_pairs(upstream[0])])]
+    rule, call = _ruled(table, op, active, notes, spread, spread.of, upstream)
+    if op.type in known.AFFINE or op.type == "Mul" and len(active) == 1:
+        direct = gradients.backward(op.type, active, call.x)
+        if direct is not None:
+            return varying, direct(upstream[0])
+    return varying, rule(call, upstream)
+
+
+def _by_number(op: Op, spread: Spread) -> bool:
+    """Whether each number of the output is made of one number of the input.
+
+    Then examples and references need not be laid out as pairs: they meet in the rule, as rows and columns.
+    """
+    if op.type not in known.SMOOTH | known.PIECEWISE | known.STEPS or len(op.inputs) != 1:
+        return False
+    return rows_in(op.outputs[0], spread.followed) == Rows(0)
+
+
+def _ruled(
+    table: RuleTable, op: Op, active: tuple[int, ...], notes: Mapping, spread: Spread, of: Callable,
+    upstream: Sequence[tf.Tensor | None] = (),
+) -> tuple[Rule, Call]:  # fmt: skip
+    """The op's rule, and the op as its rule sees it, its values as `of` has them."""
     x, x0 = (
-        [of(i) if k in active else at_x(spread.examples[i]) for k, i in enumerate(op.inputs)]
-        for of in (spread.example, spread.reference)
+        [of(i, example) if k in active else at_x(spread.examples[i]) for k, i in enumerate(op.inputs)]
+        for example in (True, False)
     )
     if op.type in SHAPED:
         x[SHAPED[op.type]] = x0[SHAPED[op.type]] = tf.shape(upstream[0])
-    y, y0 = [spread.example(o) for o in op.outputs], [spread.reference(o) for o in op.outputs]
+    y, y0 = ([of(o, example) for o in op.outputs] for example in (True, False))
     call = Call(op, active, (), x, x0, [], y0, spread.examples, notes)
-    rule = table.rule(call)
-    return [op.inputs[k] for k in active], rule(dataclasses.replace(call, y=y), upstream)
+    return table.rule(call), dataclasses.replace(call, y=y)
