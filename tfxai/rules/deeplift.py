@@ -30,10 +30,10 @@ from tfxai.rules.numerics import (
     empty,
     inner,
     per_example,
-    rounding,
     same_shape,
     unbroadcast,
 )
+from tfxai.rules.softmax import log_softmax, softmax
 
 NODES = 6  # Gauss-Legendre nodes for ops that mix their inputs; what they miss is put back
 
@@ -126,14 +126,6 @@ def _winner(call: Call, upstream: Sequence[tf.Tensor], between: Callable) -> lis
     credit += call.vjp(_with(call, x0), [u * (y - middle), *rest])[0]
     dx = x - x0
     return [tf.where(dx == 0, call.vjp(call.x, [u, *rest])[0], tf.math.divide_no_nan(credit, dx))]
-
-
-def averaged_rows(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """The Jacobian averaged on the straight line from the reference: complete row by row."""
-    slopes, deltas = _averaged(call, upstream)
-    enough = 3.4 * rounding(deltas[0].dtype) ** (1 / (2 * NODES + 1))  # 1 in float32: nearer the nodes miss nothing
-    far = tf.reduce_max(tf.abs(deltas[0]), axis=-1, keepdims=True) > enough
-    return _completed(call, upstream, slopes, deltas, lambda t: tf.reduce_sum(t, axis=-1, keepdims=True), far)
 
 
 def averaged_smooth(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -274,7 +266,8 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(ops.DIVISIONS, division),
     **dict.fromkeys(ops.LARGEST, largest),
     **dict.fromkeys(ops.SMALLEST, smallest),
-    **dict.fromkeys(ops.ROWS, averaged_rows),
+    "Softmax": softmax,
+    "LogSoftmax": log_softmax,
     **dict.fromkeys(ops.MIXING, averaged_smooth),
     "TopKV2": averaged,  # its kinks are anywhere, and its numbers exact
     "EuclideanNorm": euclidean,
