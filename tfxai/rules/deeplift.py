@@ -21,7 +21,7 @@ from tfxai.graph.value import Carried, Value
 from tfxai.rules import decisions, missing
 from tfxai.rules.annotations import norms
 from tfxai.rules.chords import Curve, Point
-from tfxai.rules.division import bounded, bounds_a_norm, division, normalised, normalises
+from tfxai.rules.division import bounded, bounds_a_norm, division, normalisation, normalised, normalises
 from tfxai.rules.magnitudes import euclidean, modulus
 from tfxai.rules.numerics import (
     cast_real,
@@ -266,6 +266,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(ops.DIVISIONS, division),
     **dict.fromkeys(ops.LARGEST, largest),
     **dict.fromkeys(ops.SMALLEST, smallest),
+    ops.NORMALISATION_STEP: normalisation,
     "Softmax": softmax,
     "LogSoftmax": log_softmax,
     **dict.fromkeys(ops.MIXING, averaged_smooth),
@@ -284,7 +285,7 @@ class RescaleRules(RuleTable):
     unknown_ops: str = "raise"
     missing: bool = False  # whether numbers may be missing at x
     streams = 2
-    program = Program(decisions=True)
+    program = Program(decisions=True, normalisations_as_one=True)
     annotations = (norms,)
 
     def rule(self, call: Call) -> Rule:
@@ -317,10 +318,16 @@ class RescaleRules(RuleTable):
         return decisions.decision(call, values, missing.entering if self.missing else None)
 
     def for_missing(self) -> RescaleRules:
-        return dataclasses.replace(self, missing=True)
+        return _OpByOp(self.unknown_ops, missing=True)
 
     def refuse(self, op: Op, outputs: Sequence[tf.Tensor]) -> None:
         refuse_rounded_products(op, outputs)
+
+
+class _OpByOp(RescaleRules):
+    """The same where numbers may be missing: what they make of each other is known of ops, not of steps of many."""
+
+    program = Program(decisions=True)
 
 
 def applied(call: Call, values: Sequence[Carried], rule: Rule) -> list[tf.Tensor]:
