@@ -9,6 +9,7 @@ import tfxai
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.capture import capture, needed
 from tfxai.graph.fold import fold
+from tfxai.graph.normalisations import as_one
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Replay
 from tfxai.graph.table import annotated
@@ -50,6 +51,11 @@ def folded(graph, keep=()):
 def rectified(graph):
     """The graph in which each rectifier is one op."""
     return live(composed(graph, activities(graph), {*graph.inputs, *graph.outputs}))
+
+
+def normalised(graph, keep=()):
+    """The graph in which each normalisation is one op; `keep` are further values that must go on existing."""
+    return live(as_one(graph, activities(graph), {*graph.inputs, *graph.outputs, *keep}), keep)
 
 
 def prepared(model, x):
