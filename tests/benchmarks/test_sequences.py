@@ -1,4 +1,4 @@
-"""Cost on sequences, in bare `tf.function` gradients of the same logit on the same batch. `pytest -m benchmark -n 0 -s`.
+"""Cost on sequences, in bare gradients of the same logit on the same batch. `pytest -m benchmark -n 0 -s`.
 
 Every number is the median of ratios measured in turn in one process, zeros baseline.
 """

@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 import tfxai
+from tfxai.graph import logsumexp, normalisations
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.capture import capture, needed
 from tfxai.graph.fold import fold
-from tfxai.graph.normalisations import as_one
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Replay
 from tfxai.graph.table import annotated
@@ -55,7 +55,12 @@ def rectified(graph):
 
 def normalised(graph, keep=()):
     """The graph in which each normalisation is one op; `keep` are further values that must go on existing."""
-    return live(as_one(graph, activities(graph), {*graph.inputs, *graph.outputs, *keep}), keep)
+    return live(normalisations.as_one(graph, activities(graph), {*graph.inputs, *graph.outputs, *keep}), keep)
+
+
+def logs_of_sums(graph):
+    """The graph in which each logarithm of a sum of exponentials is one op."""
+    return live(logsumexp.as_one(graph, activities(graph), {*graph.inputs, *graph.outputs}))
 
 
 def prepared(model, x):

@@ -1,5 +1,6 @@
-"""Softmax and its logarithm: the closed form in numpy, and what it promises."""
+"""Softmax, its logarithm and logsumexp: the closed form in numpy, and what it promises."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,7 +13,11 @@ from tfxai.graph.table import Call
 from tfxai.rules.softmax import log_softmax, softmax
 
 N, U = 6, np.array([3.0, -1.0, 0.5, 2.0, -4.0, 1.5])
-MADE = {"softmax": tf.nn.softmax, "log_softmax": tf.nn.log_softmax}
+MADE = {
+    "softmax": tf.nn.softmax,
+    "log_softmax": tf.nn.log_softmax,
+    "logsumexp": lambda t: tf.reduce_logsumexp(t, 1, keepdims=True),
+}
 EXACT = {"float64": 1e-13, "float32": 2e-6, "float16": 4e-3}
 DISTANCES = [0.0, 1e-12, 1e-9, 1e-7, 1e-5, 1e-3, 0.03, 0.5, 3.0, 30.0]
 
@@ -29,7 +34,7 @@ def probabilities(z):
     return e / e.sum(1, keepdims=True)
 
 
-def by_hand(name, z, z0):
+def by_hand(name, z, z0, u=U):
     """In double; the change of the logarithm of the sum by log1p, and y - y0 by expm1."""
     z, z0 = z.astype(float), z0.astype(float)
     p0, dz = probabilities(z0), z - z0
@@ -43,8 +48,8 @@ def by_hand(name, z, z0):
     mean = p0 * np.where(way == 0, 1, np.expm1(way) / np.where(way == 0, 1, way))
     weight = mean / mean.sum(1, keepdims=True)
     if name == "softmax":
-        return mean * (U - (U * weight).sum(1, keepdims=True))
-    return U - U.sum() * weight
+        return mean * (u - (u * weight).sum(1, keepdims=True))
+    return u - u.sum() * weight if name == "log_softmax" else u.sum() * weight
 
 
 def ends(distance, dtype, seed=0, shift=0.0):
@@ -115,7 +120,7 @@ def test_masked_logits_get_nothing_and_take_nothing(low, rule):
 
 
 @pytest.mark.parametrize("low", LOW)
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 @pytest.mark.parametrize("end", ["both", "x", "reference"])
 def test_multipliers_are_finite_whatever_is_masked(end, name, low):
     """At one end alone too; the sum is complete where a multiplier times its change is a number."""
@@ -132,6 +137,21 @@ def test_multipliers_are_finite_whatever_is_masked(end, name, low):
     if low == "-1e9":
         change = np.delete(np.asarray(y[0], float) - np.asarray(y0[0]), 1, 1) @ np.delete(weights, 1)
         np.testing.assert_allclose((m.numpy().astype(float) * (z.astype(float) - z0)).sum(1), change, atol=5e-6)
+
+
+def test_logsumexp_masks_along_any_axis_under_both_rules():
+    """A row at a time, against the function without the masked places; complete, and what comes of it positive."""
+    z, z0 = (t.astype("float32") for t in ends(1.0, "float64"))
+    mask = np.array([0, 1, 0, 0, 1, 0], bool)
+    for low in LOW.values():
+        hidden = tf.constant(np.where(mask, np.float32(low), np.float32(0)))
+        score = lambda t, hidden=hidden: keras.ops.logsumexp(tf.transpose(t + hidden)[None], axis=1)[0]  # noqa: E731
+        for rule in ("rescale", "reveal_cancel"):
+            e = tfxai.explain(score, z, baseline=z0, rule=rule, verbose=0)
+            wanted = by_hand("logsumexp", z[:, ~mask], z0[:, ~mask], np.ones(1)) * (z - z0)[:, ~mask]
+            np.testing.assert_allclose(e.values[:, ~mask], wanted, atol=2e-6)
+            assert np.abs(e.values[:, mask]).max() == 0
+            np.testing.assert_allclose(e.delta, 0, atol=2e-6)
 
 
 def test_a_logit_far_below_at_one_end_has_all_that_it_lost():

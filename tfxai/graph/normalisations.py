@@ -26,6 +26,7 @@ from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.normal_forms import FORMS, Form
 from tfxai.graph.ops import ALIASES, NORMALISATION_STEP
+from tfxai.graph.regions import Reduction, Regions, with_steps
 
 ROOTS = {"Rsqrt": 1, "Sqrt": -1}  # op type -> which power of 1 / r it makes
 LEAST_EPSILON = 1e-20  # a smaller one is as good as none: then a norm may be 0
@@ -64,37 +65,22 @@ def as_one(graph: Graph, activity: Mapping[int, Activity], keep: Collection[int]
     """
     graph = dataclasses.replace(graph, ops=needed(graph, list(keep)))
     finder = _Finder(graph, activity, keep)
-    steps = [step for op in graph.ops if op.type in ROOTS and (step := finder.step(op))]
-    inside = {id(op) for step in steps for op in step.bodies[0].ops}
-    ends = {step.outputs[0]: step for step in steps}
-    ops = []
-    for op in graph.ops:
-        if op.outputs and op.outputs[0] in ends:
-            ops.append(ends[op.outputs[0]])
-        elif id(op) not in inside:
-            ops.append(op)
-    return dataclasses.replace(graph, ops=ops)
+    return with_steps(graph, [step for op in graph.ops if op.type in ROOTS and (step := finder.around(op))])
 
 
-class _Finder:
+class _Finder(Regions):
     """Looks around the roots of one graph."""
 
     def __init__(self, graph: Graph, activity: Mapping[int, Activity], keep: Collection[int]) -> None:
-        self.graph, self.activity = graph, activity
-        self.kept = {*keep, *graph.outputs}
+        super().__init__(graph, activity, keep)
         self.place = {id(op): k for k, op in enumerate(graph.ops)}
-        self.made = {o: op for op in graph.ops for o in op.outputs}
-        self.readers: dict[int, list[Op]] = {}
-        for op in graph.ops:
-            for i in dict.fromkeys(op.inputs):
-                self.readers.setdefault(i, []).append(op)
 
-    def step(self, root: Op) -> Op | None:
+    def around(self, root: Op) -> Op | None:
         """The op that stands for the normalisation by this root, up to the last value that can be its end."""
         for norm in self.norms(root):
             forms = self.forms(norm)
             for end in reversed(forms):
-                if forms[end].normalised and (ops := self.closed(norm.x, end)):
+                if forms[end].normalised and (ops := self.between(norm.x, end)):
                     return self.as_one(norm, forms[end], end, ops)
         return None
 
@@ -102,13 +88,14 @@ class _Finder:
 
     def norms(self, root: Op) -> Iterator[Norm]:
         """What the root may be of: of x - mean(x), and of that as it is."""
-        squares = self.averaged(self.plain(root.inputs[0]))
-        if squares is None or not self.graph.values[root.outputs[0]].dtype.is_floating:
+        if not self.graph.values[root.outputs[0]].dtype.is_floating:
             return
-        value, axes, kind = squares
-        for x, mean in self.squared(value):
-            if mean is None or self.averaged_alike(mean, x, axes):
-                yield Norm(root.outputs[0], ROOTS[root.type], x, mean, axes, kind)
+        squares = self.reduction(self.plain(root.inputs[0]), "Mean", "Sum")
+        if squares is None or not squares.kept:
+            return
+        for x, mean in self.squared(squares.of):
+            if mean is None or self.averaged(mean, x, squares.axes):
+                yield Norm(root.outputs[0], ROOTS[root.type], x, mean, squares.axes, squares.kind)
 
     def plain(self, value: int) -> int | None:
         """The a of a + epsilon."""
@@ -119,20 +106,9 @@ class _Finder:
                 return a
         return None
 
-    def averaged(self, value: int | None, *kinds: str) -> tuple[int, tuple[int, ...], str] | None:
-        """The a of mean(a) or sum(a), its axes and which of both; axes are kept, and examples stay apart."""
-        op = self.producer(value, *(kinds or ("Mean", "Sum")))
-        if op is None or not op.attrs["keep_dims"]:
-            return None
-        axes, rank = self.constant(op.inputs[1]), self.graph.values[op.inputs[0]].shape.rank
-        if axes is None or rank is None or not axes.size:
-            return None
-        found = tuple(sorted(int(a) % rank for a in axes.ravel()))
-        return None if 0 in found else (self.source(op.inputs[0]), found, op.type)
-
-    def averaged_alike(self, mean: int, x: int, axes: tuple[int, ...]) -> bool:
-        """Whether this is the mean of x over these axes."""
-        return self.averaged(mean, "Mean") == (x, axes, "Mean")
+    def averaged(self, mean: int, x: int, axes: tuple[int, ...]) -> bool:
+        """Whether this is the mean of x over these axes, which are kept."""
+        return self.reduction(mean, "Mean") == Reduction(x, axes, "Mean", True)
 
     def squared(self, value: int) -> Iterator[tuple[int, int | None]]:
         """The x and mean of (x - mean)^2, and the x of x^2, whichever way it is written."""
@@ -151,23 +127,6 @@ class _Finder:
             yield self.source(apart.inputs[0]), self.source(apart.inputs[1])
         yield a, None
 
-    def source(self, value: int) -> int:
-        """The value that this one is, behind ops that only pass it on."""
-        while value in self.made and self.made[value].type in ALIASES and len(self.made[value].inputs) == 1:
-            value = self.made[value].inputs[0]
-        return value
-
-    def producer(self, value: int | None, *kinds: str) -> Op | None:
-        """The op that makes a value, if it is one of these and its value carries what is explained."""
-        if value is None:
-            return None
-        op = self.made.get(self.source(value))
-        return op if op and op.type in kinds and self.activity[op.outputs[0]] is Activity.ACTIVE else None
-
-    def constant(self, value: int) -> np.ndarray | None:
-        op = self.made.get(self.source(value))
-        return np.asarray(op.attrs["value"]) if op and op.type == "Const" else None
-
     # --- Forward from the root
 
     def forms(self, norm: Norm) -> dict[int, Form]:
@@ -175,7 +134,7 @@ class _Finder:
         known = {norm.x: Form((1, 0)), norm.root: Form(None, norm.power)}
         if norm.mean is not None:  # which may have been taken twice
             means = [op.outputs[0] for op in self.readers[norm.x] if op.type == "Mean"]
-            known.update({m: Form((0, 1)) for m in means if self.averaged_alike(m, norm.x, norm.axes)})
+            known.update({m: Form((0, 1)) for m in means if self.averaged(m, norm.x, norm.axes)})
         found: dict[int, Form] = {}
         todo = [self.place[id(op)] for value in known if value != norm.x for op in self.readers.get(value, ())]
         heapq.heapify(todo)
@@ -212,30 +171,9 @@ class _Finder:
 
     # --- The op that stands for it
 
-    def closed(self, x: int, end: int) -> list[Op]:
-        """All ops between x and the end; none if something else reads, or keeps, what they make."""
-        todo, inside = [end], set()
-        while todo:
-            op = self.made.get(todo.pop())
-            if op is None or id(op) in inside:
-                continue
-            inside.add(id(op))
-            todo += [i for i in op.inputs if i != x and self.activity[i] > Activity.CONST]
-        ops = [op for op in self.graph.ops if id(op) in inside]
-        made = {o for op in ops for o in op.outputs} - {end}
-        read = {id(reader) for value in made for reader in self.readers.get(value, ())}
-        return [] if made & self.kept or not read <= inside else ops
-
     def as_one(self, norm: Norm, form: Form, end: int, ops: list[Op]) -> Op:
         """One op for all of these."""
-        made = {o for op in ops for o in op.outputs}
-        inputs = [norm.x, *dict.fromkeys(i for op in ops for i in op.inputs if i not in made and i != norm.x)]
         outputs = [end, norm.root, *([] if norm.mean is None else [norm.mean])]
-        body = Graph(ops, inputs, outputs, {}, self.graph.values)
-        attrs = {
-            "norm": norm,
-            "centred": form.parts == (1, -1),
-            "gains": tuple(inputs.index(gain) for gain in form.gains),
-        }
-        name = self.made[end].name
-        return Op(NORMALISATION_STEP, name, tuple(inputs), tuple(outputs), attrs, bodies=(body,))
+        step = self.step(NORMALISATION_STEP, norm.x, outputs, ops, norm=norm, centred=form.parts == (1, -1))
+        step.attrs["gains"] = tuple(step.inputs.index(gain) for gain in form.gains)
+        return step

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.graph import normalisations
+from tfxai.graph import logsumexp, normalisations
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.affine import joined
 from tfxai.graph.axes import Axes
@@ -151,6 +151,8 @@ class TracedModel:
             graph, activity = fold(self.graph, activity, keep)
             if form.normalisations_as_one:
                 graph = normalisations.as_one(graph, activity, keep)
+            if form.logsumexp_as_one:
+                graph = logsumexp.as_one(graph, activity, keep)
             if form.affine_as_one:
                 graph = joined(graph, activity, keep)
             if form.rectifiers_as_one:

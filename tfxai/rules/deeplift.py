@@ -33,7 +33,7 @@ from tfxai.rules.numerics import (
     same_shape,
     unbroadcast,
 )
-from tfxai.rules.softmax import log_softmax, softmax
+from tfxai.rules.softmax import log_softmax, logsumexp, softmax
 
 NODES = 6  # Gauss-Legendre nodes for ops that mix their inputs; what they miss is put back
 
@@ -269,6 +269,7 @@ RULES: dict[str, Rule] = {
     ops.NORMALISATION_STEP: normalisation,
     "Softmax": softmax,
     "LogSoftmax": log_softmax,
+    ops.LOGSUMEXP_STEP: logsumexp,
     **dict.fromkeys(ops.MIXING, averaged_smooth),
     "TopKV2": averaged,  # its kinks are anywhere, and its numbers exact
     "EuclideanNorm": euclidean,
@@ -285,7 +286,7 @@ class RescaleRules(RuleTable):
     unknown_ops: str = "raise"
     missing: bool = False  # whether numbers may be missing at x
     streams = 2
-    program = Program(decisions=True, normalisations_as_one=True)
+    program = Program(decisions=True, normalisations_as_one=True, logsumexp_as_one=True)
     annotations = (norms,)
 
     def rule(self, call: Call) -> Rule:

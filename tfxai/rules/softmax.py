@@ -1,4 +1,4 @@
-"""Softmax and its logarithm in closed form: no quadrature, complete row by row.
+"""Softmax, its logarithm and the logarithm of its sum in closed form: no quadrature, complete row by row.
 
 With y = softmax(z), log y_i = z_i - s, where s = logsumexp(z). Between x and the reference (z0, y0, s0), therefore,
 
@@ -12,6 +12,7 @@ All three changes are sums of multiples of the dz_j. What comes in as u leaves a
 
     softmax     L_j (u_j - sum_i u_i L_i / sum_i L_i)
     its log     u_j - L_j sum_i u_i / sum_i L_i
+    logsumexp   L_j u / sum_i L_i
 
 which are the gradients with L in the place of y: L is y where nothing changed. They are the same when x and the
 reference change places, and when a constant is added to the logits of either end.
@@ -44,6 +45,19 @@ def log_softmax(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     u, y, y0 = _wide(upstream[0], call.y[0], call.y0[0])
     mean = logarithmic_mean(tf.exp(y), tf.exp(y0), y - y0)
     return [tf.cast(u - mean * _shared(u, mean), call.x[0].dtype)]
+
+
+def logsumexp(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Shared as the logarithmic means of the probabilities at both ends: complete, symmetric."""
+    axes = call.op.attrs["axes"]
+    u, y, y0 = _wide(upstream[0], call.y[0], call.y0[0])
+    if not call.op.attrs["kept"]:
+        for axis in axes:
+            u, y, y0 = (tf.expand_dims(t, axis) for t in (u, y, y0))
+    x, x0 = _wide(call.x[0], call.x0[0])
+    log_p, log_p0 = x - y, x0 - y0
+    mean = logarithmic_mean(tf.exp(log_p), tf.exp(log_p0), log_p - log_p0)
+    return [tf.cast(mean * tf.math.divide_no_nan(u, tf.reduce_sum(mean, axes, keepdims=True)), call.x[0].dtype)]
 
 
 def logarithmic_mean(a: tf.Tensor, b: tf.Tensor, way: tf.Tensor) -> tf.Tensor:
