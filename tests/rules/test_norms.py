@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import layers, ops
 
 import tfxai
@@ -113,11 +115,11 @@ BASELINES = {
 
 
 @pytest.mark.parametrize("name", AS_ONE)
-def test_as_one_op_it_has_the_values_of_its_ops(name, rng):
+def test_as_one_op_it_has_the_values_of_its_ops(name, policy, rng):
     """Gains of either sign and 0 among them, in single precision, and in double where Keras has no casts inside."""
     for dtype in ("float64", "float32"):
         rtol = 1e-12 if dtype == "float64" and name not in COMPUTED_IN_SINGLE else 1e-5
-        keras.config.set_dtype_policy(dtype)
+        policy(dtype)
         norm = AS_ONE[name]()
         norm = keras.Sequential([keras.Input((4, N)), norm])
         norm.set_weights([np.resize([1.0, -2.0, 0.0, 0.5], w.shape) for w in norm.weights])
@@ -134,10 +136,55 @@ def test_as_one_op_it_has_the_values_of_its_ops(name, rng):
             assert np.abs(got.delta).max() <= 2 * np.abs(wanted.delta).max() + rtol * np.abs(got.score).max()
 
 
-@pytest.fixture(autouse=True)
-def _policy():
+SQUARES = {
+    "square": lambda t, m: tf.square(t),
+    "product": lambda t, m: t * t,
+    "power": lambda t, m: tf.pow(t, tf.constant(2, t.dtype)),
+    "difference": lambda t, m: tf.square(t - m),
+    "squared difference": lambda t, m: tf.math.squared_difference(tf.stop_gradient(m), t),
+}
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 10**6), st.sampled_from(sorted(SQUARES)), st.sampled_from(["mean", "sum"]), st.booleans(),
+    st.sampled_from(["divided", "scaled before", "scaled behind", "beta - mean * s * gamma"]),
+    st.sampled_from([1, -1, (1, 2)]), st.floats(-8, 0),
+)  # fmt: skip
+def test_however_it_is_written(seed, square, over, centred, end, axes, power):
+    """One op, or several where the graph is not certain; the values are the same."""
+    draw = np.random.default_rng(seed)
+    gain, shift, u = (tf.constant(draw.normal(size=size)) for size in (N, (3, N), (3, N)))
+    total = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}[over]
+    centred = centred or end.startswith("beta")
+
+    def score(t):
+        m = tf.reduce_mean(t, axes, keepdims=True)
+        v2 = total(SQUARES[square](t, m), axes, keepdims=True) + 10.0**power
+        if end == "divided":
+            y = (t - m if centred else t) / tf.sqrt(v2)
+        elif end == "scaled before":
+            y = (t - m if centred else t) * (tf.math.rsqrt(v2) * gain) + shift
+        elif end == "scaled behind":
+            y = gain * ((t - m if centred else t) * tf.math.rsqrt(v2))
+        else:
+            s = tf.math.rsqrt(v2) * gain
+            y = t * s + (shift - m * s)
+        return tf.reduce_sum(tf.tanh(y) * u, (1, 2))
+
+    x, x0 = draw.normal(size=(4, 3, N)), draw.normal(size=(1, 3, N))
+    one, several = tfxai.Explainer(score), tfxai.Explainer(score, OpByOp())
+    certain = "difference" in square or not centred  # x - mean(x) by the root of mean(x^2) is no known one
+    assert ("NormalisationStep" in _ops(one, x)) == certain
+    wanted = several(x, baseline=x0, verbose=0).values
+    np.testing.assert_allclose(one(x, baseline=x0, verbose=0).values, wanted, atol=1e-11 * np.abs(wanted).max())
+
+
+@pytest.fixture
+def policy():
+    """Sets the policy of new layers, for one test."""
     before = keras.config.dtype_policy()
-    yield
+    yield keras.config.set_dtype_policy
     keras.config.set_dtype_policy(before)
 
 
