@@ -147,6 +147,10 @@ NOT = {
     "another's mean": lambda z: (z - _mean(abs(z))) * ops.rsqrt(_variance(z)),
     "a mean over other axes": lambda z: (z - ops.mean(z, 1, keepdims=True)) * ops.rsqrt(_variance(z)),
     "two different": lambda z: z * (z[:, ::-1] * ops.rsqrt(ops.mean(z * z[:, ::-1], -1, keepdims=True) + 50)),
+    "an exponent that broadcasts": lambda z: z[..., :1] * ops.rsqrt(
+        ops.sum(z[..., :1] ** np.full(6, 2, "float32"), -1, keepdims=True) + 1e-3),
+    "an epsilon that broadcasts": lambda z: z * ops.rsqrt(
+        ops.mean(z * z, -1, keepdims=True) + np.full((1, 1, 1, 1), 1e-3, "float32")),
     "a third power": lambda z: _of_squares(z, lambda t: abs(t) ** 3),
     "the mean is added": lambda z: (z + _mean(z)) * ops.rsqrt(_variance(z)),
     "multiplied by the norm": lambda z: z * ops.sqrt(ops.mean(z * z, -1, keepdims=True) + 1e-3),

@@ -20,8 +20,6 @@ import heapq
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.normal_forms import FORMS, Form
@@ -102,7 +100,7 @@ class _Finder(Regions):
         op = self.producer(value, "AddV2", "Add")
         for a, b in (op.inputs, op.inputs[::-1]) if op else ():
             number = self.constant(b)
-            if number is not None and number.size == 1 and float(number.item()) >= LEAST_EPSILON:
+            if number is not None and number.ndim == 0 and float(number) >= LEAST_EPSILON:
                 return a
         return None
 
@@ -120,7 +118,7 @@ class _Finder(Regions):
             yield from ((a, b), (b, a))
             return
         exponent = self.constant(b) if op.type == "Pow" else None
-        if op.type == "Pow" and (exponent is None or np.any(exponent != 2)) or op.type == "Mul" and a != b:
+        if op.type == "Pow" and (exponent is None or exponent.ndim or exponent != 2) or op.type == "Mul" and a != b:
             return
         apart = self.producer(a, "Sub")
         if apart:
