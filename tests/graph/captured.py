@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfxai
+from tfxai.graph import logsumexp, normalisations
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.capture import capture, needed
 from tfxai.graph.fold import fold
@@ -50,6 +51,16 @@ def folded(graph, keep=()):
 def rectified(graph):
     """The graph in which each rectifier is one op."""
     return live(composed(graph, activities(graph), {*graph.inputs, *graph.outputs}))
+
+
+def normalised(graph, keep=()):
+    """The graph in which each normalisation is one op; `keep` are further values that must go on existing."""
+    return live(normalisations.as_one(graph, activities(graph), {*graph.inputs, *graph.outputs, *keep}), keep)
+
+
+def logs_of_sums(graph):
+    """The graph in which each logarithm of a sum of exponentials is one op."""
+    return live(logsumexp.as_one(graph, activities(graph), {*graph.inputs, *graph.outputs}))
 
 
 def prepared(model, x):

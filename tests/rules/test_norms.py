@@ -4,9 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers, ops
 
 import tfxai
+from tfxai.graph.table import Program
+from tfxai.rules.deeplift import RescaleRules
 
 RULES = ["rescale", "reveal_cancel"]
 N = 6
@@ -39,6 +43,17 @@ CENTRED = ("layer", "group", "divided by the deviation")
 
 def _model(name):
     return keras.Sequential([keras.Input((N,)), NORMALISATIONS[name]()])
+
+
+class OpByOpRules(RescaleRules):
+    program = Program(decisions=True)
+
+
+class OpByOp(tfxai.DeepLIFT):
+    """With a rule for every op of a normalisation."""
+
+    def rules(self):
+        return OpByOpRules(self.unknown_ops)
 
 
 @pytest.fixture
@@ -74,6 +89,151 @@ def test_by_hand(rule, x):
     np.testing.assert_allclose(expected.sum(1), (y - y0)[:, 2], rtol=1e-6)
     e = tfxai.explain(model, x, target=2, baseline=x0, rule=rule)
     np.testing.assert_allclose(e.values, expected, atol=2e-5)
+
+
+AS_ONE = {
+    "layer": lambda: layers.LayerNormalization(),
+    "layer, 1e-12": lambda: layers.LayerNormalization(epsilon=1e-12),
+    "layer, two axes": lambda: layers.LayerNormalization(axis=(1, 2)),
+    "group": lambda: layers.GroupNormalization(2),
+    "channels first": lambda: layers.GroupNormalization(2, axis=1),
+    "root mean square": lambda: _layer(lambda t: t * ops.rsqrt(ops.mean(t**2, -1, keepdims=True) + 1e-6) + 3.0),
+    "sum of squares": lambda: _layer(lambda t: 2.0 * (t * ops.rsqrt(ops.sum(t * t, -1, keepdims=True) + 1e-3))),
+    "of a variance": lambda: _layer(lambda t: t * ops.rsqrt(ops.var(t, -1, keepdims=True) + 1e-3)),
+    "divided": lambda: _layer(
+        lambda t: (t - ops.mean(t, 1, keepdims=True)) / ops.sqrt(ops.var(t, 1, keepdims=True) + 1e-3)
+    ),
+}  # fmt: skip
+COMPUTED_IN_SINGLE = {"layer", "layer, 1e-12", "layer, two axes", "group", "channels first"}
+BASELINES = {
+    "zeros": lambda x, rng: np.zeros_like(x[:1]),
+    "one": lambda x, rng: rng.normal(size=x[:1].shape),
+    "each": lambda x, rng: rng.normal(size=x.shape),
+    "near": lambda x, rng: x * (1 + 1e-4 * rng.normal(size=x.shape)),
+    "itself": lambda x, rng: x,
+}
+
+
+@pytest.mark.parametrize("name", AS_ONE)
+def test_as_one_op_it_has_the_values_of_its_ops(name, policy, rng):
+    """Gains of either sign and 0 among them, in single precision, and in double where Keras has no casts inside."""
+    for dtype in ("float64", "float32"):
+        rtol = 1e-12 if dtype == "float64" and name not in COMPUTED_IN_SINGLE else 1e-5
+        policy(dtype)
+        norm = AS_ONE[name]()
+        norm = keras.Sequential([keras.Input((4, N)), norm])
+        norm.set_weights([np.resize([1.0, -2.0, 0.0, 0.5], w.shape) for w in norm.weights])
+        weights = tf.constant(rng.normal(size=(4, N)), dtype)
+        score = lambda t, norm=norm, weights=weights: tf.reduce_sum(tf.tanh(norm(t)) * weights, (1, 2))  # noqa: E731
+        one, several = tfxai.Explainer(score), tfxai.Explainer(score, OpByOp())
+        x = rng.normal(size=(5, 4, N)).astype(dtype)
+        assert "NormalisationStep" in _ops(one, x) and "NormalisationStep" not in _ops(several, x)
+        for which, make in BASELINES.items():
+            x0 = make(x, rng).astype(dtype)
+            got, wanted = (e(x, baseline=x0, verbose=0) for e in (one, several))
+            atol = rtol * np.abs(wanted.values).max()
+            np.testing.assert_allclose(got.values, wanted.values, atol=atol, err_msg=f"{dtype} {which}")
+            assert np.abs(got.delta).max() <= 2 * np.abs(wanted.delta).max() + rtol * np.abs(got.score).max()
+
+
+SQUARES = {
+    "square": lambda t, m: tf.square(t),
+    "product": lambda t, m: t * t,
+    "power": lambda t, m: tf.pow(t, tf.constant(2, t.dtype)),
+    "difference": lambda t, m: tf.square(t - m),
+    "squared difference": lambda t, m: tf.math.squared_difference(tf.stop_gradient(m), t),
+}
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    st.integers(0, 10**6), st.sampled_from(sorted(SQUARES)), st.sampled_from(["mean", "sum"]), st.booleans(),
+    st.sampled_from(["divided", "scaled before", "scaled behind", "beta - mean * s * gamma"]),
+    st.sampled_from([1, -1, (1, 2)]), st.floats(-8, 0),
+)  # fmt: skip
+def test_however_it_is_written(seed, square, over, centred, end, axes, power):
+    """One op, or several where the graph is not certain; the values are the same."""
+    draw = np.random.default_rng(seed)
+    gain, shift, u = (tf.constant(draw.normal(size=size)) for size in (N, (3, N), (3, N)))
+    total = {"mean": tf.reduce_mean, "sum": tf.reduce_sum}[over]
+    centred = centred or end.startswith("beta")
+
+    def score(t):
+        m = tf.reduce_mean(t, axes, keepdims=True)
+        v2 = total(SQUARES[square](t, m), axes, keepdims=True) + 10.0**power
+        if end == "divided":
+            y = (t - m if centred else t) / tf.sqrt(v2)
+        elif end == "scaled before":
+            y = (t - m if centred else t) * (tf.math.rsqrt(v2) * gain) + shift
+        elif end == "scaled behind":
+            y = gain * ((t - m if centred else t) * tf.math.rsqrt(v2))
+        else:
+            s = tf.math.rsqrt(v2) * gain
+            y = t * s + (shift - m * s)
+        return tf.reduce_sum(tf.tanh(y) * u, (1, 2))
+
+    x, x0 = draw.normal(size=(4, 3, N)), draw.normal(size=(1, 3, N))
+    one, several = tfxai.Explainer(score), tfxai.Explainer(score, OpByOp())
+    certain = "difference" in square or not centred  # x - mean(x) by the root of mean(x^2) is no known one
+    assert ("NormalisationStep" in _ops(one, x)) == certain
+    wanted = several(x, baseline=x0, verbose=0).values
+    np.testing.assert_allclose(one(x, baseline=x0, verbose=0).values, wanted, atol=1e-11 * np.abs(wanted).max())
+
+
+@pytest.fixture
+def policy():
+    """Sets the policy of new layers, for one test."""
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+def _ops(explainer, x):
+    """Types of the ops that it replays."""
+    _, traced = explainer.trace(x)
+    return {op.type for op in traced.program(explainer.method.rules())[0].ops}
+
+
+def test_layer_normalisation_by_hand(rng):
+    """In numpy, by what it solves: v and r share the change of y = v / r, and squares that of r."""
+    gain, u = rng.normal(size=N), rng.normal(size=N)
+
+    def score(t):
+        mean, variance = tf.nn.moments(t, -1, keepdims=True)
+        return tf.linalg.matvec(tf.nn.batch_normalization(t, mean, variance, None, tf.constant(gain), 1e-3), u)
+
+    x, x0 = rng.normal(size=(2, 5, N))
+    c, c0 = (t - t.mean(1, keepdims=True) for t in (x, x0))
+    r, r0 = (np.sqrt((t**2).mean(1, keepdims=True) + 1e-3) for t in (c, c0))
+    to_c = u * gain / ((r + r0) / 2)
+    to_r = -(u * gain * (c / r + c0 / r0) / 2).sum(1, keepdims=True) / ((r + r0) / 2)
+    to_c = to_c + to_r * (c + c0) / N / (r + r0)  # r^2 - r0^2 = sum (c + c0) dc / N
+    wanted = to_c - to_c.mean(1, keepdims=True)
+    explainer = tfxai.Explainer(score, multipliers=True)
+    assert "NormalisationStep" in _ops(explainer, x)
+    np.testing.assert_allclose(explainer(x, baseline=x0, verbose=0).values, wanted, atol=1e-12)
+
+
+def test_what_a_normalisation_leaks_is_named_by_its_layer(x):
+    model = keras.Sequential([keras.Input((N,)), layers.LayerNormalization(name="norm"), layers.Dense(2)])
+    leaks = tfxai.Explainer(model).leaks(x, target=0)
+    (name,) = [op for op in leaks if "NormalisationStep" in op]
+    assert name.startswith("sequential") and "/norm" in name and abs(leaks[name]) < 1e-6
+    assert "norm" in tfxai.supported_ops()["NormalisationStep"]
+
+
+def test_a_missing_number_is_followed_op_by_op(x):
+    """Rows without it are as they are; the row with it has the credit where it is missing."""
+    norm = layers.LayerNormalization()
+    score = lambda t: tf.reduce_sum(tf.where(tf.math.is_nan(norm(t)), 0.5, norm(t)) * tf.range(6.0), 1)  # noqa: E731
+    gone = x.copy()
+    gone[0, 2] = np.nan
+    e = tfxai.Explainer(score, allow_nan=True)(gone, baseline=x[::-1] * 0.5, verbose=0)
+    np.testing.assert_allclose(e.delta, 0, atol=1e-5)
+    assert np.abs(e.values[0, [0, 1, 3, 4, 5]]).max() == 0
+    np.testing.assert_allclose(
+        e.values[1:], tfxai.explain(score, x, baseline=x[::-1] * 0.5, verbose=0).values[1:], atol=2e-6
+    )
 
 
 def test_small_changes_are_those_of_the_gradient(x):

@@ -198,6 +198,9 @@ ONE = {
     "MatrixInverse": (lambda z: R.MatrixInverse(input=z + 6 * tf.eye(4)), SQUARE, None),
     "MatrixDeterminant": (lambda z: R.MatrixDeterminant(input=z + 2 * tf.eye(4))[:, None], SQUARE, None),
     "Cholesky": (lambda z: R.Cholesky(input=z @ tf.transpose(z, [0, 2, 1]) + 4 * tf.eye(4)), SQUARE, None),
+    # several ops as one
+    "NormalisationStep": (lambda z: (z - tf.reduce_mean(z, 1, keepdims=True)) * tf.math.rsqrt(tf.math.reduce_variance(z, 1, keepdims=True) + 0.1), ROW, None),
+    "LogSumExpStep": (lambda z: tf.reduce_logsumexp(z, 1, keepdims=True), ROW, None),
     # control flow
     "While": (_loop(False), ROW, None),
     "StatelessWhile": (_loop(True), ROW, None),
@@ -290,7 +293,7 @@ def test_two_varying_inputs(two, rule):
 
 
 @pytest.mark.parametrize("name", sorted(k for k, v in ONE.items() if v is not None and k not in (
-    "If", "Case", "While", "StatefulPartitionedCall", "PartitionedCall")))  # fmt: skip
+    "If", "Case", "While", "StatefulPartitionedCall", "PartitionedCall", "NormalisationStep", "LogSumExpStep")))  # fmt: skip
 def test_examples_really_use_the_op(name):
     function, shape, domain = ONE[name]
     graph = capture(

@@ -16,7 +16,9 @@ CONTROL = frozenset(LOOPS) | frozenset(BRANCHES) | CASES
 # Ops of ours: several ops that rules see as one; their body runs in their place.
 AFFINE_STEP = "AffineStep"  # a kernel with its bias and normalisation: inputs (x, kernel, what else the body takes)
 RECTIFIER_STEP = "RectifierStep"  # y = f(x) element by element: inputs (x, what else the body takes)
-STEPS_AS_ONE = frozenset({AFFINE_STEP, RECTIFIER_STEP})
+NORMALISATION_STEP = "NormalisationStep"  # division by a norm: inputs (x, what else the body takes)
+LOGSUMEXP_STEP = "LogSumExpStep"  # y = log(sum(exp(x))) along axes: inputs (x, what else the body takes)
+STEPS_AS_ONE = frozenset({AFFINE_STEP, RECTIFIER_STEP, NORMALISATION_STEP, LOGSUMEXP_STEP})
 
 # --- What a value is to the input --------------------------------------------------------------------------------
 

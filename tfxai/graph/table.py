@@ -27,6 +27,8 @@ class Program:
         gradients: What an op says about gradients (`StopGradient`, custom gradients) is honoured, as the tape does;
             else the forward function is read, and they are passed through.
         rectifiers_as_one: Rectifiers made of several ops come as one `RectifierStep`.
+        normalisations_as_one: Layer, group and root-mean-square normalisations come as one `NormalisationStep`.
+        logsumexp_as_one: The logarithm of a sum of exponentials comes as one `LogSumExpStep`.
         decisions: A number that is made of decisions carries what is explained, as their credit.
         affine_as_one: A kernel comes with its bias and the normalisation behind it as one `AffineStep`.
     """
@@ -34,6 +36,8 @@ class Program:
     gradients: bool = False
     rectifiers_as_one: bool = False
     affine_as_one: bool = False
+    normalisations_as_one: bool = False
+    logsumexp_as_one: bool = False
     decisions: bool = False
 
 

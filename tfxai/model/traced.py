@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfxai.graph import logsumexp, normalisations
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.affine import joined
 from tfxai.graph.axes import Axes
@@ -148,6 +149,10 @@ class TracedModel:
                     keep.update(op.backward[1].values() if op.backward is not None else ())
             activity = self.deciding if form.decisions else self.activity
             graph, activity = fold(self.graph, activity, keep)
+            if form.normalisations_as_one:
+                graph = normalisations.as_one(graph, activity, keep)
+            if form.logsumexp_as_one:
+                graph = logsumexp.as_one(graph, activity, keep)
             if form.affine_as_one:
                 graph = joined(graph, activity, keep)
             if form.rectifiers_as_one:

@@ -21,7 +21,7 @@ from tfxai.graph.value import Carried, Value
 from tfxai.rules import decisions, missing
 from tfxai.rules.annotations import norms
 from tfxai.rules.chords import Curve, Point
-from tfxai.rules.division import bounded, bounds_a_norm, division, normalised, normalises
+from tfxai.rules.division import bounded, bounds_a_norm, division, normalisation, normalised, normalises
 from tfxai.rules.magnitudes import euclidean, modulus
 from tfxai.rules.numerics import (
     cast_real,
@@ -30,10 +30,10 @@ from tfxai.rules.numerics import (
     empty,
     inner,
     per_example,
-    rounding,
     same_shape,
     unbroadcast,
 )
+from tfxai.rules.softmax import log_softmax, logsumexp, softmax
 
 NODES = 6  # Gauss-Legendre nodes for ops that mix their inputs; what they miss is put back
 
@@ -126,14 +126,6 @@ def _winner(call: Call, upstream: Sequence[tf.Tensor], between: Callable) -> lis
     credit += call.vjp(_with(call, x0), [u * (y - middle), *rest])[0]
     dx = x - x0
     return [tf.where(dx == 0, call.vjp(call.x, [u, *rest])[0], tf.math.divide_no_nan(credit, dx))]
-
-
-def averaged_rows(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """The Jacobian averaged on the straight line from the reference: complete row by row."""
-    slopes, deltas = _averaged(call, upstream)
-    enough = 3.4 * rounding(deltas[0].dtype) ** (1 / (2 * NODES + 1))  # 1 in float32: nearer the nodes miss nothing
-    far = tf.reduce_max(tf.abs(deltas[0]), axis=-1, keepdims=True) > enough
-    return _completed(call, upstream, slopes, deltas, lambda t: tf.reduce_sum(t, axis=-1, keepdims=True), far)
 
 
 def averaged_smooth(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -274,7 +266,10 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(ops.DIVISIONS, division),
     **dict.fromkeys(ops.LARGEST, largest),
     **dict.fromkeys(ops.SMALLEST, smallest),
-    **dict.fromkeys(ops.ROWS, averaged_rows),
+    ops.NORMALISATION_STEP: normalisation,
+    "Softmax": softmax,
+    "LogSoftmax": log_softmax,
+    ops.LOGSUMEXP_STEP: logsumexp,
     **dict.fromkeys(ops.MIXING, averaged_smooth),
     "TopKV2": averaged,  # its kinks are anywhere, and its numbers exact
     "EuclideanNorm": euclidean,
@@ -291,7 +286,7 @@ class RescaleRules(RuleTable):
     unknown_ops: str = "raise"
     missing: bool = False  # whether numbers may be missing at x
     streams = 2
-    program = Program(decisions=True)
+    program = Program(decisions=True, normalisations_as_one=True, logsumexp_as_one=True)
     annotations = (norms,)
 
     def rule(self, call: Call) -> Rule:
@@ -324,10 +319,16 @@ class RescaleRules(RuleTable):
         return decisions.decision(call, values, missing.entering if self.missing else None)
 
     def for_missing(self) -> RescaleRules:
-        return dataclasses.replace(self, missing=True)
+        return _OpByOp(self.unknown_ops, missing=True)
 
     def refuse(self, op: Op, outputs: Sequence[tf.Tensor]) -> None:
         refuse_rounded_products(op, outputs)
+
+
+class _OpByOp(RescaleRules):
+    """The same where numbers may be missing: what they make of each other is known of ops, not of steps of many."""
+
+    program = Program(decisions=True)
 
 
 def applied(call: Call, values: Sequence[Carried], rule: Rule) -> list[tf.Tensor]:

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from tfxai.graph.table import Call
 from tfxai.rules.annotations import Norm, norms
-from tfxai.rules.numerics import unbroadcast
+from tfxai.rules.numerics import unbroadcast, widened
 
 CORNER_RATIO = 16.0  # denominators farther apart are solved: corners at 1 / b0 beyond this overshadow what they explain
 LEAST_SQUARE = 1e-24  # a squared norm that is none; 1e12, its inverse root, is what keras.ops.normalize allows
@@ -56,6 +56,37 @@ def division(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     if ratio.dtype.is_complex:
         ratio = tf.abs(ratio)
     return _divided(call, upstream, 1, (ratio > CORNER_RATIO) | (ratio > 0) & (ratio < 1 / CORNER_RATIO))
+
+
+def normalisation(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Division by a norm, y = v / r: solved from the product y * r = v, all of a normalisation at once.
+
+    Layer, group, root-mean-square: y = g v / r + b with r^2 = mean(d d) + epsilon, where v and d are x or
+    c = x - mean(x). With bars for the means of both ends, an upstream u comes to v as u g / bar r, and to r as
+    - u g bar(v / r) / bar r. From r^2 - r0^2 follows dr = mean(bar d dd) / bar r, exactly; and multipliers of c are
+    those of x when their mean is taken off. Together,
+
+        m = (u g - mean(u g)) / bar r - bar d mean(u g bar(v / r)) / bar r^2
+
+    with the mean of u g taken off where v is c (that of bar c is 0). For a sum of squares the last mean is a sum.
+    """
+    norm, gains = call.op.attrs["norm"], call.op.attrs["gains"]
+    dtype, wide = call.x[0].dtype, widened(call.x[0].dtype)
+    centred = call.op.attrs["centred"]
+    ends = []
+    for x, y in ((call.x[0], call.y), (call.x0[0], call.y0)):
+        x, root, *mean = [tf.cast(t, wide) for t in (x, *y[1:])]
+        c = x - mean[0] if mean else x
+        ends.append((1 / root if norm.power > 0 else root, c if centred else x, c))
+    (r, v, d), (r0, v0, d0) = ends
+    u = tf.cast(upstream[0], wide)
+    for gain in gains:
+        u *= tf.cast(call.x[gain], wide)
+    total = r + r0
+    over = tf.reduce_mean if norm.kind == "Mean" else tf.reduce_sum
+    turned = over(u * v, norm.axes, keepdims=True) / r + over(u * (v0 / r0), norm.axes, keepdims=True)
+    direct = u - tf.reduce_mean(u, norm.axes, keepdims=True) if centred else u
+    return [tf.cast(direct * (2 / total) - (d + d0) * (turned / (total * total)), dtype)]
 
 
 def _divided(call: Call, upstream: Sequence[tf.Tensor], by: int, solved: tf.Tensor) -> list[tf.Tensor]:

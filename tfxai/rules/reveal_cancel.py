@@ -167,7 +167,7 @@ class RevealCancelRules(RuleTable):
     genomics: bool = False
     unknown_ops: str = "raise"
     streams = 3
-    program = Program(decisions=True)
+    program = Program(decisions=True, logsumexp_as_one=True)
     annotations = (norms, kernel_before, only_kernels_read)
 
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:

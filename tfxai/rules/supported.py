@@ -11,7 +11,8 @@ def supported_ops() -> dict[str, str]:
     """TensorFlow op type -> the rule that DeepLIFT follows where the op carries what is explained.
 
     Ops on values that do not depend on the input, shapes, comparisons and random draws need no rule and are not
-    listed. Any other op raises `UnsupportedOpError`, unless `unknown_ops="average"`.
+    listed. `NormalisationStep` stands for all ops of a normalisation, which are one to the rescale rule, and
+    `LogSumExpStep` for those of `logsumexp`. Any other op raises `UnsupportedOpError`, unless `unknown_ops="average"`.
 
     Example:
         >>> import tfxai
