@@ -29,12 +29,14 @@ class Program:
         rectifiers_as_one: Rectifiers made of several ops come as one `RectifierStep`.
         decisions: A number that is made of decisions carries what is explained, as their credit.
         affine_as_one: A kernel comes with its bias and the normalisation behind it as one `AffineStep`.
+        chains_as_one: Elementwise ops that make one function of one tensor come as one `Chain`.
     """
 
     gradients: bool = False
     rectifiers_as_one: bool = False
     affine_as_one: bool = False
     decisions: bool = False
+    chains_as_one: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from tfxai.graph.activity import Activity, classify
 from tfxai.graph.affine import joined
 from tfxai.graph.axes import Axes
 from tfxai.graph.capture import Graph, Op, needed
+from tfxai.graph.chains import linked
 from tfxai.graph.fold import fold
 from tfxai.graph.follow import Followed
 from tfxai.graph.moves import AS_FIRST, BY_ELEMENT
@@ -28,6 +29,7 @@ from tfxai.model.compiled import Compiled
 from tfxai.model.feature_maps import FeatureMap
 from tfxai.model.layout import Layout, layout_of, layouts
 from tfxai.model.toward import Toward
+from tfxai.rules.annotations import norms
 
 FORWARD = RuleTable()
 
@@ -152,6 +154,8 @@ class TracedModel:
                 graph = joined(graph, activity, keep)
             if form.rectifiers_as_one:
                 graph = composed(graph, activity, keep)
+            if form.chains_as_one:
+                graph = linked(graph, activity, keep, norms(graph, activity))
             self._programs[form] = graph, activity
         return self._programs[form]
 

@@ -18,7 +18,7 @@ from tfxai.graph import gradients, ops
 from tfxai.graph.capture import Op
 from tfxai.graph.table import Call, Program, Rule, RuleTable, linear, ruled, unsupported
 from tfxai.graph.value import Carried, Value
-from tfxai.rules import decisions, missing
+from tfxai.rules import chains, decisions, missing
 from tfxai.rules.annotations import norms
 from tfxai.rules.chords import Curve, Point
 from tfxai.rules.division import bounded, bounds_a_norm, division, normalised, normalises
@@ -58,6 +58,11 @@ def rescale(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     if call.discrete:  # which may have changed as well: then y is another function of x
         chord = tf.where(_same_decisions(call), chord, tf.math.divide_no_nan(y - y0, x - x0))
     return [back(upstream[0] * tf.math.conj(chord))]
+
+
+def chain(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Rescale of several ops of one variable at once: what their own rules give."""
+    return [upstream[0] * chains.chord(call, RescaleRules().rule)]
 
 
 def inverse_norm(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -281,6 +286,7 @@ RULES: dict[str, Rule] = {
     "ComplexAbs": modulus,
     "Angle": angle,
     **dict.fromkeys(ops.SELECTS, select),
+    ops.CHAIN: chain,
 }
 
 
@@ -291,7 +297,7 @@ class RescaleRules(RuleTable):
     unknown_ops: str = "raise"
     missing: bool = False  # whether numbers may be missing at x
     streams = 2
-    program = Program(decisions=True)
+    program = Program(decisions=True, chains_as_one=True)
     annotations = (norms,)
 
     def rule(self, call: Call) -> Rule:
