@@ -18,9 +18,7 @@ from tfxai.graph.functions import Functions, as_one
 from tfxai.graph.ops import ALIASES, CHAIN, CHAIN_AFFINE, CHAIN_BENT, COMPARISONS, CONTROL, SELECTS
 
 
-def linked(
-    graph: Graph, activity: Mapping[int, Activity], keep: Collection[int], apart: Collection[int] = ()
-) -> Graph:
+def linked(graph: Graph, activity: Mapping[int, Activity], keep: Collection[int], apart: Collection[int] = ()) -> Graph:
     """The same graph with every chain as one `Chain`, in the bodies of loops and branches too.
 
     Args:

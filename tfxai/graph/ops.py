@@ -236,8 +236,11 @@ RECTIFIER_GATES = RECTIFIERS | {
 # What a chain of ops of one variable is made of: affine in what varies (of two that do, sums are), and others. No
 # roots: they make norms, which have rules of their own.
 CHAIN_AFFINE = ALIASES | {"Add", "AddV2", "BiasAdd", "Mul", "Neg", "RealDiv", "Sub"}
-CHAIN_BENT = COMPARISONS | SELECTS | {"Cast", "Maximum", "Minimum", "Pow", "Square"} | (
-    (SMOOTH | PIECEWISE | STEPS) - {"ClipByValue", "Inv", "Reciprocal", "Rsqrt", "Sqrt"}
+CHAIN_BENT = (
+    COMPARISONS
+    | SELECTS
+    | {"Cast", "Maximum", "Minimum", "Pow", "Square"}
+    | ((SMOOTH | PIECEWISE | STEPS) - {"ClipByValue", "Inv", "Reciprocal", "Rsqrt", "Sqrt"})
 )
 # Ids in float form stay ids; a scale stays one for all the values that it is spread to; two such meet in these.
 ID_CARRIERS = ALIASES | {"Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "Bucketize"}

@@ -77,6 +77,9 @@ class Call:
 
     def vjp(self, inputs: Sequence[tf.Tensor], upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The op's ordinary backward pass at `inputs`: one tensor per position in `active`."""
+        direct = gradients.backward(self.op.type, self.active, inputs)
+        if direct is not None:
+            return direct(upstream[0])
         with tf.GradientTape() as tape:
             # A tape inside a custom gradient inside a loop body sees only tensors made there.
             watched = [tf.identity(inputs[i]) for i in self.active]

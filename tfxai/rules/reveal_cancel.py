@@ -94,6 +94,18 @@ def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> Spreads
     return [made.get(i) for i in range(len(call.y))]
 
 
+def own_transpose(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> tf.Tensor:
+    """The same where each element of the output has its own elements of the inputs: M^T s is the sum of m s."""
+    multipliers = rule(call, [tf.ones_like(call.y[0])])
+
+    @custom_gradient
+    def forward(*spreads: tf.Tensor) -> Any:
+        made = tf.add_n([m * s for m, s in zip(multipliers, spreads, strict=True)])
+        return made, lambda upstream: [upstream * m for m in multipliers]
+
+    return forward(*spreads)
+
+
 # --- What the spread of an op's outputs is ----------------------------------------------------------------------------
 
 
@@ -104,7 +116,8 @@ def once_differentiable(call: Call, spreads: list, rule: Rule) -> Spreads:
 
 def by_rule(call: Call, spreads: list, rule: Rule) -> Spreads:
     """What the multipliers of the op's rule make of it."""
-    return _at_least(call, transported(call, spreads, rule))
+    made = [own_transpose(call, spreads, rule)] if _element_by_element(call) else transported(call, spreads, rule)
+    return _at_least(call, made)
 
 
 def kernel(call: Call, spreads: list, rule: Rule) -> Spreads:
@@ -146,6 +159,13 @@ SPREADS: tuple[tuple[Callable[[Call, Rule], bool], Callable[[Call, list, Rule], 
     (lambda call, rule: call.op.type in ops.ADDITIVE | ops.STEERED or not _has_constants(call), alone),
     (lambda call, rule: True, by_rule),  # linear with parameters among its inputs: its gradient is what it does
 )
+
+
+def _element_by_element(call: Call) -> bool:
+    """Whether nothing is broadcast, and each element of the output comes of its own elements."""
+    elementwise = ops.BY_ELEMENT | ops.SMOOTH | ops.PIECEWISE | ops.STEPS | ops.SELECTS - {"Select"}
+    alike = all(same_shape(call.x[i], call.y[0]) for i in call.active)
+    return call.op.type in elementwise and alike and not _complex(call)
 
 
 def _complex(call: Call) -> bool:
