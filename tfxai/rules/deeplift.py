@@ -330,10 +330,16 @@ class RescaleRules(RuleTable):
         return decisions.decision(call, values, missing.entering if self.missing else None)
 
     def for_missing(self) -> RescaleRules:
-        return dataclasses.replace(self, missing=True)
+        return _ForMissing(self.unknown_ops, missing=True)
 
     def refuse(self, op: Op, outputs: Sequence[tf.Tensor]) -> None:
         refuse_rounded_products(op, outputs)
+
+
+class _ForMissing(RescaleRules):
+    """The same, op by op: where a number is missing, each has its own share."""
+
+    program = Program(decisions=True)
 
 
 def applied(call: Call, values: Sequence[Carried], rule: Rule) -> list[tf.Tensor]:
