@@ -39,6 +39,10 @@ FUNCTIONS = {
     "step": (lambda t: t + tf.cast(t > 0.6, t.dtype), lambda t: t + (t > np.float32(0.6))),
     "where": (lambda t: tf.where(t > 0, t, 0.25 * t), lambda t: np.where(t > 0, t, 0.25 * t)),
     "where zeros": (lambda t: tf.where(t > 0, t, tf.zeros_like(t)), _relu),
+    "one of two, by channel": (
+        lambda t: tf.where(tf.constant([True]), t * t, tf.sin(t)) + tf.where(tf.constant([False]), t * t, tf.sin(t)),
+        lambda t: t * t + np.sin(t),
+    ),
     "elu by hand": (lambda t: tf.where(t > 0, t, tf.exp(t) - 1), lambda t: np.where(t > 0, t, np.expm1(t))),
     "one of two numbers": (
         lambda t: tf.where(t > 0.6, tf.constant(1, t.dtype), tf.constant(3, t.dtype)) * t,
@@ -213,10 +217,37 @@ def test_half_precision_is_right_to_its_rounding(dtype):
         assert float(e.values[0, 0]) == pytest.approx(wanted, abs=2e-3 if dtype == "float16" else 2e-2), name
 
 
-def test_the_audit_names_it(rng):
-    """A chain is one op in the account: what leaves it is what arrived."""
+def test_the_audit_names_what_it_is_made_of(rng):
+    """One op in the account, from which goes out what came in."""
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="silu", name="hidden")])
     x = rng.normal(size=(2, 4)).astype("float32")
-    e = tfxai.explain(model, x, target=0, verbose=0)
-    np.testing.assert_allclose(e.delta, 0, atol=1e-6)
+    leaks = tfxai.Explainer(model, "deeplift").leaks(x, target=0)
+    (chain,) = [name for name in leaks if "chain" in name]
+    assert "hidden" in chain and chain.endswith("(chain of Sigmoid, Mul)")
+    assert abs(leaks[chain]) < 1e-6
     assert "Chain" not in tfxai.supported_ops()
+
+
+def test_ops_without_a_rule_are_still_seen(rng):
+    """Bessel functions of the first kind have none: between chains they stay what they are."""
+    model = lambda z: tf.nn.silu(tf.math.special.bessel_j0(tf.nn.silu(z) + 2.0))  # noqa: E731
+    x = rng.normal(size=(2, 3)).astype("float32")
+    with pytest.raises(tfxai.TfxaiError, match="BesselJ0"):
+        tfxai.explain(model, x, target=0, verbose=0)
+    e = tfxai.explain(model, x, target=0, unknown_ops="average", verbose=0)
+    np.testing.assert_allclose(e.delta, 0, atol=1e-6)
+
+
+def test_reveal_cancel_sees_the_ops_one_by_one(rng):
+    """The parts of a gate are asked for; the product shares by its halves: not the corners of the whole SiLU."""
+    x = rng.normal(size=(6, 2))
+    model = lambda t: tf.nn.silu(tf.reduce_sum(t, 1, keepdims=True))  # noqa: E731
+    e = tfxai.explain(model, x, target=0, rule="reveal_cancel", verbose=0)
+    up, down = np.maximum(x, 0).sum(1), np.minimum(x, 0).sum(1)
+    s, h = _sigmoid, x.sum(1)
+    rise = ((s(up) - s(0)) + (s(h) - s(down))) / 2
+    gate = np.where(
+        x > 0, (rise / np.where(up > 0, up, 1))[:, None], ((s(h) - 0.5 - rise) / np.where(down < 0, down, 1))[:, None]
+    )
+    wanted = x * (gate * (h / 2)[:, None] + ((s(h) + 0.5) / 2)[:, None])
+    np.testing.assert_allclose(e.values, wanted, rtol=1e-9)

@@ -41,7 +41,9 @@ def _written(graph: Graph, activity: Mapping[int, Activity], keep: frozenset[int
         end = next((o for o in op.outputs if o in chains), None)
         if end is not None:
             x = chains[end]
-            ops.append(as_one(CHAIN, op.name, graph, x, end, finder.between(x, end, finder.made), end))
+            chain = as_one(CHAIN, op.name, graph, x, end, finder.between(x, end, finder.made), end)
+            name = [part.name for part in chain.bodies[0].ops if part.type not in ALIASES][-1]
+            ops.append(dataclasses.replace(chain, name=name))
         elif not inside.intersection(op.outputs):
             bodies = op.bodies if op.type in CONTROL else ()
             bodies = tuple(_written(body, activity, frozenset(body.outputs), apart) for body in bodies)
@@ -102,7 +104,7 @@ class _Finder(Functions):
             return dtypes[0] is tf.bool
         if op.type in SELECTS:
             dtypes = dtypes[1:]
-            if not self.same_shape(op.inputs[0], y):
+            if op.type == "Select" and not self.same_shape(op.inputs[0], y):  # which picks whole rows
                 return False
         return all(dtype is self.graph.values[y].dtype for dtype in dtypes)
 

@@ -133,8 +133,8 @@ def _divided(call: Call, weight: Weight) -> Parts:
 def _chosen(call: Call, weight: Weight, rule_of: Callable[[Call], Rule]) -> Parts:
     """A choice: by constants the weight of the branch that is taken; else as the op's own rule, with its credit."""
     if not call.discrete:
-        zero = tf.zeros([], call.y[0].dtype)
-        branches = {1: (weight, zero), 2: (zero, weight)}
+        own, zero = tf.cast(weight, call.y[0].dtype), tf.zeros([], call.y[0].dtype)
+        branches = {1: (own, zero), 2: (zero, own)}
         return {i: tf.where(call.x[0], *branches[i]) for i in call.active}
     full = tf.broadcast_to(tf.cast(weight, call.y[0].dtype), tf.shape(call.y[0]))
     parts = dict(zip(call.active, rule_of(call)(call, [full]), strict=True)) if call.active else {}

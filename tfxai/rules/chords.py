@@ -157,6 +157,12 @@ def square(f: Curve, p: Point, q: Point) -> tf.Tensor:
     return p.x + q.x
 
 
+def power(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """a^2 + a b + b^2 of the third power, which the GELU has; of others as `guarded`."""
+    cube = f.position == 0 and np.array_equal(tf.get_static_value(f.others[1]), 3)
+    return p.x * p.x + q.x * (p.x + q.x) if cube else guarded(f, p, q)
+
+
 def root(f: Curve, p: Point, q: Point) -> tf.Tensor:
     """1 / (f(a) + f(b)); 0 where both are 0: f has an infinite slope there, and contributes 0 - 0."""
     return tf.math.divide_no_nan(tf.ones_like(p.y), p.y + q.y)
@@ -192,6 +198,7 @@ CHORDS: Mapping[str, Chord] = {
     "Log": logarithm(0),
     "Log1p": logarithm(1),
     "Square": square,
+    "Pow": power,
     "Sqrt": root,
     "Rsqrt": inverse_root,
     **dict.fromkeys(("Reciprocal", "Inv"), reciprocal),
