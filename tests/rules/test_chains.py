@@ -238,6 +238,21 @@ def test_ops_without_a_rule_are_still_seen(rng):
     np.testing.assert_allclose(e.delta, 0, atol=1e-6)
 
 
+def test_norms_are_left_to_their_rules(rng):
+    """1 / max(r, c) is two ops of one tensor, and an inverse norm; what is done with the normalised is a chain."""
+
+    def model(t):
+        inverse = 1 / tf.maximum(tf.sqrt(tf.reduce_sum(t * t, 1, keepdims=True)), 1e-3)
+        return tf.reduce_sum(tf.nn.silu(t * inverse) * [1.0, -2.0, 3.0], 1)
+
+    x = rng.normal(size=(3, 3)).astype("float32")
+    explainer = tfxai.Explainer(model)
+    (chain,) = _chains(explainer, x)
+    assert chain.said == "chain of Sigmoid, Mul, Mul"
+    e = explainer(x, verbose=0)
+    assert np.abs(e.delta).max() < 1e-6 and np.abs(e.values).max() < 10  # at a baseline of 0 the inverse is 1000
+
+
 def test_reveal_cancel_sees_the_ops_one_by_one(rng):
     """The parts of a gate are asked for; the product shares by its halves: not the corners of the whole SiLU."""
     x = rng.normal(size=(6, 2))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -135,6 +135,10 @@ class RuleTable:
         if self.streams == 1:
             return [Value(y) for y in call.y]
         return [Value(*both) for both in zip(call.y, call.y0, strict=True)]
+
+    def apart(self, graph: Graph, activity: Mapping[int, Activity]) -> Collection[int]:
+        """Values that no `Chain` makes: its rules know more of them than that they are functions of others."""
+        return ()
 
     def for_missing(self) -> RuleTable:
         """The table for numbers that may be missing (NaN) at x; the same, where it makes no difference of them."""

@@ -29,7 +29,6 @@ from tfxai.model.compiled import Compiled
 from tfxai.model.feature_maps import FeatureMap
 from tfxai.model.layout import Layout, layout_of, layouts
 from tfxai.model.toward import Toward
-from tfxai.rules.annotations import norms
 
 FORWARD = RuleTable()
 
@@ -155,7 +154,7 @@ class TracedModel:
             if form.rectifiers_as_one:
                 graph = composed(graph, activity, keep)
             if form.chains_as_one:
-                graph = linked(graph, activity, keep, norms(graph, activity))
+                graph = linked(graph, activity, keep, table.apart(graph, activity))
             self._programs[form] = graph, activity
         return self._programs[form]
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import UnsupportedOpError
 from tfxai.graph import gradients, ops
-from tfxai.graph.capture import Op
+from tfxai.graph.activity import Activity
+from tfxai.graph.capture import Graph, Op
 from tfxai.graph.table import Call, Program, Rule, RuleTable, linear, ruled, unsupported
 from tfxai.graph.value import Carried, Value
 from tfxai.rules import chains, decisions, missing
@@ -328,6 +329,9 @@ class RescaleRules(RuleTable):
 
     def decide(self, call: Call, values: list[Carried]) -> list[Value]:
         return decisions.decision(call, values, missing.entering if self.missing else None)
+
+    def apart(self, graph: Graph, activity: Mapping[int, Activity]) -> Collection[int]:
+        return norms(graph, activity)
 
     def for_missing(self) -> RescaleRules:
         return _ForMissing(self.unknown_ops, missing=True)
