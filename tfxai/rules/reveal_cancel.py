@@ -24,7 +24,7 @@ from tfxai.graph.override import custom_gradient
 from tfxai.graph.table import Call, Program, Rule, RuleTable, linear
 from tfxai.graph.value import Carried, Value
 from tfxai.rules import decisions
-from tfxai.rules.annotations import kernel_before, norms, only_kernels_read
+from tfxai.rules.annotations import kernel_before, norms, parts_unread
 from tfxai.rules.chords import Curve, Point, corner_chords
 from tfxai.rules.deeplift import RescaleRules, applied, gradient, inverse_norm, refuse_rounded_products
 from tfxai.rules.division import bounded, limited
@@ -42,7 +42,7 @@ def corners(call: Call, values: list[Carried]) -> list[Value]:
     (i,) = call.active
     curve, x0 = Curve(call, i, call.x), call.x0[i]
     line, bent = curve.without_line()
-    narrow = call.note(only_kernels_read)
+    narrow = call.note(parts_unread)
 
     @custom_gradient
     def both(x: tf.Tensor, spread: tf.Tensor) -> Any:
@@ -188,7 +188,7 @@ class RevealCancelRules(RuleTable):
     unknown_ops: str = "raise"
     streams = 3
     program = Program(decisions=True)
-    annotations = (norms, kernel_before, only_kernels_read)
+    annotations = (norms, kernel_before, parts_unread)
 
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:
         if not call.active:
@@ -198,7 +198,7 @@ class RevealCancelRules(RuleTable):
         if self.reveals(call, rule):
             return corners(call, values)
         y = applied(call, values, rule)
-        if call.note(only_kernels_read):  # which split by the sign of w * dx, whatever the parts of dx are
+        if call.note(parts_unread):
             return [Value(a, b) for a, b in zip(y, call.y0, strict=True)]
         y0, call = call.y0, dataclasses.replace(call, y=y)
         if rule is inverse_norm:
