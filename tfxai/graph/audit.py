@@ -63,7 +63,7 @@ class Audit:
     def _add(
         self, op: Op, upstream: Sequence[tf.Tensor], value: Value, number: int, found: dict[str, tf.Tensor]
     ) -> None:
-        name = f"{op.name} ({op.type})"
+        name = f"{op.name} ({op.said})"
         found[name] = found.get(name, 0) + self.measure(upstream, value, number)
 
     def _carries(self, value: Carried) -> bool:

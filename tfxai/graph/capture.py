@@ -13,7 +13,7 @@ from tensorflow.python.framework.ops import get_gradient_function
 
 from tfxai.graph import execute
 from tfxai.graph.expand import expanded
-from tfxai.graph.ops import BRANCHES, CALLS, CASES, LOOPS, STEPS_AS_ONE
+from tfxai.graph.ops import ALIASES, BRANCHES, CALLS, CASES, CHAIN, LOOPS, STEPS_AS_ONE
 from tfxai.graph.override import KIND, forget
 
 
@@ -31,6 +31,13 @@ class Op:
     node: tf.Operation | None = None
     scope: dict[str, int] | None = None  # of an op with a custom gradient: the values its author could see
     author: Callable | None = None  # the gradient itself
+
+    @property
+    def said(self) -> str:
+        """The type in words: of a chain, the types that it is made of."""
+        if self.type != CHAIN:
+            return self.type
+        return "chain of " + ", ".join(op.type for op in self.bodies[0].ops if op.type not in ALIASES)
 
     def run(self, inputs: Sequence) -> list:
         """The op's outputs on these input tensors."""

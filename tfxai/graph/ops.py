@@ -18,7 +18,8 @@ AFFINE_STEP = "AffineStep"  # a kernel with its bias and normalisation: inputs (
 RECTIFIER_STEP = "RectifierStep"  # y = f(x) element by element: inputs (x, what else the body takes)
 NORMALISATION_STEP = "NormalisationStep"  # division by a norm: inputs (x, what else the body takes)
 LOGSUMEXP_STEP = "LogSumExpStep"  # y = log(sum(exp(x))) along axes: inputs (x, what else the body takes)
-STEPS_AS_ONE = frozenset({AFFINE_STEP, RECTIFIER_STEP, NORMALISATION_STEP, LOGSUMEXP_STEP})
+CHAIN = "Chain"  # y = f(x) element by element, of several ops: inputs (x, what else the body takes)
+STEPS_AS_ONE = frozenset({AFFINE_STEP, RECTIFIER_STEP, NORMALISATION_STEP, LOGSUMEXP_STEP, CHAIN})
 
 # --- What a value is to the input --------------------------------------------------------------------------------
 
@@ -234,6 +235,15 @@ RECTIFIER_GATES = RECTIFIERS | {
     "Greater", "GreaterEqual", "Less", "LessEqual", "Select", "SelectV2", "Maximum", "Minimum", "ClipByValue", "Pow",
     "Square", "Sqrt", "Sigmoid", "Tanh", "Erf", "Erfc", "Exp", "Expm1", "Log1p", "Log", "Sign", "Abs",
 }  # fmt: skip
+# What a chain of ops of one variable is made of: affine in what varies (of two that do, sums are), and others. No
+# roots: they make norms, which have rules of their own.
+CHAIN_AFFINE = ALIASES | {"Add", "AddV2", "BiasAdd", "Mul", "Neg", "RealDiv", "Sub"}
+CHAIN_BENT = (
+    COMPARISONS
+    | SELECTS
+    | {"Cast", "Maximum", "Minimum", "Pow", "Square"}
+    | ((SMOOTH | PIECEWISE | STEPS) - {"ClipByValue", "Inv", "Reciprocal", "Rsqrt", "Sqrt"})
+)
 # Ids in float form stay ids; a scale stays one for all the values that it is spread to; two such meet in these.
 ID_CARRIERS = ALIASES | {"Cast", "Reshape", "Squeeze", "ExpandDims", "Transpose", "Bucketize"}
 SCALE_SPREADERS = ID_CARRIERS | {"GatherV2", "Tile", "BroadcastTo"}

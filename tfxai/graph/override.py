@@ -20,17 +20,30 @@ _noted: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("names
 
 
 def custom_gradient(function: Callable) -> Callable:
-    """As `tf.custom_gradient`, for functions that return a tensor or a sequence of them."""
-    made = tf.custom_gradient(function)
+    """As `tf.custom_gradient`, for functions that return a tensor or a sequence of them, and read no variables.
+
+    TensorFlow looks for variables in all that lies between the function's arguments and its results, and where that
+    reads a tensor from outside, in all before it: the square of the graph's size. What the function has made is
+    handed to it as an argument, so there is nothing between.
+    """
 
     def noting(*inputs: tf.Tensor) -> Any:
-        result = made(*inputs)
+        result, backward = function(*inputs)
+        outputs = list(result) if isinstance(result, (list, tuple)) else [result]
+
+        def handed_on(*tensors: tf.Tensor) -> Any:
+            def back(*upstream: tf.Tensor) -> list:
+                found = backward(*upstream)
+                found = list(found) if isinstance(found, (list, tuple)) else [found]
+                return found + [None] * len(outputs)
+
+            return [tf.identity(t) for t in tensors[len(inputs) :]], back
+
+        made = tf.custom_gradient(handed_on)(*inputs, *outputs)
         names = _noted.get()
-        if names is not None:
-            first = result if tf.is_tensor(result) else result[0]
-            if tf.is_symbolic_tensor(first):
-                names.append(first.op.get_attr(KIND).decode())
-        return result
+        if names is not None and tf.is_symbolic_tensor(made[0]):
+            names.append(made[0].op.get_attr(KIND).decode())
+        return made if isinstance(result, (list, tuple)) else made[0]
 
     return noting
 

@@ -5,7 +5,7 @@ A ReLU is one op, but `PReLU`, `ReLU(threshold=...)`, GELU, SiLU and hand-made o
 Each becomes one op of type `RectifierStep`, so that a rule sees its input, its output and what arrives from above.
 
 Two questions are asked of every op in turn. *Of which tensors alone is its output a function, element by element, and
-is that function affine?* (`functions_of` answers it for all values.) *Does it complete a rectifier of one of them?*
+is that function affine?* (`graph.functions` answers it.) *Does it complete a rectifier of one of them?*
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ import numpy as np
 
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op, needed
+from tfxai.graph.functions import Functions, as_one, noted
 from tfxai.graph.ops import ALIASES, RECTIFIER_AFFINE, RECTIFIER_GATES, RECTIFIER_STEP, RECTIFIERS
 
-ELEMENTWISE = RECTIFIER_AFFINE | RECTIFIER_GATES
 RECTIFYING = RECTIFIERS | {RECTIFIER_STEP}
-Functions = dict[int, dict[int, bool]]  # value -> the tensors of which alone it is a function: is it an affine one?
 
 
 def composed(graph: Graph, activity: Mapping[int, Activity], keep: Collection[int]) -> Graph:
@@ -36,7 +35,7 @@ def composed(graph: Graph, activity: Mapping[int, Activity], keep: Collection[in
     graph = dataclasses.replace(graph, ops=needed(graph, list(keep)))
     finder = _Finder(graph, activity, frozenset(keep))
     found = finder.rectifiers()  # y -> x
-    inside = {i for y, x in found.items() for i in finder.between(x, y) if i != y}
+    inside = {i for y, x in found.items() for i in finder.between(x, y, finder.made) if i != y}
     regions = {y: x for y, x in found.items() if y not in inside}
     ends = {finder.alias(y) or y: y for y in regions}
     ops = []
@@ -45,26 +44,24 @@ def composed(graph: Graph, activity: Mapping[int, Activity], keep: Collection[in
         if end is None:
             ops.append(op)
         else:
-            ops.append(finder.as_one(regions[ends[end]], ends[end], end, op.name))
+            x, y = regions[ends[end]], ends[end]
+            ops.append(as_one(RECTIFIER_STEP, op.name, graph, x, y, finder.between(x, y, finder.made), end))
     return dataclasses.replace(graph, ops=ops)
 
 
-def functions_of(graph: Graph, activity: Mapping[int, Activity], ops: Sequence[Op]) -> Functions:
+def functions_of(graph: Graph, activity: Mapping[int, Activity], ops: Sequence[Op]) -> dict[int, dict[int, bool]]:
     """For every value, the tensors of which alone it is a function, element by element; and whether an affine one."""
-    finder = _Finder(dataclasses.replace(graph, ops=list(ops)), activity, frozenset())
-    for op in ops:
-        finder.note(op)
-    return finder.functions
+    return noted(Functions(graph, activity, RECTIFIER_AFFINE, RECTIFIER_GATES), ops)
 
 
-class _Finder:
-    """Walks the ops of one graph in order."""
+class _Finder(Functions):
+    """Looks for rectifiers in one graph."""
 
     def __init__(self, graph: Graph, activity: Mapping[int, Activity], keep: frozenset[int]) -> None:
-        self.graph, self.activity, self.keep = graph, activity, keep
+        super().__init__(graph, activity, RECTIFIER_AFFINE, RECTIFIER_GATES)
+        self.keep = keep
         self.made = {o: op for op in graph.ops for o in op.outputs}
         self.uses = Counter(i for op in graph.ops for i in op.inputs)
-        self.functions: Functions = {}
 
     def rectifiers(self) -> dict[int, int]:
         """y -> x of every y = f(x) that some op completes; those inside of others among them."""
@@ -75,37 +72,6 @@ class _Finder:
             if x is not None:
                 found[op.outputs[0]] = x
         return found
-
-    # --- Of what is a value a function?
-
-    def note(self, op: Op) -> list[int]:
-        """Notes of which tensors alone the op's outputs are functions; those that all its varying inputs share."""
-        for output in op.outputs:
-            self.functions[output] = {output: True}
-        varying = self.varying(op)
-        if op.type not in ELEMENTWISE or not varying or op.bodies:
-            return []
-        if op.type in ALIASES:
-            for i, o in zip(op.inputs, op.outputs, strict=True):
-                self.functions[o] = {**self.of(i), o: True}
-            return []
-        y = op.outputs[0]  # of a normalisation, the others are statistics
-        sides = [self.of(i) for i in varying]
-        common = [x for x in sides[0] if all(x in s for s in sides[1:]) and self.same_shape(x, y)]
-        straight = op.type in RECTIFIER_AFFINE and (len(varying) == 1 or op.type in ("AddV2", "Add", "Sub"))
-        self.functions[y] = {x: straight and all(s[x] for s in sides) for x in common} | {y: True}
-        return common
-
-    def of(self, value: int) -> dict[int, bool]:
-        return self.functions.get(value, {value: True})
-
-    def varying(self, op: Op) -> list[int]:
-        """The inputs that depend on values of what is explained, each once."""
-        return [i for i in dict.fromkeys(op.inputs) if self.activity.get(i, Activity.CONST) >= Activity.DISCRETE]
-
-    def same_shape(self, x: int, y: int) -> bool:
-        shapes = [self.graph.values[i].shape for i in (x, y)]
-        return shapes[0].rank is not None and shapes[0].as_list() == shapes[1].as_list()
 
     # --- Does an op complete a rectifier?
 
@@ -151,17 +117,6 @@ class _Finder:
 
     # --- The op that stands for it
 
-    def between(self, x: int, y: int) -> set[int]:
-        """Values on the paths from x (left out) to y."""
-        found, todo = set(), [y]
-        while todo:
-            number = todo.pop()
-            varies = self.activity.get(number, Activity.CONST) >= Activity.DISCRETE
-            if number != x and number not in found and varies:
-                found.add(number)
-                todo.extend(self.made[number].inputs if number in self.made else ())
-        return found
-
     def alias(self, y: int) -> int | None:
         """The output of the op that marks a custom gradient (SiLU's) right behind y."""
         if y in self.keep or self.uses[y] != 1:
@@ -170,12 +125,3 @@ class _Finder:
             if y in op.inputs and op.type == "IdentityN":  # its other outputs repeat what the author's function took
                 return op.outputs[op.inputs.index(y)]
         return None
-
-    def as_one(self, x: int, y: int, output: int, name: str) -> Op:
-        """One op for all between x and y, whose value is known as `output`."""
-        inside = self.between(x, y)
-        ops = [op for op in self.graph.ops if any(o in inside for o in op.outputs)]
-        outer = dict.fromkeys(i for op in ops for i in op.inputs if i not in inside and i != x)
-        inputs = [x, *outer]
-        body = Graph(ops, inputs, [y], {}, self.graph.values)
-        return Op(RECTIFIER_STEP, name, tuple(inputs), (output,), {}, bodies=(body,))

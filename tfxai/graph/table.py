@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import tensorflow as tf
@@ -31,6 +31,7 @@ class Program:
         logsumexp_as_one: The logarithm of a sum of exponentials comes as one `LogSumExpStep`.
         decisions: A number that is made of decisions carries what is explained, as their credit.
         affine_as_one: A kernel comes with its bias and the normalisation behind it as one `AffineStep`.
+        chains_as_one: Elementwise ops that make one function of one tensor come as one `Chain`.
     """
 
     gradients: bool = False
@@ -39,6 +40,7 @@ class Program:
     normalisations_as_one: bool = False
     logsumexp_as_one: bool = False
     decisions: bool = False
+    chains_as_one: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,6 +81,9 @@ class Call:
 
     def vjp(self, inputs: Sequence[tf.Tensor], upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """The op's ordinary backward pass at `inputs`: one tensor per position in `active`."""
+        direct = gradients.backward(self.op.type, self.active, inputs)
+        if direct is not None:
+            return direct(upstream[0])
         with tf.GradientTape() as tape:
             # A tape inside a custom gradient inside a loop body sees only tensors made there.
             watched = [tf.identity(inputs[i]) for i in self.active]
@@ -138,6 +143,10 @@ class RuleTable:
         if self.streams == 1:
             return [Value(y) for y in call.y]
         return [Value(*both) for both in zip(call.y, call.y0, strict=True)]
+
+    def apart(self, graph: Graph, activity: Mapping[int, Activity]) -> Collection[int]:
+        """Values that no `Chain` makes: its rules know more of them than that they are functions of others."""
+        return ()
 
     def for_missing(self) -> RuleTable:
         """The table for numbers that may be missing (NaN) at x; the same, where it makes no difference of them."""

@@ -15,6 +15,7 @@ from tfxai.graph.activity import Activity, classify
 from tfxai.graph.affine import joined
 from tfxai.graph.axes import Axes
 from tfxai.graph.capture import Graph, Op, needed
+from tfxai.graph.chains import linked
 from tfxai.graph.fold import fold
 from tfxai.graph.follow import Followed
 from tfxai.graph.moves import AS_FIRST, BY_ELEMENT
@@ -157,6 +158,8 @@ class TracedModel:
                 graph = joined(graph, activity, keep)
             if form.rectifiers_as_one:
                 graph = composed(graph, activity, keep)
+            if form.chains_as_one:
+                graph = linked(graph, activity, keep, table.apart(graph, activity))
             self._programs[form] = graph, activity
         return self._programs[form]
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.ops import CONTROL, DIVISIONS, KERNELS, NORM_CARRIERS
+from tfxai.graph.ops import CONTROL, DIVISIONS, EVERYWHERE, KERNELS, NORM_CARRIERS
 
 Activities = Mapping[int, Activity]
 
@@ -41,19 +41,26 @@ def kernel_before(graph: Graph, activity: Activities) -> dict[int, str]:
     return notes
 
 
-# --- What is read by kernels only ------------------------------------------------------------------------------------
+# --- Whose parts nobody asks for -------------------------------------------------------------------------------------
 
 
-def only_kernels_read(graph: Graph, activity: Activities) -> dict[int, bool]:
-    """Real values that are no result, and that only dense and convolution ops read, whose weights do not vary -> True.
+def parts_unread(graph: Graph, activity: Activities) -> dict[int, bool]:
+    """Real values that are no result, and of whose positive and negative part no reader wants to know -> True.
 
-    Of an op with several outputs all of them, or none.
+    Dense and convolution ops with weights that do not vary split by the sign of w * dx, whatever the parts of dx are.
+    Ops that are no nonlinearities want the parts only to make those of their outputs. Of an op with several outputs
+    all of them are noted, or none.
     """
     notes: dict[int, bool] = {}
     for part in graphs(graph):
-        widely = {i for op in part.ops if not _weighs(op, activity) for i in op.inputs} | set(part.outputs)
-        widely |= {o for op in part.ops for o in op.outputs if graph.values[o].dtype.is_complex}
-        notes.update({o: True for op in part.ops if widely.isdisjoint(op.outputs) for o in op.outputs})
+        wanted = set(part.outputs) | {o for op in part.ops for o in op.outputs if graph.values[o].dtype.is_complex}
+        for op in reversed(part.ops):
+            if wanted.isdisjoint(op.outputs) and op.type not in CONTROL:
+                notes.update(dict.fromkeys(op.outputs, True))
+                if op.type not in EVERYWHERE:
+                    continue
+            if not _weighs(op, activity):
+                wanted.update(op.inputs)
     return notes
 
 

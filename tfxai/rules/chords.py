@@ -14,6 +14,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tfxai.graph import ops
@@ -126,8 +127,10 @@ def tangent(slope: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], steepness: float
     """From tanh b - tanh a = (1 - tanh a tanh b) tanh(b - a), at any distance; the sigmoid is half as steep."""
 
     def chord(f: Curve, p: Point, q: Point) -> tf.Tensor:
-        way = (p.x - q.x) * steepness
-        return slope(p.y, q.y) * tf.where(way == 0, tf.ones([], way.dtype), tf.tanh(way) / way)
+        least = 32 * float(np.finfo(p.x.dtype.as_numpy_dtype).tiny)  # for a way of 0, at a third of a choice's cost
+        way = tf.maximum(tf.abs(p.x - q.x), least)
+        way = way if steepness == 1 else way * steepness
+        return slope(p.y, q.y) * (tf.tanh(way) / way)
 
     return chord
 
@@ -152,6 +155,12 @@ def straight(f: Curve, p: Point, q: Point) -> tf.Tensor:
 def square(f: Curve, p: Point, q: Point) -> tf.Tensor:
     """a + b."""
     return p.x + q.x
+
+
+def power(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """a^2 + a b + b^2 of the third power, which the GELU has; of others as `guarded`."""
+    cube = f.position == 0 and np.array_equal(tf.get_static_value(f.others[1]), 3)
+    return p.x * p.x + q.x * (p.x + q.x) if cube else guarded(f, p, q)
 
 
 def root(f: Curve, p: Point, q: Point) -> tf.Tensor:
@@ -189,6 +198,7 @@ CHORDS: Mapping[str, Chord] = {
     "Log": logarithm(0),
     "Log1p": logarithm(1),
     "Square": square,
+    "Pow": power,
     "Sqrt": root,
     "Rsqrt": inverse_root,
     **dict.fromkeys(("Reciprocal", "Inv"), reciprocal),
@@ -212,11 +222,10 @@ def corner_chords(f: Curve, start: Point, end: Point, spread: tf.Tensor) -> tupl
     up, down = (f.at((start.x + end.x + sign * spread) / 2) for sign in (1, -1))
     across, across_y = up.x - down.x, up.y - down.y  # not the spread: beside a near reference rounding moves a corner
     slope = (f.slope(end.x) + f.slope(start.x)) / 2
-    factors = [tf.constant(c, spread.dtype) for c in (4, ROUNDED * rounding(f.dtype))]
-    least = spread * tf.where(_bends_little(f, up, down, spread), *factors)
-    rise, fall = across + dx, across - dx
-    m_rise = tf.where(rise <= least, slope, (across_y + dy) / rise)
-    return m_rise, tf.where(fall <= least, slope, (across_y - dy) / fall)
+    least, little = spread * (ROUNDED * rounding(f.dtype)), _bends_little(f, up, down, spread)
+    parts = [(across + dx, across_y + dy), (across - dx, across_y - dy)]
+    rising, falling = (tf.where((part <= least) | little, slope, change / part) for part, change in parts)
+    return rising, falling
 
 
 def _bends_little(f: Curve, up: Point, down: Point, spread: tf.Tensor) -> bool | tf.Tensor:

@@ -281,12 +281,16 @@ def chosen(call: Call, values: Sequence[Carried], rule: Rule) -> list[tf.Tensor]
             full[i] = tensor
 
         def backward(upstream: tf.Tensor) -> Any:
-            still = tf.ones_like(call.y[0], tf.bool)
-            for i in call.active:
-                still &= tf.broadcast_to(call.x[i] == call.x0[i], tf.shape(still))
-            credit = tf.where(still, upstream * (call.y[0] - call.y0[0]), 0)
-            return tf.cast(credit, zero.dtype), *rule(call, [upstream])
+            return tf.cast(turned(call, upstream), zero.dtype), *rule(call, [upstream])
 
         return call.run(full)[0], backward
 
     return [override(zero, *[call.x[i] for i in call.active])]
+
+
+def turned(call: Call, upstream: tf.Tensor) -> tf.Tensor:
+    """The credit of a choice: the change of its output, where no branch that carries what is explained changed."""
+    still = tf.ones_like(call.y[0], tf.bool)
+    for i in call.active:
+        still &= tf.broadcast_to(call.x[i] == call.x0[i], tf.shape(still))
+    return tf.where(still, upstream * (call.y[0] - call.y0[0]), 0)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import UnsupportedOpError
 from tfxai.graph import gradients, ops
-from tfxai.graph.capture import Op
+from tfxai.graph.activity import Activity
+from tfxai.graph.capture import Graph, Op
 from tfxai.graph.table import Call, Program, Rule, RuleTable, linear, ruled, unsupported
 from tfxai.graph.value import Carried, Value
-from tfxai.rules import decisions, missing
+from tfxai.rules import chains, decisions, missing
 from tfxai.rules.annotations import norms
 from tfxai.rules.chords import Curve, Point
 from tfxai.rules.division import bounded, bounds_a_norm, division, normalisation, normalised, normalises
@@ -58,6 +59,11 @@ def rescale(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     if call.discrete:  # which may have changed as well: then y is another function of x
         chord = tf.where(_same_decisions(call), chord, tf.math.divide_no_nan(y - y0, x - x0))
     return [back(upstream[0] * tf.math.conj(chord))]
+
+
+def chain(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """Rescale of several ops of one variable at once: what their own rules give."""
+    return [upstream[0] * chains.chord(call, RescaleRules().rule)]
 
 
 def inverse_norm(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -276,6 +282,7 @@ RULES: dict[str, Rule] = {
     "ComplexAbs": modulus,
     "Angle": angle,
     **dict.fromkeys(ops.SELECTS, select),
+    ops.CHAIN: chain,
 }
 
 
@@ -286,7 +293,7 @@ class RescaleRules(RuleTable):
     unknown_ops: str = "raise"
     missing: bool = False  # whether numbers may be missing at x
     streams = 2
-    program = Program(decisions=True, normalisations_as_one=True, logsumexp_as_one=True)
+    program = Program(decisions=True, normalisations_as_one=True, logsumexp_as_one=True, chains_as_one=True)
     annotations = (norms,)
 
     def rule(self, call: Call) -> Rule:
@@ -317,6 +324,9 @@ class RescaleRules(RuleTable):
 
     def decide(self, call: Call, values: list[Carried]) -> list[Value]:
         return decisions.decision(call, values, missing.entering if self.missing else None)
+
+    def apart(self, graph: Graph, activity: Mapping[int, Activity]) -> Collection[int]:
+        return norms(graph, activity)
 
     def for_missing(self) -> RescaleRules:
         return _OpByOp(self.unknown_ops, missing=True)

@@ -24,7 +24,7 @@ from tfxai.graph.override import custom_gradient
 from tfxai.graph.table import Call, Program, Rule, RuleTable, linear
 from tfxai.graph.value import Carried, Value
 from tfxai.rules import decisions
-from tfxai.rules.annotations import kernel_before, norms, only_kernels_read
+from tfxai.rules.annotations import kernel_before, norms, parts_unread
 from tfxai.rules.chords import Curve, Point, corner_chords
 from tfxai.rules.deeplift import RescaleRules, applied, gradient, inverse_norm, refuse_rounded_products
 from tfxai.rules.division import bounded, limited
@@ -42,7 +42,7 @@ def corners(call: Call, values: list[Carried]) -> list[Value]:
     (i,) = call.active
     curve, x0 = Curve(call, i, call.x), call.x0[i]
     line, bent = curve.without_line()
-    narrow = call.note(only_kernels_read)
+    narrow = call.note(parts_unread)
 
     @custom_gradient
     def both(x: tf.Tensor, spread: tf.Tensor) -> Any:
@@ -94,6 +94,18 @@ def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> Spreads
     return [made.get(i) for i in range(len(call.y))]
 
 
+def own_transpose(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> tf.Tensor:
+    """The same where each element of the output has its own elements of the inputs: M^T s is the sum of m s."""
+    multipliers = rule(call, [tf.ones_like(call.y[0])])
+
+    @custom_gradient
+    def forward(*spreads: tf.Tensor) -> Any:
+        made = tf.add_n([m * s for m, s in zip(multipliers, spreads, strict=True)])
+        return made, lambda upstream: [upstream * m for m in multipliers]
+
+    return forward(*spreads)
+
+
 # --- What the spread of an op's outputs is ----------------------------------------------------------------------------
 
 
@@ -104,7 +116,8 @@ def once_differentiable(call: Call, spreads: list, rule: Rule) -> Spreads:
 
 def by_rule(call: Call, spreads: list, rule: Rule) -> Spreads:
     """What the multipliers of the op's rule make of it."""
-    return _at_least(call, transported(call, spreads, rule))
+    made = [own_transpose(call, spreads, rule)] if _element_by_element(call) else transported(call, spreads, rule)
+    return _at_least(call, made)
 
 
 def kernel(call: Call, spreads: list, rule: Rule) -> Spreads:
@@ -148,6 +161,13 @@ SPREADS: tuple[tuple[Callable[[Call, Rule], bool], Callable[[Call, list, Rule], 
 )
 
 
+def _element_by_element(call: Call) -> bool:
+    """Whether nothing is broadcast, and each element of the output comes of its own elements."""
+    elementwise = ops.BY_ELEMENT | ops.SMOOTH | ops.PIECEWISE | ops.STEPS | ops.SELECTS - {"Select"}
+    alike = all(same_shape(call.x[i], call.y[0]) for i in call.active)
+    return call.op.type in elementwise and alike and not _complex(call)
+
+
 def _complex(call: Call) -> bool:
     """Whether complex numbers go in or come out: they have no sign, so what is beside them moves as they do."""
     return any(t.dtype.is_complex for t in (*call.x, *call.y))
@@ -168,7 +188,7 @@ class RevealCancelRules(RuleTable):
     unknown_ops: str = "raise"
     streams = 3
     program = Program(decisions=True, logsumexp_as_one=True)
-    annotations = (norms, kernel_before, only_kernels_read)
+    annotations = (norms, kernel_before, parts_unread)
 
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:
         if not call.active:
@@ -178,7 +198,7 @@ class RevealCancelRules(RuleTable):
         if self.reveals(call, rule):
             return corners(call, values)
         y = applied(call, values, rule)
-        if call.note(only_kernels_read):  # which split by the sign of w * dx, whatever the parts of dx are
+        if call.note(parts_unread):
             return [Value(a, b) for a, b in zip(y, call.y0, strict=True)]
         y0, call = call.y0, dataclasses.replace(call, y=y)
         if rule is inverse_norm:
