@@ -14,7 +14,7 @@ from tensorflow.python.framework.ops import get_gradient_function
 from tfxai.graph import execute
 from tfxai.graph.expand import expanded
 from tfxai.graph.ops import BRANCHES, CALLS, CASES, LOOPS, STEPS_AS_ONE
-from tfxai.graph.override import KIND, forget
+from tfxai.graph.override import KIND, capturing
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,8 +56,7 @@ class Op:
         author, node = self.author, self.node
         specs = [tf.TensorSpec(t.shape, t.dtype) for t in node.outputs]
         with node.graph.as_default():
-            traced = tf.function(lambda *upstream: author(node, *upstream), autograph=False)
-            graph = flatten(traced.get_concrete_function(*specs))
+            graph = capture(lambda *upstream: author(node, *upstream), specs, convert=False)
         inside = {n: t for n, t in graph.captured.items() if tf.is_symbolic_tensor(t)}  # others are variables
         return graph, {n: self.scope[_key(t)] for n, t in inside.items()}
 
@@ -160,11 +159,13 @@ def capture(function: Callable, arguments: Sequence[tf.TensorSpec], convert: boo
     Returns:
         The flat graph. Nothing of the function's owner is changed; weights stay variables.
     """
-    graph = flatten(tf.function(function, autograph=convert).get_concrete_function(*arguments))
-    # The custom gradients that this trace registered are kept in the ops. Those of functions that it calls are not of
-    # this trace: whoever owns them may differentiate them.
-    forget(str(node.get_attr(KIND), "ascii") for node in graph.keep.graph.get_operations() if _has_kind(node))
-    return graph
+    with capturing() as graphs:
+
+        def noted(*given: tf.Tensor) -> Any:
+            graphs.append(tf.compat.v1.get_default_graph())
+            return function(*given)
+
+        return flatten(tf.function(noted, autograph=convert).get_concrete_function(*arguments))
 
 
 def flatten(concrete: Any) -> Graph:
