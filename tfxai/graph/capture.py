@@ -56,7 +56,7 @@ class Author:
     Attributes:
         node: The op in its trace.
         scope: Tensor name -> value number of what the author's function could see.
-        function: The gradient, until it is released: what it holds, such as its layer, need not live as long as the ops.
+        function: The gradient, until it is released: what it holds, such as its layer, need not live on.
     """
 
     node: tf.Operation

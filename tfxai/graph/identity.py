@@ -12,16 +12,23 @@ import tensorflow as tf
 
 from tfxai.graph.capture import Author, Graph
 
+PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
+UNKNOWN = object()  # part of a key that is equal to no other
 
-def key(graph: Graph) -> str:
+
+def key(graph: Graph) -> str | None:
     """A hash of the ops with all that decides what they compute, and of which tensors outside they read.
 
     Variables are told by their identity, so that the key of a graph is good while that graph lives. What the variables
-    hold is no part of it. Names of ops are: messages and results speak of them. An op that calls back into Python is
-    equal to none of another trace.
+    hold is no part of it. Names of ops are: messages and results speak of them. None, where an op calls back into
+    Python: nothing says what it does there.
+
+    Custom gradients that are not TensorFlow's own are traced for it, and their functions released.
     """
     digest = hashlib.blake2b(digest_size=16)
     for part in _parts(graph):
+        if part is UNKNOWN:
+            return None
         digest.update(part if isinstance(part, bytes) else repr(part).encode())
         digest.update(b"\0")
     return digest.hexdigest()
@@ -33,7 +40,8 @@ def _parts(graph: Graph) -> Iterator[Any]:
     yield graph.outputs, repr(graph.structure)
     yield sorted((n, id(tensor)) for n, tensor in graph.captured.items())
     for op in graph.ops:
-        yield op.type, op.name, op.inputs, op.outputs, op.slots
+        yield UNKNOWN if op.type in PYTHON else op.type
+        yield op.name, op.inputs, op.outputs, op.slots
         for name, value in sorted(op.attrs.items()):
             yield name
             yield from _value(value)
@@ -55,7 +63,7 @@ def _value(value: Any) -> Iterator[Any]:
 def _library_gradient(author: Author) -> tuple | None:
     """TensorFlow's own gradient of an activation, told by its name and by what it reads: it need not be traced."""
     function = _held(_held(author.function).get("tape_grad_fn")).get("grad_fn")
-    if not getattr(function, "__module__", "").startswith("tensorflow.") or function.__defaults__:
+    if function is None or not str(function.__module__).startswith("tensorflow.") or function.__defaults__:
         return None
     held = _held(function)
     read = {name: author.scope.get(t.name) for name, t in held.items() if tf.is_symbolic_tensor(t)}
@@ -72,6 +80,8 @@ def _held(function: Any) -> dict[str, Any]:
 
 
 def _traced_gradient(author: Author) -> Iterator[Any]:
+    """Any other gradient: the graph of it."""
+    author.release()
     backward, scope = author.backward
     yield sorted((i, scope[n]) for i, n in enumerate(backward.captured) if n in scope)
     yield from _parts(_without_symbolic(backward))
