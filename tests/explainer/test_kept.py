@@ -426,3 +426,18 @@ def test_calls_add_nothing(make, rng):
     for k in range(5):
         calls(k)
     assert counted() == before
+
+
+def test_rows_of_different_length(rng):
+    """They are explained by way of a wrapper, which is new at every call."""
+    w = tf.constant(rng.normal(size=(3, 2)), tf.float32)
+
+    def model(rows):
+        return tf.stack([tf.reduce_sum(rows, axis=1), tf.reduce_sum(rows**2, axis=1)], axis=1) @ w[:2]
+
+    x = tf.ragged.constant([[1.0, 2.0, 3.0], [4.0]])
+    first = tfxai.explain(model, x, "gradient", target=0)
+    before = traced(model)
+    again = tfxai.explain(model, x, "gradient", target=0)
+    np.testing.assert_array_equal(again.values, first.values)
+    assert traced(model) == before and before[1] == 1

@@ -55,6 +55,9 @@ def explain(
 ) -> Explanation:
     """Explains the predictions of any Keras model: how much each input feature contributed to each score.
 
+    The model is traced at every call, so it is explained as it is now; what was compiled for it before is used where
+    the trace is the same (see `forget`). An `Explainer` saves the trace too.
+
     Args:
         model: Keras model of any kind (functional, Sequential, subclassed, nested), tf_keras model, loaded
             SavedModel, function of tensors, or path to a `.keras` file. It is never changed.
@@ -127,7 +130,9 @@ class Explainer:
         method: The method object.
         model: The model.
         on, layer, jit_compile, fixed, reduction, labels, allow_nan: As given.
-        traces: How many functions TensorFlow has traced for it so far. A call with inputs of known form adds none.
+        traces: How many functions TensorFlow has traced for it so far, beside those that it found: explanations of the
+            same model share them. A call with inputs of known form adds none; but of a large network, what depends on
+            its weights alone is compiled after some calls.
 
     Raises:
         TfxaiError: A subclass that says what was expected: of the method and its options here, of the model and what

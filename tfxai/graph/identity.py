@@ -41,7 +41,8 @@ def _parts(graph: Graph) -> Iterator[Any]:
     yield sorted((n, id(tensor)) for n, tensor in graph.captured.items())
     for op in graph.ops:
         yield UNKNOWN if op.type in PYTHON else op.type
-        yield op.name, op.inputs, op.outputs, op.slots
+        yield None if op.name.isdigit() else op.name  # what is captured from outside has a new number each time
+        yield op.inputs, op.outputs, op.slots
         for name, value in sorted(op.attrs.items()):
             yield name
             yield from _value(value)
