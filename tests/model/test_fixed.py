@@ -1,4 +1,7 @@
-"""What does not depend on the input is read at every call, op by op or compiled: the same numbers, of today's weights."""
+"""What does not depend on the input is read at every call, op by op or compiled: the same numbers, of now.
+
+The weights are changed between calls, and the model itself says what its score is then.
+"""
 
 import keras
 import numpy as np

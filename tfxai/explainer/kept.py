@@ -86,9 +86,9 @@ def _of(model: Any) -> list[Kept]:
 def _dropper(number: int) -> Any:
     """Takes out what is kept of a model that is gone. It may run at any time, so it waits for nobody."""
 
-    def drop(reference: weakref.ref) -> None:
-        if _kept.get(number, (None,))[0] is reference:
-            _kept.pop(number, None)
+    def drop(reference: weakref.ref, known: dict = _kept) -> None:
+        if known.get(number, (None,))[0] is reference:
+            known.pop(number, None)
 
     return drop
 
