@@ -27,6 +27,7 @@ def explanations(model: keras.Model, x: np.ndarray) -> None:
     assert_type(explainer.using("ig", steps=8), tfxai.Explainer)
     assert_type(explainer.leaks(x), dict[str, float])
     assert_type(explainer.traces, int)
+    tfxai.forget(model)
 
 
 class Mixed(tfxai.ExplainMixin, keras.Model):

@@ -8,7 +8,7 @@
 
 Where to start:
 
-    explain, Explainer          one call; a model prepared once and called often
+    explain, Explainer          one call; a model prepared once and called often; forget drops what is kept of it
     methods()                   the methods by name; each is a class too: DeepLIFT, IntegratedGradients, GradCAM...
     Explanation, load           the result: values, score, delta; plot, save, to_html, to_dataframe...
     targets, baselines          what is explained, and against what
@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.errors import UnsupportedOpError as UnsupportedOpError
     from tfxai.explainer import Explainer as Explainer
     from tfxai.explainer import explain as explain
+    from tfxai.explainer import forget as forget
     from tfxai.explanation import Explanation as Explanation
     from tfxai.explanation import load as load
     from tfxai.keras_model import ExplainMixin as ExplainMixin
@@ -81,6 +82,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "explain": "tfxai.explainer",
     "Explainer": "tfxai.explainer",
+    "forget": "tfxai.explainer",
     "ExplainMixin": "tfxai.keras_model",
     "explainable": "tfxai.keras_model",
     "Explanation": "tfxai.explanation",

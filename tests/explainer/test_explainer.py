@@ -111,7 +111,7 @@ def test_traces_count_what_is_new(rng):
 
 
 def test_nothing_is_left_of_an_explainer_but_its_model(rng):
-    """What it traced is gone with it, and it does not keep the model alive either."""
+    """What it traced is gone when it is forgotten, and it does not keep the model alive either."""
     model, x = MODELS["tabular"](rng)
     gc.collect()
     before = functions()
@@ -120,6 +120,7 @@ def test_nothing_is_left_of_an_explainer_but_its_model(rng):
     held = weakref.ref(explainer)
     assert functions() > before
     del explainer
+    tfxai.forget(model)
     gc.collect()
     assert held() is None and functions() == before
     explainer, held = tfxai.Explainer(model), weakref.ref(model)

@@ -149,6 +149,7 @@ def test_pictures_of_bytes_have_baselines_of_bytes(baseline, rng):
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy, lambda e: pickle.loads(pickle.dumps(e))])
 def test_a_copy_of_an_explainer_that_was_used(copied, linear):
+    tfxai.forget(linear)  # what others have traced of it
     explainer = tfxai.Explainer(linear, "integrated_gradients", steps=8)
     wanted = explainer(Z, target=0, verbose=0).values
     other = copied(explainer)

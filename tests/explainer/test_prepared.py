@@ -9,7 +9,7 @@ from keras import layers
 import tfxai
 from tfxai.errors import ModelError, UnsupportedOpError
 from tfxai.explainer.prepared import KEPT
-from tfxai.model.compiled import OWNERS
+from tfxai.model.compiled import TARGETS
 
 
 def dense():
@@ -169,10 +169,10 @@ def test_target_functions_that_are_new_at_every_call_do_not_add_up(rng):
     model, x = dense(), rng.normal(size=(3, 6)).astype("float32")
     explainer = tfxai.Explainer(model, "deeplift")
     kept = []
-    for k in range(2 * OWNERS):
+    for k in range(2 * TARGETS):
         factor = float(k + 1)
         e = explainer(x, target=lambda outputs, factor=factor: factor * outputs[:, 0])
         np.testing.assert_allclose(e.score, factor * np.asarray(model(x))[:, 0], rtol=1e-4, atol=1e-5)
         kept.append(len(explainer.trace(x)[1].compiled.functions))
-    assert kept[-1] == kept[OWNERS]  # full after so many, and no more
+    assert kept[-1] == kept[TARGETS]  # full after so many, and no more
     assert explainer.traces > kept[-1]  # which counts what was dropped too

@@ -14,6 +14,7 @@ from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.inputs import read as as_inputs
+from tfxai.explainer.kept import Kept
 from tfxai.explainer.prepared import Prepared
 from tfxai.explainer.progress import Progress
 from tfxai.explainer.trust import doubts
@@ -23,7 +24,7 @@ from tfxai.method.lookup import SHARED, get
 from tfxai.model import size
 from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
-from tfxai.model.prepare import Asked, Captured, at_layer, prepare
+from tfxai.model.prepare import Asked, at_layer, layer_key, prepare
 from tfxai.model.traced import TracedModel
 from tfxai.result.names import by_name, class_names, two_sided
 from tfxai.support.checks import either, one_of, whole_number
@@ -51,6 +52,9 @@ def explain(
     **options: Any,
 ) -> Explanation:
     """Explains the predictions of any Keras model: how much each input feature contributed to each score.
+
+    The model is traced at every call, so it is explained as it is now; what was compiled for it before is used where
+    the trace is the same (see `forget`). An `Explainer` saves the trace too.
 
     Args:
         model: Keras model of any kind (functional, Sequential, subclassed, nested), tf_keras model, loaded
@@ -124,7 +128,9 @@ class Explainer:
         method: The method object.
         model: The model.
         on, layer, jit_compile, fixed, reduction, labels, allow_nan: As given.
-        traces: How many functions TensorFlow has traced for it so far. A call with inputs of known form adds none.
+        traces: How many functions TensorFlow has traced for it so far, beside those that it found: explanations of the
+            same model share them. A call with inputs of known form adds none; but of a large network, what depends on
+            its weights alone is compiled after some calls.
 
     Raises:
         TfxaiError: A subclass that says what was expected: of the method and its options here, of the model and what
@@ -267,19 +273,25 @@ class Explainer:
 
         What is captured is explained at the inputs: the layer that is asked for depends on the target.
         """
-        inputs, _, made = self._trace(x)
-        return inputs, made[None]
+        inputs, _, traced = self._trace(x)
+        return inputs, traced
 
-    def _trace(self, x: Any, batch_size: int | None = None) -> tuple[Inputs, Captured, dict[Any, TracedModel]]:
-        """The inputs in the form that is captured, the capture, and what is made of it: as a whole under None."""
+    def _trace(self, x: Any, batch_size: int | None = None) -> tuple[Inputs, Kept, TracedModel]:
+        """The inputs in the form that is captured, the capture, and the model explained at its inputs."""
         inputs = self._prepared.read(x, self.allow_nan)
         watched = self.method.reads_feature_maps or self.layer is not None
         usual = batch_size or size.usual(inputs.shapes)
         rows = min(inputs.n, max(2, usual))  # of one alone it cannot be seen what it is
-        inputs, capture, made = self._prepared.capture(inputs, watched, rows)
-        if None not in made:
-            made[None] = prepare(self.model, capture, self.on, self.jit_compile, self._held(inputs))
-        return inputs, capture, made
+        inputs, kept = self._prepared.capture(inputs, watched, rows)
+        held = self._held(inputs)
+        made = self._prepared.made(
+            kept, self._key(held), lambda: prepare(kept.capture, self.on, self.jit_compile, held)
+        )
+        return inputs, kept, made
+
+    def _key(self, held: Sequence[int], *more: Any) -> tuple:
+        """What tells one traced model from others of the same capture."""
+        return self.on, self.jit_compile, tuple(held), *more
 
     def _held(self, inputs: Inputs) -> list[int]:
         """The flat inputs that are to stay as they are."""
@@ -292,36 +304,35 @@ class Explainer:
                 raise InputError(f"fixed= names inputs. {suggest(name, inputs.names)} {received(name)}")
         return [known[name] for name in self.fixed]
 
-    def _at_layer(
-        self, inputs: Inputs, capture: Captured, made: dict[Any, TracedModel], target: BoundTarget
-    ) -> TracedModel:
+    def _at_layer(self, inputs: Inputs, kept: Kept, traced: TracedModel, target: BoundTarget) -> TracedModel:
         """The model at the layer that is asked for, for this target: one for all targets that read the same layer."""
-        maps, traced = self.method.reads_feature_maps, made[None]
+        maps, held = self.method.reads_feature_maps, self._held(inputs)
         if not maps and self.layer is None:
             return traced
         ends = explained_ends(traced, target)
-        key = maps, tuple(ends.items())
-        if key not in made:
+
+        def made() -> TracedModel:
             asked = Asked(self.layer, maps, inputs.names)
-            found = at_layer(traced, self.model, capture.calls, asked, reads_of(traced, ends))
-            same = maps, found.explained, found.feature_maps
-            made[key] = made.setdefault(same, found)
-        return made[key]
+            found = at_layer(traced, self.model, kept.capture.calls, asked, reads_of(traced, ends))
+            same = self._key(held, maps, found.layer, found.explained, found.feature_maps)
+            return self._prepared.made(kept, same, lambda: found)
+
+        key = self._key(held, maps, layer_key(self.model, self.layer), tuple(ends.items()))
+        return self._prepared.made(kept, key, made)
 
     def _run(
         self, x: Any, target: Any, baseline: Any, batch_size: int | None = None, seed: int | None = None,
         verbose: int | str = 0,
     ) -> Run:  # fmt: skip
         """What a call with these arguments explains."""
-        inputs, capture, made = self._trace(x, batch_size)
-        traced = made[None]
+        inputs, kept, traced = self._trace(x, batch_size)
         both = None
         if self.labels is not None:
             two = two_sided(self.labels, traced.classes())
             both = float(traced.is_probability(0)) if two else None
             target = by_name(target, self.labels, 2 if two else traced.classes())
         wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n, both)
-        traced = self._at_layer(inputs, capture, made, wanted)
+        traced = self._at_layer(inputs, kept, traced, wanted)
         refs = references.resolve(baseline, inputs, traced)
         rows = int(batch_size or size.rows(traced, inputs.shapes))
         if seed is None and (self.method.random or any(traced.draws)):

@@ -1,22 +1,23 @@
-"""What is captured of a model and made of it: as the model is now, and shared by the Explainers of its methods."""
+"""What is captured of a model and made of it: as the model is now, and shared by the explanations of it."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from tfxai.errors import ModelError
+from tfxai.explainer import kept
 from tfxai.explainer.inputs import Inputs, Signature, read
-from tfxai.graph.identity import key
+from tfxai.explainer.kept import Form, Kept
 from tfxai.model.function import declared_inputs, fixed_batch
-from tfxai.model.prepare import Captured, captured
+from tfxai.model.prepare import captured
 from tfxai.model.traced import TracedModel
 from tfxai.model.watch import Watch
 
 KEPT = 16  # captures: where the lengths of x differ at every call, they must not add up
-Form = tuple[Signature, bool]  # signature of the inputs, and whether layer calls were noted
 
 
 class Prepared:
@@ -30,9 +31,10 @@ class Prepared:
 
     def __init__(self, model: Any) -> None:
         self.model = model
-        self._made: dict[Form, dict[Any, TracedModel]] = {}
+        self._captured: dict[Form, Kept] = {}
+        self._made: dict[Form, dict[Any, TracedModel]] = {}  # as kept for others too, but for as long as this lives
+        self._before: dict[TracedModel, int] = {}  # how many functions had been traced for others
         self._dropped = 0  # functions traced for what is not kept any more
-        self._captured: dict[Form, Captured] = {}
         self._stale: set[Form] = set()
         self._closed: dict[Signature, int] = {}  # signature -> how many of its forms the model cannot be traced with
         self._watch = Watch(model)
@@ -55,11 +57,11 @@ class Prepared:
                 self._watch.look()
         return read(x, declared_inputs(self.model), _float_dtype(self.model), allow_nan)
 
-    def capture(self, inputs: Inputs, watched: bool, rows: int) -> tuple[Inputs, Captured, dict[Any, TracedModel]]:
+    def capture(self, inputs: Inputs, watched: bool, rows: int) -> tuple[Inputs, Kept]:
         """The model captured for inputs of this form; if need be at x's own lengths, or for so many rows alone.
 
         Returns:
-            The inputs in the form that was captured, the capture, and what is made of it.
+            The inputs in the form that was captured, the capture with what is made of it.
 
         Raises:
             ModelError: The model cannot be traced on x.
@@ -69,51 +71,54 @@ class Prepared:
                 self._closed[inputs.signature] = 2
             return self._capture(inputs, watched, fixed or rows)
 
-    def _capture(self, inputs: Inputs, watched: bool, rows: int) -> tuple[Inputs, Captured, dict[Any, TracedModel]]:
+    def made(self, found: Kept, key: Any, make: Callable[[], TracedModel]) -> TracedModel:
+        """What is made of a capture under `key`, at its first use."""
+        own = self._made.setdefault(found.form, {})
+        if key not in own:
+            own[key] = found.get(key, make)
+            self._before.setdefault(own[key], own[key].compiled.traces)
+        return own[key]
+
+    def _capture(self, inputs: Inputs, watched: bool, rows: int) -> tuple[Inputs, Kept]:
         closed = self._closed.get(inputs.signature, 0)
         form = (inputs, inputs.at_own_shape(), inputs.at_own_shape(rows))[closed]
         try:
-            found = self._current(form, watched)
+            return form, self._current(form, watched)
         except ModelError:
             if closed == 2:
                 del self._closed[inputs.signature]  # the shape is not what is wrong
                 raise
             self._closed[inputs.signature] = closed + 1
             return self._capture(inputs, watched, rows)
-        return form, found, self._made.setdefault((form.signature, watched), {})
 
-    def _current(self, inputs: Inputs, watched: bool) -> Captured:
+    def _current(self, inputs: Inputs, watched: bool) -> Kept:
         """The capture of this form, taken again where the model may have changed."""
         form = inputs.signature, watched
         if form in self._captured and form not in self._stale:
             self._captured[form] = self._captured.pop(form)  # the last used is the last
             return self._captured[form]
-        found = captured(self.model, inputs.pack, inputs.specs, watched)
+        capture = captured(self.model, inputs.pack, inputs.specs, watched)
         self._watch.look()  # tracing may note something in the model
         self._stale.discard(form)
         before = self._captured.get(form)
-        if before is None or not _same(before, found):
+        found = kept.current(self.model, form, capture, before)
+        if found is not before:
             self._forget(form)
             self._captured[form] = found
             for old in list(self._captured)[:-KEPT]:
                 self._forget(old)
-        return self._captured[form]
+        return found
 
     def _forget(self, form: Form) -> None:
         if form in self._captured:
             self._dropped += self._traces(form)
             del self._captured[form]
-        self._made.pop(form, None)
+            for traced in self._made.pop(form, {}).values():
+                self._before.pop(traced, None)
 
     def _traces(self, form: Form) -> int:
-        made = {id(traced): traced for traced in self._made.get(form, {}).values()}
-        return 1 + sum(traced.compiled.traces for traced in made.values())
-
-
-def _same(before: Captured, now: Captured) -> bool:
-    """Whether two captures are of the same function, made by the same layers."""
-    calls = [[(call.path, id(call.layer)) for call in capture.calls] for capture in (before, now)]
-    return calls[0] == calls[1] and key(before.graph) == key(now.graph)
+        made = set(self._made.get(form, {}).values())
+        return 1 + sum(traced.compiled.traces - self._before[traced] for traced in made)
 
 
 def _float_dtype(model: Any) -> str | None:

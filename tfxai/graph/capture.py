@@ -14,7 +14,7 @@ from tensorflow.python.framework.ops import get_gradient_function
 from tfxai.graph import execute
 from tfxai.graph.expand import expanded
 from tfxai.graph.ops import ALIASES, BRANCHES, CALLS, CASES, CHAIN, LOOPS, STEPS_AS_ONE
-from tfxai.graph.override import KIND, forget
+from tfxai.graph.override import KIND, capturing
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,8 +29,7 @@ class Op:
     slots: tuple[tuple[str, int], ...] = ()
     bodies: tuple[Graph, ...] = ()
     node: tf.Operation | None = None
-    scope: dict[str, int] | None = None  # of an op with a custom gradient: the values its author could see
-    author: Callable | None = None  # the gradient itself
+    author: Author | None = None  # who gave it a gradient of its own
 
     @property
     def said(self) -> str:
@@ -51,22 +50,40 @@ class Op:
             return [env[o] for o in body.outputs]
         return execute.execute(self.type, self.slots, self.attrs, inputs)
 
-    @functools.cached_property
+    @property
     def backward(self) -> tuple[Graph, dict[int, int]] | None:
-        """The backward pass that the author of the op gave it (`tf.custom_gradient`), or None.
+        """The backward pass that the author of the op gave it (`tf.custom_gradient`), or None; as `Author.backward`."""
+        return None if self.author is None else self.author.backward
 
-        A graph that takes the upstream gradients, and, for each value that it takes from the scope in which the op
-        was made (the author's function may use them), its number there.
-        """
-        if self.scope is None or self.node is None or self.author is None:
-            return None
-        author, node = self.author, self.node
+
+@dataclasses.dataclass(eq=False)
+class Author:
+    """The custom gradient of an op, shared by all copies of the op.
+
+    Attributes:
+        node: The op in its trace.
+        scope: Tensor name -> value number of what the author's function could see.
+        function: The gradient, until it is released: what it holds, such as its layer, need not live on.
+    """
+
+    node: tf.Operation
+    scope: dict[str, int]
+    function: Callable | None
+
+    @functools.cached_property
+    def backward(self) -> tuple[Graph, dict[int, int]]:
+        """A graph that takes the upstream gradients, and, for each value that it takes from the scope, its number."""
+        node, function = self.node, self.function
         specs = [tf.TensorSpec(t.shape, t.dtype) for t in node.outputs]
         with node.graph.as_default():
-            traced = tf.function(lambda *upstream: author(node, *upstream), autograph=False)
-            graph = flatten(traced.get_concrete_function(*specs))
+            graph = capture(lambda *upstream: function(node, *upstream), specs, convert=False)  # type: ignore[misc]
         inside = {n: t for n, t in graph.captured.items() if tf.is_symbolic_tensor(t)}  # others are variables
         return graph, {n: self.scope[_key(t)] for n, t in inside.items()}
+
+    def release(self) -> None:
+        """Lets go of the function, traced."""
+        _ = self.backward
+        self.function = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -138,18 +155,15 @@ class _Flattener:
             functions = [f.name for f in node.get_attr("branches")]
         else:
             if node.type == "Const":
-                attrs: dict[str, Any] = {"value": tf.make_ndarray(node.node_def.attr["value"].tensor)}
+                attrs = {"value": tf.make_ndarray(node.node_def.attr["value"].tensor)}
                 return Op(node.type, node.name, inputs, outputs, attrs, node=node)
             if node.type == "Placeholder":
                 return Op(node.type, node.name, inputs, outputs, {}, node=node)
-            return Op(node.type, node.name, inputs, outputs, execute.attributes(node),
-                      execute.input_slots(node), node=node, **self.author(node, env))  # fmt: skip
+            author = Author(node, env, get_gradient_function(node)) if _has_kind(node) else None
+            attrs, slots = execute.attributes(node), execute.input_slots(node)
+            return Op(node.type, node.name, inputs, outputs, attrs, slots, node=node, author=author)
         bodies = tuple(self.body(_function(node, f)) for f in functions)
         return Op(node.type, node.name, inputs, outputs, {}, bodies=bodies, node=node)
-
-    @staticmethod
-    def author(node: tf.Operation, env: dict[str, int]) -> dict[str, Any]:
-        return {"scope": env, "author": get_gradient_function(node)} if _has_kind(node) else {}
 
 
 def _has_kind(node: tf.Operation) -> bool:
@@ -167,11 +181,13 @@ def capture(function: Callable, arguments: Sequence[tf.TensorSpec], convert: boo
     Returns:
         The flat graph. Nothing of the function's owner is changed; weights stay variables.
     """
-    graph = flatten(tf.function(function, autograph=convert).get_concrete_function(*arguments))
-    # The custom gradients that this trace registered are kept in the ops. Those of functions that it calls are not of
-    # this trace: whoever owns them may differentiate them.
-    forget(str(node.get_attr(KIND), "ascii") for node in graph.keep.graph.get_operations() if _has_kind(node))
-    return graph
+    with capturing() as graphs:
+
+        def noted(*given: tf.Tensor) -> Any:
+            graphs.append(tf.compat.v1.get_default_graph())
+            return function(*given)
+
+        return flatten(tf.function(noted, autograph=convert).get_concrete_function(*arguments))
 
 
 def flatten(concrete: Any) -> Graph:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import types
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from tfxai.graph.capture import Graph
+from tfxai.graph.capture import Author, Graph
+
+PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
+UNKNOWN = object()  # part of a key that is equal to no other
 
 
-def key(graph: Graph) -> str:
+def key(graph: Graph) -> str | None:
     """A hash of the ops with all that decides what they compute, and of which tensors outside they read.
 
     Variables are told by their identity, so that the key of a graph is good while that graph lives. What the variables
-    hold is no part of it. An op that calls back into Python is equal to none of another trace.
+    hold is no part of it. Names of ops are: messages and results speak of them. None, where an op calls back into
+    Python: nothing says what it does there.
+
+    Custom gradients that are not TensorFlow's own are traced for it, and their functions released.
     """
     digest = hashlib.blake2b(digest_size=16)
     for part in _parts(graph):
+        if part is UNKNOWN:
+            return None
         digest.update(part if isinstance(part, bytes) else repr(part).encode())
         digest.update(b"\0")
     return digest.hexdigest()
@@ -30,17 +40,16 @@ def _parts(graph: Graph) -> Iterator[Any]:
     yield graph.outputs, repr(graph.structure)
     yield sorted((n, id(tensor)) for n, tensor in graph.captured.items())
     for op in graph.ops:
-        yield op.type, op.inputs, op.outputs, op.slots
+        yield UNKNOWN if op.type in PYTHON else op.type
+        yield None if op.name.isdigit() else op.name  # what is captured from outside has a new number each time
+        yield op.inputs, op.outputs, op.slots
         for name, value in sorted(op.attrs.items()):
             yield name
             yield from _value(value)
         for body in op.bodies:
             yield from _parts(body)
-        if op.backward is not None:  # equal forward ops may have other gradients
-            backward, scope = op.backward
-            outside = {i: scope[n] for i, n in enumerate(backward.captured)}
-            yield sorted(outside.items())
-            yield from _parts(_without_captured(backward))
+        if op.author is not None:  # equal forward ops may have other gradients
+            yield from _library_gradient(op.author) or _traced_gradient(op.author)
 
 
 def _value(value: Any) -> Iterator[Any]:
@@ -52,6 +61,34 @@ def _value(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _without_captured(graph: Graph) -> Graph:
-    """The graph of a backward pass, whose captured tensors belong to its own trace and are told by where they are."""
-    return Graph(graph.ops, graph.inputs, graph.outputs, {}, graph.values, graph.structure)
+def _library_gradient(author: Author) -> tuple | None:
+    """TensorFlow's own gradient of an activation, told by its name and by what it reads: it need not be traced."""
+    function = _held(_held(author.function).get("tape_grad_fn")).get("grad_fn")
+    if function is None or not str(function.__module__).startswith("tensorflow.") or function.__defaults__:
+        return None
+    held = _held(function)
+    read = {name: author.scope.get(t.name) for name, t in held.items() if tf.is_symbolic_tensor(t)}
+    if held.keys() != read.keys() or None in read.values():
+        return None
+    return function.__module__, function.__qualname__, tuple(sorted(read.items()))
+
+
+def _held(function: Any) -> dict[str, Any]:
+    """The variables of its surroundings that a function has in its closure."""
+    cells = getattr(function, "__closure__", None) or ()
+    names = function.__code__.co_freevars if cells else ()
+    return {name: c.cell_contents for name, c in zip(names, cells, strict=True) if c != types.CellType()}
+
+
+def _traced_gradient(author: Author) -> Iterator[Any]:
+    """Any other gradient: the graph of it."""
+    author.release()
+    backward, scope = author.backward
+    yield sorted((i, scope[n]) for i, n in enumerate(backward.captured) if n in scope)
+    yield from _parts(_without_symbolic(backward))
+
+
+def _without_symbolic(graph: Graph) -> Graph:
+    """The graph of a backward pass; captured tensors that belong to its own trace are told by where they are."""
+    captured = {n: t for n, t in graph.captured.items() if not tf.is_symbolic_tensor(t)}
+    return Graph(graph.ops, graph.inputs, graph.outputs, captured, graph.values, graph.structure)

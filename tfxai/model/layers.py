@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import weakref
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
@@ -24,16 +25,25 @@ GROUPS = ("_trainable_variables", "_non_trainable_variables", "_trainable_weight
 
 
 class LayerCall(NamedTuple):
-    """One call of one layer: its path through the nesting, the layer, the tensors that it returned."""
+    """One call of one layer: its path through the nesting, the tensors that it returned, the layer and its name.
+
+    The layer is held weakly: it belongs to the model, which is not kept alive by what was captured of it.
+    """
 
     path: str
-    layer: Any
     tensors: tuple[tf.Tensor, ...]
+    of: weakref.ref[Any]
+    name: str
+
+    @property
+    def layer(self) -> Any:
+        """None, where it lives no more."""
+        return self.of()
 
 
 @contextlib.contextmanager
 def watched() -> Iterator[list[LayerCall]]:
-    """Notes every layer call of the trace inside, innermost first."""
+    """Notes every layer call of the trace inside, innermost first. The list is complete when it is over."""
     calls: list[LayerCall] = []
     stack: list[Any] = []
     before = sys.getprofile()
@@ -41,7 +51,7 @@ def watched() -> Iterator[list[LayerCall]]:
     def watch(frame: FrameType, event: str, returned: Any) -> None:
         if frame.f_code.co_name != "__call__" or event not in ("call", "return"):
             return
-        owner = frame.f_locals.get("self")
+        owner: Any = frame.f_locals.get("self")
         if not _is_layer(owner):
             return
         if event == "call":
@@ -51,13 +61,14 @@ def watched() -> Iterator[list[LayerCall]]:
             stack.pop()
             flat = [t for t in tf.nest.flatten(returned) if isinstance(t, tf.Tensor)]
             if flat:
-                calls.append(LayerCall(path, owner, tuple(flat)))
+                calls.append(LayerCall(path, tuple(flat), weakref.ref(owner), owner.name))
 
     sys.setprofile(watch)
     try:
         yield calls
     finally:
         sys.setprofile(before)
+        calls[:] = _distinct(calls)
 
 
 def _is_layer(owner: Any) -> bool:
@@ -71,15 +82,19 @@ def _path(layers: list[Any]) -> str:
     return "/".join(names[1:]) or names[0]
 
 
-def distinct(calls: Sequence[LayerCall]) -> list[LayerCall]:
+def _distinct(calls: Sequence[LayerCall]) -> list[LayerCall]:
     """Calls without the inner frames of the same call (a layer's `__call__` may pass through several)."""
     kept: list[LayerCall] = []
     for call in calls:
-        same = kept and kept[-1].layer is call.layer and kept[-1].tensors[0] is call.tensors[0]
-        if same:
+        if kept and kept[-1].of is call.of and kept[-1].tensors[0] is call.tensors[0]:
             kept.pop()
         kept.append(call)
     return kept
+
+
+def same_call(a: LayerCall, b: LayerCall) -> bool:
+    """Whether two traces have the same call of a layer that lives."""
+    return (a.path, a.name) == (b.path, b.name) and a.layer is b.layer is not None
 
 
 def name_of(call: LayerCall, calls: Sequence[LayerCall]) -> str:
@@ -150,7 +165,7 @@ def matching(calls: Sequence[LayerCall], layer: Any) -> list[LayerCall]:
 
 def _matches(call: LayerCall, layer: Any) -> bool:
     if isinstance(layer, str):
-        return call.path == layer or call.path.endswith("/" + layer) or call.layer.name == layer
+        return call.path == layer or call.path.endswith("/" + layer) or call.name == layer
     return call.layer is layer
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfxai.graph.capture import needed
 from tfxai.graph.table import RuleTable
 from tfxai.graph.value import Value
+from tfxai.model.compiled import of_table
 from tfxai.model.traced import TracedModel
 
 
@@ -29,5 +30,5 @@ def observed(model: TracedModel, table: RuleTable, inputs: Sequence[tf.Tensor], 
         return [model.input_specs(), model.specs(model.explained), *weights]
 
     raw = [*inputs, *model.drawn(inputs, 0)]
-    compiled = model.function(("observed", table), run, specs)
+    compiled = model.function(("observed", table), run, specs, of_table(table))
     return compiled(raw, model.explained_of(raw), *fixed.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import tensorflow as tf
 from tfxai.errors import LayerError, ModelError, NoGradientError, TfxaiError
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, capture
+from tfxai.graph.identity import key
 from tfxai.graph.reads import Reads
 from tfxai.model import entry, layers
 from tfxai.model.compiled import Compiled
@@ -25,11 +27,36 @@ from tfxai.model.traced import TracedModel
 LAST_CONVOLUTION = "last_conv"
 
 
-class Captured(NamedTuple):
-    """A model captured for one form of input, and the calls of its layers, if they were watched."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Captured:
+    """A model captured for one form of input, with all that is read of the model itself: it is not kept alive.
+
+    Attributes:
+        graph: The graph.
+        calls: Of its layers, if they were watched.
+        output_names: The names that each output answers to.
+        owners: Value number of each variable of the model -> the name of its layer.
+    """
 
     graph: Graph
     calls: list[layers.LayerCall]
+    output_names: tuple[tuple[str, ...], ...]
+    owners: dict[int, str]
+
+    @functools.cached_property
+    def key(self) -> str | None:
+        """Of the graph; None, where no other is equal to it."""
+        return key(self.graph)
+
+    def same(self, other: Captured) -> bool:
+        """Whether the other is of the same function, made by the same layers of the same names, which still live."""
+        return (
+            (self.output_names, self.owners) == (other.output_names, other.owners)
+            and len(self.calls) == len(other.calls)
+            and all(map(layers.same_call, self.calls, other.calls))
+            and self.key is not None
+            and self.key == other.key
+        )
 
 
 def captured(model: Any, pack: Callable, specs: Sequence[tf.TensorSpec], watched: bool) -> Captured:
@@ -46,15 +73,15 @@ def captured(model: Any, pack: Callable, specs: Sequence[tf.TensorSpec], watched
     """
     nobody: contextlib.AbstractContextManager[list[layers.LayerCall]] = contextlib.nullcontext([])
     with layers.watched() if watched else nobody as calls:
-        return Captured(_captured(as_function(model, pack), specs, model), calls)
+        graph = _captured(as_function(model, pack), specs, model)
+    return Captured(graph, calls, _output_names(graph, model), layers.owners(model, graph))
 
 
-def prepare(model: Any, capture: Captured, on: str, jit_compile: bool, held: Sequence[int] = ()) -> TracedModel:
+def prepare(capture: Captured, on: str, jit_compile: bool, held: Sequence[int] = ()) -> TracedModel:
     """What a method reads of a captured model, explained at its inputs.
 
     Args:
-        model: As the user gave it.
-        capture: Of it.
+        capture: Of the model.
         on: "logit" or "probability".
         jit_compile: Compile with XLA.
         held: The flat inputs that stay as they are.
@@ -66,8 +93,7 @@ def prepare(model: Any, capture: Captured, on: str, jit_compile: bool, held: Seq
     pairs = [(number, k) for k, i in enumerate(graph.inputs) if k not in held for number in entry.explained(graph, i)]
     embedded, input_of = tuple(n for n, _ in pairs), tuple(k for _, k in pairs)
     outputs = tuple(entry.logits(graph, o) if on == "logit" else o for o in graph.outputs)
-    names = _output_names(graph, model)
-    owners = layers.owners(model, graph)
+    names, owners = capture.output_names, capture.owners
     traced = TracedModel(graph, embedded, input_of, embedded, outputs, names, owners, jit_compile=jit_compile)
     _check_path(traced, None)
     return traced
@@ -87,6 +113,14 @@ class Asked(NamedTuple):
     inputs: Sequence[str]
 
 
+def layer_key(model: Any, layer: Any) -> Any:
+    """What tells a layer that is asked for from others: layers by what they are, so that none is kept alive."""
+    if isinstance(layer, (list, tuple)):
+        return type(layer).__name__, *(layer_key(model, one) for one in layer)
+    layer = _resolved(model, layer)
+    return layer if layer is None or isinstance(layer, (str, int)) else ("object", id(layer))
+
+
 def at_layer(
     traced: TracedModel, model: Any, calls: Sequence[layers.LayerCall], asked: Asked, ends: Mapping[int, Reads]
 ) -> TracedModel:
@@ -102,7 +136,6 @@ def at_layer(
     Raises:
         LayerError: The layer is not there, what is explained does not depend on it, or it has no map.
     """
-    calls = layers.distinct(calls)
     if asked.maps:
         return _with_maps(traced, model, calls, asked, ends)
     explained: tuple[int, ...] = ()

@@ -18,6 +18,7 @@ from tfxai.graph.table import Program, RuleTable, annotated
 from tfxai.graph.value import Value, at_x, change
 from tfxai.model.attribution import Attribution
 from tfxai.model.blocks import in_blocks, taken
+from tfxai.model.compiled import of_table, of_target
 from tfxai.model.ends import rows_of
 from tfxai.model.stops import NO_ROWS, SCOPE, by_position, understood_as
 from tfxai.model.traced import FORWARD, TracedModel, repeated
@@ -172,7 +173,7 @@ class Scorer:
             maps = [env[n].x for n in numbers]
             return score.x, index, maps, tape.gradient(score.x, maps, unconnected_gradients=ZERO)
 
-        score, index, maps, slopes = self.call(("features",), table, run, x)
+        score, index, maps, slopes = self.call(("features", table), table, run, x)
         return Features(score, index, *map(self._on_grids, (maps, slopes)))
 
     def _on_grids(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -305,7 +306,7 @@ class Scorer:
             return made + [tf.TensorSpec(w.shape, w.dtype) for w in weights]
 
         target = self.target.cache_key
-        owner = target if isinstance(self.target, FunctionTarget) else None
+        owner = of_target(target) if isinstance(self.target, FunctionTarget) else of_table(table)
         compiled = model.function((*key, target), run, specs, owner)
 
         def called(some: Any) -> Any:

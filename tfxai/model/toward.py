@@ -10,7 +10,7 @@ from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.own_gradients import own_gradients
 from tfxai.graph.slopes import sloped, stops
 from tfxai.model import target_function
-from tfxai.model.compiled import Compiled
+from tfxai.model.compiled import Compiled, of_target
 from tfxai.model.target_function import Beside
 from tfxai.targets.bound import BoundTarget, FunctionTarget
 
@@ -42,7 +42,7 @@ class Toward:
         return self.compiled.get(
             ("target", target.cache_key),
             lambda: target_function.captured(target.of, self.whole.structure, outputs),
-            owner=target.cache_key,
+            owner=of_target(target.cache_key),
         )
 
     def read(self, target: FunctionTarget) -> list[int]:
@@ -84,7 +84,7 @@ class Toward:
             if key not in self._found:
                 self._found[key] = make()
             return self._found[key]
-        return self.compiled.get((target.cache_key, key), make, owner=target.cache_key, traced=False)
+        return self.compiled.get((target.cache_key, key), make, owner=of_target(target.cache_key), traced=False)
 
     def _cut(self, starts: tuple[int, ...], target: BoundTarget) -> list[Op] | None:
         found = self._sloped(starts)

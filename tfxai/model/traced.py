@@ -26,12 +26,31 @@ from tfxai.graph.replay import Environment, Replay
 from tfxai.graph.table import Program, RuleTable, annotated
 from tfxai.model import draws
 from tfxai.model.blocks import in_blocks, taken
-from tfxai.model.compiled import Compiled
+from tfxai.model.compiled import Compiled, Owner
 from tfxai.model.feature_maps import FeatureMap
 from tfxai.model.layout import Layout, layout_of, layouts
 from tfxai.model.toward import Toward
 
 FORWARD = RuleTable()
+FEW, OFTEN = 200, 8  # ops that cost less one by one than the call of a function; calls after which to compile more
+
+
+@dataclasses.dataclass(eq=False)
+class Fixed:
+    """The values of a program that do not depend on the input, and the ops that make them.
+
+    Of a large network it takes a third of the first call to compile them, and no more than a twentieth of a second to
+    run them op by op.
+    """
+
+    numbers: list[int]
+    ops: list[Op]
+    calls: int = 0
+
+    def pays(self, xla: bool) -> bool:
+        """Whether they are to be compiled, now that they are asked for once more."""
+        self.calls += 1
+        return xla or any(op.bodies for op in self.ops) or (len(self.ops) > FEW and self.calls > OFTEN)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -189,18 +208,20 @@ class TracedModel:
     def weights(self, table: RuleTable) -> dict[int, tf.Tensor]:
         """What does not depend on the input, as it is now: read and folded once per call, not once per pass."""
         if table.program not in self._fixed:
-            self._fixed[table.program] = self._fixed_of(table)
-        numbers = self._fixed[table.program]
+            numbers = self._fixed_of(table)
+            self._fixed[table.program] = Fixed(numbers, needed(self.program(table)[0], numbers))
+        fixed, activity = self._fixed[table.program], self.program(table)[1]
 
         def run() -> list[tf.Tensor]:
-            graph, activity = self.program(table)
-            env = Replay(activity, FORWARD)(needed(graph, numbers), dict(self.graph.captured))
-            return [env[n] for n in numbers]
+            env = Replay(activity, FORWARD)(fixed.ops, dict(self.graph.captured))
+            return [env[n] for n in fixed.numbers]
 
-        return dict(zip(numbers, self.function(("weights", table.program), run, list)(), strict=True))
+        if not fixed.pays(self.jit_compile):
+            return dict(zip(fixed.numbers, run(), strict=True))
+        return dict(zip(fixed.numbers, self.function(("weights", table.program), run, list)(), strict=True))
 
     @functools.cached_property
-    def _fixed(self) -> dict[Program, list[int]]:
+    def _fixed(self) -> dict[Program, Fixed]:
         return {}
 
     def _fixed_of(self, table: RuleTable) -> list[int]:
@@ -352,7 +373,9 @@ class TracedModel:
         traced = [self.graph.values[n] for n in numbers]
         return [tf.TensorSpec([batch or self.rows, *t.shape[1:]], t.dtype) for t in traced]
 
-    def function(self, key: Any, function: Callable, specs: Callable[[], Sequence], owner: Any = None) -> Callable:
+    def function(
+        self, key: Any, function: Callable, specs: Callable[[], Sequence], owner: Owner | None = None
+    ) -> Callable:
         """`function`, traced with `specs()` at its first use and kept under `key`, for a while if it has an owner."""
 
         def made() -> Callable:

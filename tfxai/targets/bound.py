@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import functools
+import types
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -124,9 +127,9 @@ class FunctionTarget(BoundTarget):
     function: Callable = dataclasses.field(kw_only=True)
     alone: bool = dataclasses.field(default=False, kw_only=True)
 
-    @property
+    @functools.cached_property
     def cache_key(self) -> tuple:
-        return "FunctionTarget", self.function, self.output if self.alone else None
+        return "FunctionTarget", _weakly(self.function), self.output if self.alone else None
 
     def of(self, outputs: Any) -> Any:
         """What the function returns for all outputs, in their structure."""
@@ -135,6 +138,17 @@ class FunctionTarget(BoundTarget):
 
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         raise TypeError("a target that is a function is replayed, not weighed")
+
+
+def _weakly(function: Callable) -> Any:
+    """What tells a function from others and does not keep it alive: it may hold the model that it belongs to."""
+    kind: Any = weakref.WeakMethod if isinstance(function, types.MethodType) else weakref.ref
+    try:
+        known = kind(function)
+        hash(known)
+    except TypeError:  # nothing can tell whether it comes again
+        return object()
+    return known
 
 
 def resolve(
