@@ -13,10 +13,12 @@ from tfxai.metrics.localisation import pointing_game, relevance_mass, relevance_
 from tfxai.metrics.randomisation import cascading_randomisation, independent_randomisation, random_logit
 from tfxai.metrics.robustness import max_sensitivity
 from tfxai.metrics.selfcheck import Check, check
+from tfxai.metrics.sums import incompleteness
 from tfxai.metrics.table import METRICS, available
 
 __all__ = [
     "METRICS", "Case", "Check", "available", "axioms", "cascading_randomisation", "check", "correlation", "deletion",
-    "entropy", "independent_randomisation", "infidelity", "insertion", "max_sensitivity", "pointing_game",
-    "random_logit", "rank_agreement", "relevance_mass", "relevance_rank", "road", "sparseness", "top_k_overlap",
+    "entropy", "incompleteness", "independent_randomisation", "infidelity", "insertion", "max_sensitivity",
+    "pointing_game", "random_logit", "rank_agreement", "relevance_mass", "relevance_rank", "road", "sparseness",
+    "top_k_overlap",
 ]  # fmt: skip

@@ -80,11 +80,20 @@ class Attributor(abc.ABC):
 
 @dataclasses.dataclass
 class OfMethod(Attributor):
-    """A method, prepared once."""
+    """A method, whose Explainer shares what is prepared for the probe's model."""
 
     explainer: Explainer
     name: str
     reads = True
+
+    def prepare(self, probe: Probe) -> None:
+        """Traces and compiles all that explaining takes, on a few examples."""
+        run = self.explainer.run(probe.x, probe.target, probe.baseline, probe.batch_size, probe.seed)
+        rows = run.chunks()[0]
+        few = run.model.rows is None and rows.stop > 2
+        with warnings.catch_warnings():  # what is to be said is said of all examples
+            warnings.simplefilter("ignore")
+            run.attribution(slice(0, 2) if few else rows)
 
     def explain(self, probe: Probe, target: Any = None, shift: Shift | None = None) -> Explanation:
         """The explanation itself."""
@@ -158,7 +167,7 @@ class Edges(Attributor):
 
 def _steepness(array: np.ndarray, places: tuple[int, ...], channels: tuple[int, ...]) -> np.ndarray:
     slopes = [np.gradient(array, axis=a) ** 2 for a in places if array.shape[a] > 1]
-    return np.sqrt(sum(slopes).sum(axis=channels)).reshape(len(array), -1)  # type: ignore[union-attr]  # some are there
+    return np.sqrt(sum(slopes).sum(axis=channels)).reshape(len(array), -1)
 
 
 BASELINES: dict[str, type[Attributor]] = {"random": Random, "edges": Edges}

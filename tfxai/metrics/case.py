@@ -14,6 +14,11 @@ from tfxai.metrics.attributors import Attributor, OfMethod, Shift, attributor
 from tfxai.metrics.probe import Probe
 
 T = TypeVar("T")
+NO_MASKS = (
+    "This metric compares with where the truth is: pass masks=, (n, places...) in the structure of x, not 0 inside. "
+    "Received: none."
+)
+NO_OTHERS = "This metric compares methods: pass two or more. Received: one."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -136,10 +141,7 @@ class Case:
             InputError: There are none.
         """
         if self.masks is None:
-            raise InputError(
-                "This metric compares with where the truth is: pass masks=, (n, places...) in the structure of x, not "
-                "0 inside. Received: none."
-            )
+            raise InputError(NO_MASKS)
         return self.masks
 
     def beside(self) -> Sequence[np.ndarray]:
@@ -149,5 +151,5 @@ class Case:
             MethodError: There are none.
         """
         if not len(self.others):
-            raise MethodError("This metric compares methods: pass two or more. Received: one.")
+            raise MethodError(NO_OTHERS)
         return self.others

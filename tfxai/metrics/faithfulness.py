@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tfxai.errors import InputError, OptionError, received
+from tfxai.errors import OptionError, received
 from tfxai.metrics.case import Case
 from tfxai.metrics.imputation import imputed
 from tfxai.metrics.probe import Tensors
@@ -218,12 +218,7 @@ def _hidden_by_rank(case: Case, steps: int, keep: bool) -> Curve:
 
 def _imputed_by_rank(case: Case, steps: int, first: str, noise: float) -> Curve:
     """Scores with the first features filled in."""
-    part_of = case.probe.features.grid
-    if part_of is None:
-        raise InputError(
-            "ROAD fills in what is removed from its neighbours: it needs one explained input, a picture or a sequence "
-            "of numbers. Hold others with fixed=, or use 'deletion'."
-        )
+    part_of = case.probe.grid()
     ranks, numbers = case.ranks(), counts(case.features, steps)[:-1]
     ranks = ranks if first == "most" else case.features - 1 - ranks
     array = case.probe.run.inputs.arrays[part_of.input]

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import InputError
+from tfxai.errors import InputError, received, suggest
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import per_feature
 
@@ -117,20 +117,19 @@ class Features:
     def _paired(self, values: Any, whose: str, whole: bool = True) -> list[tuple[Any, Part]]:
         """The array of each explained input; of masks an input may have none."""
         names, structure = self.run.inputs.names, self.run.inputs.structure
-        listed = " and ".join(repr(p.name) for p in self.parts)
-        if isinstance(values, dict) and isinstance(structure, dict):
-            if unknown := set(map(str, values)) - set(names):
-                raise InputError(f"{whose}: no input is called {', '.join(sorted(unknown))}. Inputs: {', '.join(names)}.")
+        flat = [values]
+        if isinstance(values, dict) and isinstance(structure, dict) and not whole:
+            if unknown := sorted(set(map(str, values)) - set(names)):
+                raise InputError(f"{whose}: {suggest(unknown[0], names)} {received(unknown[0])}")
             flat = [values.get(name) for name in names]
-        else:
-            flat = keras.tree.flatten(values) if whole else list(values) if isinstance(values, list) else [values]
+        elif isinstance(structure, (dict, list, tuple)) and isinstance(values, (dict, list, tuple)):
+            flat = keras.tree.flatten(values) if whole else list(values)
         if len(flat) == 1 and len(self.parts) == 1:
             return [(flat[0], self.parts[0])]
         if len(flat) != len(names) or whole and any(flat[p.input] is None for p in self.parts):
             raise InputError(
-                f"{whose}: one array for each input ({', '.join(names)}), in the structure of x. Received: {len(flat)}. "
-                f"A map of a layer does not say which of the explained inputs, {listed}, it is of: hold the others with "
-                "fixed=."
+                f"{whose}: expected an array for each input ({', '.join(names)}), in the structure of x. Received: "
+                f"{len(flat)}. A map of a layer does not say which of them it is of: hold the others with fixed=."
             )
         return [(flat[p.input], p) for p in self.parts]
 

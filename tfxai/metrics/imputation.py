@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-TOLERANCE, MOST = 1e-3, 500  # of the range of x, the largest residual; rounds
+TOLERANCE, MOST = 1e-4, 500  # of the range of x, the largest residual; rounds
 
 
 def imputed(x: np.ndarray, gone: np.ndarray, places: tuple[int, ...]) -> np.ndarray:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import InputError
+from tfxai.errors import InputError, TargetError, received
 from tfxai.explainer import Explainer
 from tfxai.explainer.chunks import Run
-from tfxai.metrics.features import Features, hidden
+from tfxai.metrics.features import Features, Part, hidden
 from tfxai.model.stops import stopped
 from tfxai.targets.factories import Output
 
@@ -53,7 +53,9 @@ class Probe:
         Raises:
             TfxaiError: As in `tfxai.explain`.
         """
-        explainer = model.using("occlusion") if isinstance(model, Explainer) else Explainer(model, "occlusion", **shared)
+        explainer = (
+            model.using("occlusion") if isinstance(model, Explainer) else Explainer(model, "occlusion", **shared)
+        )
         made = Probe(explainer, x, target, baseline, batch_size, seed)
         inner = target.inner if isinstance(target, Output) else target
         classes = None if inner is not None else made._classes()
@@ -121,6 +123,38 @@ class Probe:
             return hidden(x, reference, self.features.spread(chosen))
 
         return self.scores(count, change)
+
+    # --- What a metric may need
+
+    def grid(self) -> Part:
+        """The one explained input, a picture or a sequence.
+
+        Raises:
+            InputError: It is none, or not the only one.
+        """
+        found = self.features.grid
+        if found is None:
+            raise InputError(
+                "ROAD fills in what is removed from its neighbours: it needs one explained input, a picture or a "
+                "sequence of numbers. Hold others with fixed=, or use 'deletion'."
+            )
+        return found
+
+    def classes(self) -> tuple[np.ndarray, int]:
+        """(n,) the explained class of each example, and how many there are.
+
+        Raises:
+            TargetError: What is explained is no class of several.
+        """
+        fixed = self.target.inner if isinstance(self.target, Output) else self.target
+        count = self.run.model.classes(self.run.target.output)
+        whole = fixed is not None and not isinstance(fixed, tuple) and np.asarray(fixed).dtype.kind in "iu"
+        if not whole or count is None or count < 2:
+            raise TargetError(
+                "Another class is explained, so there must be one: a target that is a class of an output of several. "
+                f"The output has {count or 'no'} classes. {received(self.target)}"
+            )
+        return np.broadcast_to(np.asarray(fixed), len(self)), count
 
     @functools.cached_property
     def ends(self) -> np.ndarray:

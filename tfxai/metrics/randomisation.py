@@ -1,12 +1,9 @@
-"""Randomisation: whether attributions change when what the model has learnt is taken away, or another class is asked."""
+"""Randomisation: whether attributions change when what was learnt is taken away, or another class is asked."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from tfxai.errors import TargetError, received
 from tfxai.metrics.case import Case
 from tfxai.metrics.faithfulness import Curve
 from tfxai.metrics.weights import Weights
@@ -107,17 +104,9 @@ def random_logit(case: Case) -> np.ndarray:
         >>> random_logit(tfxai.metrics.Case.of(model, np.ones((1, 3), "float32"), "deeplift")).tolist()
         [-1.0]
     """
-    target = case.probe.target
-    fixed = target.inner if isinstance(target, Output) else target
-    classes = case.probe.run.model.classes(case.probe.run.target.output)
-    whole = fixed is not None and np.asarray(fixed).dtype.kind in "iu" and not isinstance(fixed, tuple)
-    if not whole or classes is None or classes < 2:
-        raise TargetError(
-            f"Another class is explained, so there must be one: a target that is a class of an output of several. "
-            f"The output has {classes or 'no'} classes. {received(target)}"
-        )
+    target, (explained, classes) = case.probe.target, case.probe.classes()
     further = int(case.rng(6).integers(1, classes))
-    other: Any = (np.broadcast_to(fixed, len(case)) + further) % classes
+    other = (explained + further) % classes
     again = case.again(target=Output(target.name, other) if isinstance(target, Output) else other, draw=1)
     return correlation(ranks(case.relevance), ranks(again))
 

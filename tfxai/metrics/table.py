@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tfxai.errors import OptionError, received, suggest
+from tfxai.errors import OptionError, UnknownOptionError, received, suggest
 
 
 class Metric(NamedTuple):
@@ -17,10 +18,12 @@ class Metric(NamedTuple):
     Attributes:
         path: File and function, which takes a Case and its own options, and returns (n,) numbers.
         better: "higher" or "lower"; "" where neither is.
-        needs: What not every case has: "masks", "others", "method" (what can be made again), "promise" (to add up),
-            "grid" (a picture or sequence), "classes", "layers" (with weights).
+        needs: What not every case has: "masks", "others" (two methods), "method" (attributions that can be made again),
+            "grid" (a picture or sequence), "classes" (two or more), "layers" (with weights).
         curve: The function of the same file, with the same options, whose mean it is; "" where there is none.
         options: What the function is called with, unless told otherwise.
+        beside: The baseline that a method has to be better than: random attributions, or for what asks whether
+            attributions look at the model at all, an edge detector, which does not.
     """
 
     path: str
@@ -28,6 +31,7 @@ class Metric(NamedTuple):
     needs: tuple[str, ...] = ()
     curve: str = ""
     options: Mapping[str, Any] = {}
+    beside: str = "random"
 
     @property
     def family(self) -> str:
@@ -44,6 +48,14 @@ class Metric(NamedTuple):
         """What computes its curve."""
         return getattr(importlib.import_module(f"tfxai.metrics.{self.family}"), self.curve)
 
+    def check(self, name: str, options: Mapping[str, Any]) -> None:
+        """Raises UnknownOptionError when it has no such option."""
+        known = [*inspect.signature(self.function).parameters][1:]
+        for option in options:
+            if option not in known:
+                others = suggest(option, known) if known else "It has none."
+                raise UnknownOptionError(f"The metric {name!r} has no option {option!r}. {others}")
+
 
 METRICS: dict[str, Metric] = {
     "deletion": Metric("faithfulness.deletion", "lower", curve="deletion_curve"),
@@ -52,13 +64,15 @@ METRICS: dict[str, Metric] = {
     "infidelity": Metric("faithfulness.infidelity", "lower"),
     "road": Metric("faithfulness.road", "lower", ("grid",), "road_curve"),
     "road_least": Metric("faithfulness.road", "higher", ("grid",), "road_curve", {"first": "least"}),
-    "completeness": Metric("axioms.completeness_of", "lower", ("method",)),
+    "incompleteness": Metric("sums.incompleteness", "lower"),
     "max_sensitivity": Metric("robustness.max_sensitivity", "lower", ("method",)),
     "cascading_randomisation": Metric(
-        "randomisation.cascading_randomisation", "lower", ("method", "layers"), "cascading_curve"
+        "randomisation.cascading_randomisation", "lower", ("method", "layers"), "cascading_curve", beside="edges"
     ),
-    "independent_randomisation": Metric("randomisation.independent_randomisation", "lower", ("method", "layers")),
-    "random_logit": Metric("randomisation.random_logit", "lower", ("method", "classes")),
+    "independent_randomisation": Metric(
+        "randomisation.independent_randomisation", "lower", ("method", "layers"), beside="edges"
+    ),
+    "random_logit": Metric("randomisation.random_logit", "lower", ("method", "classes"), beside="edges"),
     "pointing_game": Metric("localisation.pointing_game", needs=("masks",)),
     "relevance_mass": Metric("localisation.relevance_mass", needs=("masks",)),
     "relevance_rank": Metric("localisation.relevance_rank", needs=("masks",)),
