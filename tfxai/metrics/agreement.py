@@ -13,7 +13,7 @@ SHARE = 0.1  # of the features, where k is not said
 
 
 def rank_agreement(case: Case) -> np.ndarray:
-    """The mean of Spearman's correlations with the attributions of the other methods. Higher is more agreement.
+    """The mean of Spearman's correlations with the attributions of the other methods.
 
     Krishna et al. 2022, arXiv:2202.01602
 
@@ -38,7 +38,7 @@ def rank_agreement(case: Case) -> np.ndarray:
 
 
 def top_k_overlap(case: Case, k: int | None = None) -> np.ndarray:
-    """The mean share of the k features with the largest sizes that other methods have among theirs. Higher is more.
+    """The mean share of the k features with the largest sizes that other methods have among theirs.
 
     |top k of |A| and top k of |B|| / k.  Krishna et al. 2022, arXiv:2202.01602 (feature agreement)
 

@@ -8,7 +8,7 @@ from tfxai.metrics.case import Case
 
 
 def sparseness(case: Case) -> np.ndarray:
-    """The Gini coefficient of the sizes of the attributions. Higher is sparser.
+    """The Gini coefficient of the sizes of the attributions.
 
     G = sum_i (2 i - F - 1) |A|_(i) / (F sum |A|), sorted from the smallest.  Chalasani et al. 2020, arXiv:1810.06583
 
@@ -35,7 +35,7 @@ def sparseness(case: Case) -> np.ndarray:
 
 
 def entropy(case: Case) -> np.ndarray:
-    """The entropy of the shares of the attributions' sizes. Lower is simpler.
+    """The entropy of the shares of the attributions' sizes.
 
     H = - sum_i p_i log p_i, p_i = |A_i| / sum |A|.  Bhatt et al. 2020, arXiv:2005.00631
 

@@ -18,8 +18,8 @@ from tfxai.support.extras import extra
 BEST, NO_BETTER = "*", "~"
 SECONDS = "s per example"
 LEGEND = (
-    f"{BEST} best of the methods   {NO_BETTER} no better than random attributions (of randomisation: than an edge "
-    "detector), by two standard errors of the mean difference"
+    f"{BEST} best of the methods",
+    f"{NO_BETTER} no better than random attributions (of randomisation: than an edge detector), by two standard errors",
 )
 
 
@@ -110,7 +110,7 @@ class Evaluation:
             for row in rows
         ]
         lines.insert(2 + first, "-" * len(lines[0]))
-        return "\n".join([line.rstrip() for line in lines] + [LEGEND, self.about()])
+        return "\n".join([*(line.rstrip() for line in lines), *LEGEND, self.about()])
 
     def about(self) -> str:
         """What the numbers are of."""
@@ -128,7 +128,7 @@ class Evaluation:
             html.figure(html.picture(measures.curves(self, name).figure, f"{name}, curve")) for name in self.curves
         ]
         drawn = html.figure(html.picture(self.plot(), "every metric of every method"))
-        notes = "".join(f'<p class="quiet">{line}</p>' for line in (LEGEND, html.escape(self.about())))
+        notes = "".join(f'<p class="quiet">{line}</p>' for line in (*LEGEND, html.escape(self.about())))
         return f'{html.table(named, rows)}{notes}{drawn}<div class="row">{"".join(curves)}</div>'
 
     def _repr_html_(self) -> str:

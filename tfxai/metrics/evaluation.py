@@ -76,10 +76,10 @@ def evaluate(
         >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1, kernel_initializer="ones")])
         >>> x = np.random.default_rng(0).normal(size=(20, 8)).astype("float32")
         >>> table = tfxai.evaluate(model, x, ["deeplift", "gradient"], ["deletion", "correlation"])
-        >>> print(table)
-                    deletion  correlation  s per example
-                       lower       higher
-        ...
+        >>> table.methods, table.metrics  # print(table) shows all of it
+        (['deeplift', 'gradient', 'random'], ['deletion', 'correlation'])
+        >>> table.mark("deeplift", "correlation"), table.mark("gradient", "correlation")  # the best; no better than chance
+        ('*', '~')
     """
     rows = _metrics(metrics, masks, methods)
     probe = Probe.of(model, x, target, baseline, batch_size, seed, **shared)

@@ -44,7 +44,7 @@ def insertion_curve(case: Case, steps: int = STEPS) -> Curve:
 
 
 def deletion(case: Case, steps: int = STEPS) -> np.ndarray:
-    """The area below the score as features are hidden, the largest attribution first. Lower is better.
+    """The area below the score as features are hidden, the largest attribution first.
 
     A = sum_k (f_k + f_k+1) / 2 / steps, f_k the score with the first k/steps of the features at the baseline's values.
     Petsiuk et al. 2018, arXiv:1806.07421
@@ -57,7 +57,7 @@ def deletion(case: Case, steps: int = STEPS) -> np.ndarray:
         steps: Equal parts of the features; at most as many as there are features.
 
     Returns:
-        (n,) in units of the score.
+        (n,) in units of the score; lower is better.
 
     Raises:
         OptionError: steps below 1.
@@ -73,7 +73,7 @@ def deletion(case: Case, steps: int = STEPS) -> np.ndarray:
 
 
 def insertion(case: Case, steps: int = STEPS) -> np.ndarray:
-    """The area below the score as features come back into the baseline, the largest first. Higher is better.
+    """The area below the score as features come back into the baseline, the largest first.
 
     As `deletion`, with f_k the score at the baseline with the first k/steps of the features at x's values.
     Petsiuk et al. 2018, arXiv:1806.07421 (they start from a blurred picture: `baseline=tfxai.baselines.blur(...)`)
@@ -83,7 +83,7 @@ def insertion(case: Case, steps: int = STEPS) -> np.ndarray:
         steps: As in `deletion`.
 
     Returns:
-        (n,) in units of the score.
+        (n,) in units of the score; higher is better.
 
     Raises:
         OptionError: steps below 1.
@@ -127,7 +127,7 @@ def correlation(case: Case, samples: int = SAMPLES, share: float = SHARE) -> np.
 
 
 def infidelity(case: Case, samples: int = SAMPLES, share: float = SHARE, scaled: bool = True) -> np.ndarray:
-    """The mean square of what subsets are said to contribute less what the score loses without them. Lower is better.
+    """The mean square of what subsets are said to contribute less what the score loses without them.
 
     mean_S (b sum_{i in S} A_i - (f(x) - f(x with S at the baseline)))^2, b the factor that makes it least. Yeh et al.
     2019, arXiv:1901.09392, where the perturbation takes random features to the baseline.
@@ -140,7 +140,7 @@ def infidelity(case: Case, samples: int = SAMPLES, share: float = SHARE, scaled:
             False: b = 1.
 
     Returns:
-        (n,) in squared units of the score.
+        (n,) in squared units of the score; lower is better.
 
     Raises:
         OptionError: As in `correlation`.
@@ -167,7 +167,7 @@ def road_curve(case: Case, steps: int = ROAD_STEPS, first: str = "most", noise: 
 
 
 def road(case: Case, steps: int = ROAD_STEPS, first: str = "most", noise: float = 0.01) -> np.ndarray:
-    """The area below the score as features are removed and filled in from their neighbours (ROAD). Lower is better.
+    """The area below the score as features are removed and filled in from their neighbours (ROAD).
 
     As `deletion`; what is removed becomes the weighted mean of its neighbours, u_i = sum_j w_ij u_j, solved for all of
     them at once, and noise: what is filled in does not tell the network where something was. Rong et al. 2022,
@@ -180,7 +180,7 @@ def road(case: Case, steps: int = ROAD_STEPS, first: str = "most", noise: float 
         noise: Standard deviation of the noise, as a share of each example's range.
 
     Returns:
-        (n,) in units of the score.
+        (n,) in units of the score; lower is better.
 
     Raises:
         InputError: x is no picture or sequence of numbers.

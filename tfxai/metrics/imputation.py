@@ -40,11 +40,13 @@ def imputed(x: np.ndarray, gone: np.ndarray, places: tuple[int, ...]) -> np.ndar
     enough = TOLERANCE * np.maximum(np.ptp(known, axis=axes, keepdims=True), 1e-12)
     direction, size = residual.copy(), _dot(residual, residual, places)
     for _ in range(MOST):
-        if (np.abs(residual) <= enough).all():
+        # each system ends by itself: others in the same pass have no say in it
+        busy = (np.abs(residual) > enough).any(axis=places, keepdims=True)
+        if not busy.any():
             break
         image = free * (weights * direction - _neighbours(direction, places))
         curvature = _dot(direction, image, places)
-        step = np.divide(size, curvature, out=np.zeros_like(size), where=curvature > 0)
+        step = np.divide(size, curvature, out=np.zeros_like(size), where=busy & (curvature > 0))
         filled += step * direction
         residual -= step * image
         before, size = size, _dot(residual, residual, places)

@@ -8,7 +8,7 @@ from tfxai.metrics.case import Case
 
 
 def pointing_game(case: Case) -> np.ndarray:
-    """Whether the largest attribution is inside of the mask. Higher is better.
+    """Whether the largest attribution is inside of the mask.
 
     Zhang et al. 2016, arXiv:1608.00507, without their tolerance of 15 pixels. Of equal ones the first in x counts.
 
@@ -16,7 +16,7 @@ def pointing_game(case: Case) -> np.ndarray:
         case: What is measured, with masks.
 
     Returns:
-        (n,) 1 or 0.
+        (n,) 1 or 0; higher is better.
 
     Raises:
         InputError: There are no masks.
@@ -33,7 +33,7 @@ def pointing_game(case: Case) -> np.ndarray:
 
 
 def relevance_mass(case: Case) -> np.ndarray:
-    """The share of the positive attributions that is inside of the mask. Higher is better.
+    """The share of the positive attributions that is inside of the mask.
 
     sum_{i in mask} max(A_i, 0) / sum_i max(A_i, 0).  Arras et al. 2022, arXiv:2003.07258
 
@@ -41,7 +41,7 @@ def relevance_mass(case: Case) -> np.ndarray:
         case: What is measured, with masks.
 
     Returns:
-        (n,) from 0 to 1; 0 where nothing is positive.
+        (n,) from 0 to 1; 0 where nothing is positive; higher is better.
 
     Raises:
         InputError: There are no masks.
@@ -59,7 +59,7 @@ def relevance_mass(case: Case) -> np.ndarray:
 
 
 def relevance_rank(case: Case) -> np.ndarray:
-    """The share of the mask's K features that are among the K largest attributions. Higher is better.
+    """The share of the mask's K features that are among the K largest attributions.
 
     |top K and mask| / K, K = |mask|.  Arras et al. 2022, arXiv:2003.07258
 
@@ -67,7 +67,7 @@ def relevance_rank(case: Case) -> np.ndarray:
         case: What is measured, with masks.
 
     Returns:
-        (n,) from 0 to 1.
+        (n,) from 0 to 1; higher is better.
 
     Raises:
         InputError: There are no masks.

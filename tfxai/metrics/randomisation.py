@@ -21,7 +21,7 @@ def cascading_curve(case: Case, steps: int = STEPS) -> Curve:
 
 
 def cascading_randomisation(case: Case, steps: int = STEPS) -> np.ndarray:
-    """How alike the attributions stay as layers are initialised again, from the top down. Lower is better.
+    """How alike the attributions stay as layers are initialised again, from the top down.
 
     The mean over the steps of Spearman's correlation of |A| before and after: an explanation of what was learnt comes
     near 0; 1 is one that does not look at it, as an edge detector.  Adebayo et al. 2018, arXiv:1810.03292
@@ -34,7 +34,7 @@ def cascading_randomisation(case: Case, steps: int = STEPS) -> np.ndarray:
         steps: In how many equal parts the layers are taken; at most one by one.
 
     Returns:
-        (n,) from -1 to 1.
+        (n,) from -1 to 1; lower is better.
 
     Raises:
         MethodError: The attributions were handed over, so they cannot be made again.
@@ -82,7 +82,7 @@ def independent_randomisation(case: Case, steps: int = STEPS) -> np.ndarray:
 
 
 def random_logit(case: Case) -> np.ndarray:
-    """How alike the attributions of another class are. Lower is better.
+    """How alike the attributions of another class are.
 
     Spearman's correlation of A for the explained class with A for another, the same number of classes further for all
     examples, drawn with the seed.  Sixt et al. 2020, arXiv:1912.09818
@@ -91,7 +91,7 @@ def random_logit(case: Case) -> np.ndarray:
         case: What is measured.
 
     Returns:
-        (n,) from -1 to 1; 1 is an explanation that does not depend on what is explained.
+        (n,) from -1 to 1; 1 is an explanation that does not depend on what is explained; lower is better.
 
     Raises:
         MethodError: The attributions were handed over, so they cannot be made again.

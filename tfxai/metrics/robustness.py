@@ -11,7 +11,7 @@ from tfxai.support.checks import is_number, whole_number
 
 
 def max_sensitivity(case: Case, samples: int = 10, radius: float = 0.02) -> np.ndarray:
-    """The largest relative change of the attributions beside x. Lower is better.
+    """The largest relative change of the attributions beside x.
 
     max_d |A(x + d) - A(x)| / |A(x)|, Euclidean norms, d uniform up to `radius` in every number. Yeh et al. 2019,
     arXiv:1901.09392.  The explained class is that at x. Tokens are moved where they are looked up.
@@ -22,7 +22,7 @@ def max_sensitivity(case: Case, samples: int = 10, radius: float = 0.02) -> np.n
         radius: Largest step, as a share of each example's range.
 
     Returns:
-        (n,) from 0; infinite where attributions that were 0 everywhere are not beside x.
+        (n,) from 0; infinite where attributions that were 0 everywhere are not beside x; lower is better.
 
     Raises:
         MethodError: The attributions were handed over, so they cannot be made again.

@@ -8,7 +8,7 @@ from tfxai.metrics.case import Case
 
 
 def incompleteness(case: Case) -> np.ndarray:
-    """How far attributions are from adding up, relative to the change of the score. Lower is better.
+    """How far attributions are from adding up, relative to the change of the score.
 
     |f(x) - f(x0) - sum_i A_i| / |f(x) - f(x0)|: completeness, of which `axioms.completeness` is the verdict.
     Sundararajan et al. 2017, arXiv:1703.01365
@@ -17,7 +17,7 @@ def incompleteness(case: Case) -> np.ndarray:
         case: What is measured.
 
     Returns:
-        (n,) from 0; infinite where the score does not change and the sum is not 0.
+        (n,) from 0; infinite where the score does not change and the sum is not 0; lower is better.
 
     Raises:
         InputError: The attributions do not fit.

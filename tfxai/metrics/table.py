@@ -91,7 +91,11 @@ def available() -> dict[str, str]:
         >>> tfxai.metrics.available()["pointing_game"]
         'Whether the largest attribution is inside of the mask. Higher is better.'
     """
-    return {name: (metric.function.__doc__ or "").strip().splitlines()[0] for name, metric in METRICS.items()}
+    found = {}
+    for name, row in METRICS.items():
+        said = (row.function.__doc__ or "").strip().splitlines()[0]
+        found[name] = f"{said} {row.better.capitalize()} is better." if row.better else said
+    return found
 
 
 def metric_of(name: Any) -> Metric:
