@@ -34,16 +34,15 @@ class Deaf(Attributor):
         return np.random.default_rng(9).normal(size=(1, probe.features.count)).repeat(len(probe), axis=0)
 
 
-def planted(kind, **options):
+def planted(kind):
     keras.utils.set_random_seed(0)
-    model, x, truth, masks = KINDS[kind](np.random.default_rng(0))
-    return model, x, truth, masks, options
+    return KINDS[kind](np.random.default_rng(0))
 
 
 @functools.cache
 def cases(kind, method="input_x_gradient", **options):
     """The truth, and noise; made once."""
-    model, x, truth, masks, _ = planted(kind)
+    model, x, truth, masks = planted(kind)
     right = case_of(model, x, method, masks=masks, others=[truth], **options)
     numbers = Deaf()(right.probe)
     return right, dataclasses.replace(right, attributor=Deaf(), relevance=numbers, explanation=None, kept={})
@@ -78,9 +77,12 @@ def test_a_planted_truth_is_better_than_noise(name, kind):
 def test_numbers_depend_neither_on_the_batch_size_nor_on_neighbours(kind):
     whole = cases(kind, "gradient")[0]
     single = cases(kind, "gradient", batch_size=1)[0]
-    three = [slice(2, 5), *range(3)][0]
-    model, x, truth, masks, _ = planted(kind)
-    cut = (lambda a: [p[three] for p in a] if isinstance(a, list) else a[three])  # fmt: skip
+    model, x, truth, masks = planted(kind)
+    three = slice(2, 5)
+
+    def cut(a):
+        return [part[three] for part in a] if isinstance(a, list) else a[three]
+
     some = case_of(model, cut(x), "gradient", masks=cut(masks), others=[cut(truth)])
     for name, row in METRICS.items():
         if name in ONLY_PICTURES_AND_SEQUENCES and kind != "images":

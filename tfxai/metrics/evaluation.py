@@ -78,7 +78,7 @@ def evaluate(
         >>> table = tfxai.evaluate(model, x, ["deeplift", "gradient"], ["deletion", "correlation"])
         >>> table.methods, table.metrics  # print(table) shows all of it
         (['deeplift', 'gradient', 'random'], ['deletion', 'correlation'])
-        >>> table.mark("deeplift", "correlation"), table.mark("gradient", "correlation")  # the best; no better than chance
+        >>> table.mark("deeplift", "correlation"), table.mark("gradient", "correlation")
         ('*', '~')
     """
     rows = _metrics(metrics, masks, methods)
