@@ -10,8 +10,8 @@ import pytest
 
 import tfxai
 from tests.planted import KINDS, case_of
-from tfxai.metrics import METRICS
 from tfxai.metrics.attributors import Attributor
+from tfxai.metrics.table import METRICS
 
 ONLY_PICTURES_AND_SEQUENCES = ("road", "road_least")
 RANDOM = (

@@ -14,10 +14,10 @@ from tfxai.metrics.randomisation import cascading_randomisation, independent_ran
 from tfxai.metrics.robustness import max_sensitivity
 from tfxai.metrics.selfcheck import Check, check
 from tfxai.metrics.sums import incompleteness
-from tfxai.metrics.table import METRICS, available
+from tfxai.metrics.table import available
 
 __all__ = [
-    "METRICS", "Case", "Check", "available", "axioms", "cascading_randomisation", "check", "correlation", "deletion",
+    "Case", "Check", "available", "axioms", "cascading_randomisation", "check", "correlation", "deletion",
     "entropy", "incompleteness", "independent_randomisation", "infidelity", "insertion", "max_sensitivity",
     "pointing_game", "random_logit", "rank_agreement", "relevance_mass", "relevance_rank", "road", "sparseness",
     "top_k_overlap",

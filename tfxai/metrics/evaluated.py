@@ -29,7 +29,7 @@ class Evaluation:
 
     Attributes:
         values: Method -> metric -> (n,) numbers, or None where it cannot be measured.
-        rows: Metric -> its row of `tfxai.metrics.METRICS`: what is better.
+        rows: Metric -> its row of `tfxai.metrics.table.METRICS`: what is better.
         baselines: Which of the methods know nothing of the model.
         seconds: Method -> seconds per example, once it is prepared.
         curves: Metric -> method -> its curve, `shares` (s,) and `scores` (n, s), where it has one.
@@ -37,7 +37,7 @@ class Evaluation:
         meta: on, seed, baseline, number of features.
 
     Example:
-        >>> from tfxai.metrics import METRICS
+        >>> from tfxai.metrics.table import METRICS
         >>> values = {"deeplift": {"deletion": np.array([0.1, 0.3])}, "random": {"deletion": np.array([0.5, 0.5])}}
         >>> rows = {"deletion": METRICS["deletion"]}
         >>> table = Evaluation(values, rows, ("random",), {"deeplift": 0.01, "random": 0.0})
@@ -123,9 +123,9 @@ class Evaluation:
         from tfxai.plot import html, measures
 
         head, better, *rows = self.cells()
-        named = [f"{name} ({how} is better)" if how else name for name, how in zip(head, better, strict=True)]
+        named = [f"{name} ({how})" if how else name for name, how in zip(head, better, strict=True)]
         curves = [
-            html.figure(html.picture(measures.curves(self, name).figure, f"{name}, curve")) for name in self.curves
+            html.figure(html.picture(measures.curves(self, name).figure, f"{name}, curve", 90)) for name in self.curves
         ]
         drawn = html.figure(html.picture(self.plot(), "every metric of every method"))
         notes = "".join(f'<p class="quiet">{line}</p>' for line in (*LEGEND, html.escape(self.about())))

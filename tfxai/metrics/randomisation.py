@@ -29,6 +29,8 @@ def cascading_randomisation(case: Case, steps: int = STEPS) -> np.ndarray:
     Every weight is drawn again by its layer's own initialiser (normal numbers of its mean and deviation, where none is
     known). The explained class stays. Afterwards all weights are as before, bit for bit, also after an error.
 
+    Where x is the baseline, contributions are 0 before and after: in digits on black that alone keeps them alike.
+
     Args:
         case: What is measured.
         steps: In how many equal parts the layers are taken; at most one by one.

@@ -26,8 +26,8 @@ def table(measured: Any) -> Any:
     from tfxai.plot.figure import Picture
 
     methods, metrics = measured.methods, measured.metrics
-    columns = min(PER_ROW, len(metrics))
-    lines = -(-len(metrics) // columns)
+    lines = -(-len(metrics) // PER_ROW)
+    columns = -(-len(metrics) // lines)
     size = (1.6 + 2.5 * columns, lines * (1.25 + 0.27 * len(methods)))
     figure = Picture(figsize=size, layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False, sharey=True)
