@@ -8,7 +8,7 @@ from keras import layers
 
 import tfxai
 from tests.planted import KINDS, case_of
-from tfxai.errors import InputError, MethodError, OptionError
+from tfxai.errors import InputError, MethodError, OptionError, TargetError, UnknownOptionError
 from tfxai.metrics import (
     Case,
     entropy,
@@ -163,5 +163,13 @@ def test_cases_of_everything(rng):
     )
     e = tfxai.explain(model, x, "input_x_gradient", target=0)
     assert np.array_equal(case_of(model, x, e).relevance, case_of(model, x, e.values).relevance)
+    slopes = tfxai.explain(model, x, "gradient", target=0)
+    assert np.array_equal(case_of(model, x, slopes).relevance, case_of(model, x, "gradient").relevance)
+    with pytest.raises(TargetError, match=r"of other classes than what is .* in 6 examples .*example 0, class 1"):
+        case_of(model, x, tfxai.explain(model, x, "gradient", target=1))
+    with pytest.raises(InputError, match="Received: an explanation of layer"):
+        case_of(model, x, tfxai.explain(model, x, "gradient", target=0, layer=1))
+    with pytest.raises(UnknownOptionError, match="An Explainer has its own on"):
+        Case.of(explainer, x, on="logit")
     with pytest.raises(MethodError, match="No method 'deep_lift'. Did you mean 'deeplift'"):
         case_of(model, x, "deep_lift")

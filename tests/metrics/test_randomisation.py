@@ -170,6 +170,28 @@ def test_the_class_of_one_of_several_outputs(rng):
     assert np.allclose(random_logit(case), expected, atol=1e-6)
 
 
+def test_the_other_of_two_classes_with_names(rng):
+    """One output is the score of the second class, and less it that of the first: the values turn round."""
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(1, activation="sigmoid")])
+    x = rng.normal(size=(4, 6)).astype("float32")
+    case = Case.of(model, x, "deeplift", target="dog", labels=["cat", "dog"])
+    assert np.allclose(random_logit(case), -1)
+    named = keras.Sequential([keras.Input((6,)), layers.Dense(3)])
+    by_name, by_number = (Case.of(named, x, "deeplift", target=t, labels=list("abc")) for t in ("b", 1))
+    assert np.array_equal(random_logit(by_name), random_logit(by_number))
+
+
+def test_weights_of_tf_keras():
+    tf_keras = pytest.importorskip("tf_keras")
+    model = tf_keras.Sequential([tf_keras.layers.Dense(4, input_shape=(6,)), tf_keras.layers.Dense(2)])
+    before, x = model.get_weights(), np.ones((2, 6), "float32")
+    case = Case.of(model, x, "gradient")
+    weights = Weights(case.probe.explainer.model, case.probe.run.model)
+    assert [len(layer) for layer in weights.layers] == [2, 2] and weights.layers[0][0].was.shape == (4, 2)
+    assert (cascading_randomisation(case) < 0.99).all()
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
 def test_what_cannot_be_randomised(x, rng):
     model = network()
     with pytest.raises(MethodError, match="it needs a method, not the given values, which are numbers already"):

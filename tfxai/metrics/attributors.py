@@ -5,20 +5,23 @@ from __future__ import annotations
 import abc
 import dataclasses
 import warnings
+import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import InputError, MethodError, OptionError, received, suggest
+from tfxai.errors import InputError, MethodError, TargetError, received, suggest
 from tfxai.explainer import Explainer
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method, Tensors
+from tfxai.method.lookup import class_of
 from tfxai.method.noise import adopt
 from tfxai.method.table import ALIASES, METHODS
 from tfxai.metrics.probe import Probe
 from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
+from tfxai.targets.bound import IndexTarget
 
 
 class Shift(NamedTuple):
@@ -118,6 +121,7 @@ class Given(Attributor):
 
     values: Any
     name: str = "the given values"
+    sizes: bool = False  # of slopes
 
     def __call__(self, probe: Probe, target: Any = None, shift: Shift | None = None, draw: int = 0) -> np.ndarray:
         if target is not None or shift is not None or draw:
@@ -125,17 +129,22 @@ class Given(Attributor):
                 f"This metric explains again, after a change: it needs a method, not {self.name}, which are numbers "
                 "already. Pass a method's name or object."
             )
-        return probe.features.of(self.values, self.name)
+        return probe.features.of(self.values, self.name, self.sizes)
 
 
 class Random(Attributor):
-    """Normal numbers, new ones at every call, the same for all examples: what a metric says of no knowledge at all."""
+    """Normal numbers, new ones at every call: what a metric says of no knowledge at all.
+
+    Each example has its own, which depend on the seed and on what it holds: not on where it stands among others.
+    """
 
     name = "random"
 
     def __call__(self, probe: Probe, target: Any = None, shift: Shift | None = None, draw: int = 0) -> np.ndarray:
-        rng = np.random.default_rng((probe.seed, 1, draw, *(() if shift is None else shift.seed)))
-        return np.repeat(rng.standard_normal((1, probe.features.count)), len(probe), axis=0)
+        which = (probe.seed, 1, draw, *(() if shift is None else shift.seed))
+        arrays, count = probe.run.inputs.arrays, probe.features.count
+        held = [[zlib.crc32(np.asarray(a[i]).tobytes()) for a in arrays] for i in range(len(probe))]
+        return np.stack([np.random.default_rng((*which, *own)).standard_normal(count) for own in held])
 
 
 class Edges(Attributor):
@@ -162,7 +171,8 @@ class Edges(Attributor):
     def fits(probe: Probe) -> bool:
         """Whether some input has places beside channels, and is long enough to have differences."""
         parts, arrays = probe.features.parts, probe.run.inputs.arrays
-        return any(p.channels and max(p.grid) > 1 and arrays[p.input].dtype.kind == "f" for p in parts)
+        seen = [arrays[p.input] for p in parts if p.channels and max(p.grid) > 1]
+        return any(a.dtype.kind == "f" for a in seen) and all(np.isfinite(a).all() for a in seen if a.dtype.kind == "f")
 
 
 def _steepness(array: np.ndarray, places: tuple[int, ...], channels: tuple[int, ...]) -> np.ndarray:
@@ -182,12 +192,31 @@ def attributor(source: Any, probe: Probe, name: str | None = None) -> Attributor
     if isinstance(source, str) and source in BASELINES:
         return BASELINES[source]()
     if isinstance(source, Explanation):
-        if source.layer is not None and source.values is not None and not source.meta.get("channels"):
-            raise OptionError(f"Metrics are of inputs. Received: an explanation of layer {source.layer!r}.")
-        return Given(source.values, name or source.method)
+        return _of_explanation(source, probe, name or source.method)
     if isinstance(source, (str, Method)):
         if isinstance(source, str) and ALIASES.get(source, source) not in METHODS:
             raise MethodError(f"No method {source!r}. {suggest(source, [*METHODS, *BASELINES])} {received(source)}")
         explainer = probe.explainer.using(source)
         return OfMethod(explainer, name or explainer.method.name)
     return Given(source, name or "the given values")
+
+
+def _of_explanation(e: Explanation, probe: Probe, name: str) -> Given:
+    """The values of an explanation, which must be of these inputs and of what is measured.
+
+    Raises:
+        InputError: It is of a layer.
+        TargetError: It is of other classes.
+    """
+    kind = class_of(e.method) if e.method in METHODS else Method
+    if e.layer is not None and not kind.reads_feature_maps:
+        raise InputError(f"Metrics are of inputs. Received: an explanation of layer {e.layer!r}.")
+    own, asked = e.target, probe.run.target
+    if isinstance(own, np.ndarray) and isinstance(asked, IndexTarget):
+        other = np.flatnonzero(own != np.broadcast_to(asked.data[0], len(probe))[: len(own)])
+        if len(other):
+            raise TargetError(
+                f"The explanation {name!r} is of other classes than what is measured, in {len(other)} examples (first: "
+                f"example {other[0]}, class {own[other[0]]}). Pass target=e.target."
+            )
+    return Given(e.values, name, kind.reduction == "norm")

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import InputError, TargetError, received
+from tfxai.errors import InputError, TargetError, UnknownOptionError, received
 from tfxai.explainer import Explainer
 from tfxai.explainer.chunks import Run
 from tfxai.metrics.features import Features, Part, hidden
 from tfxai.model.stops import stopped
+from tfxai.targets.bound import IndexTarget, SideTarget
 from tfxai.targets.factories import Output
 
 Tensors = list[tf.Tensor]
@@ -53,9 +54,12 @@ class Probe:
         Raises:
             TfxaiError: As in `tfxai.explain`.
         """
-        explainer = (
-            model.using("occlusion") if isinstance(model, Explainer) else Explainer(model, "occlusion", **shared)
-        )
+        if isinstance(model, Explainer) and shared:
+            raise UnknownOptionError(
+                f"An Explainer has its own {', '.join(shared)}. Pass the model, or leave them out."
+            )
+        explainer = model.using("occlusion") if isinstance(model, Explainer) else None
+        explainer = Explainer(model, "occlusion", **shared) if explainer is None else explainer
         made = Probe(explainer, x, target, baseline, batch_size, seed)
         inner = target.inner if isinstance(target, Output) else target
         classes = None if inner is not None else made._classes()
@@ -146,15 +150,15 @@ class Probe:
         Raises:
             TargetError: What is explained is no class of several.
         """
-        fixed = self.target.inner if isinstance(self.target, Output) else self.target
-        count = self.run.model.classes(self.run.target.output)
-        whole = fixed is not None and not isinstance(fixed, tuple) and np.asarray(fixed).dtype.kind in "iu"
-        if not whole or count is None or count < 2:
+        asked = self.run.target
+        count = 2 if isinstance(asked, SideTarget) else self.run.model.classes(asked.output)
+        alone = isinstance(asked, SideTarget) or isinstance(asked, IndexTarget) and not asked.data[1]
+        if not alone or count is None or count < 2:
             raise TargetError(
                 "Another class is explained, so there must be one: a target that is a class of an output of several. "
                 f"The output has {count or 'no'} classes. {received(self.target)}"
             )
-        return np.broadcast_to(np.asarray(fixed), len(self)), count
+        return np.broadcast_to(asked.data[0], len(self)), count
 
     @functools.cached_property
     def ends(self) -> np.ndarray:
