@@ -58,8 +58,8 @@ class Probe:
             raise UnknownOptionError(
                 f"An Explainer has its own {', '.join(shared)}. Pass the model, or leave them out."
             )
-        explainer = model.using("occlusion") if isinstance(model, Explainer) else None
-        explainer = Explainer(model, "occlusion", **shared) if explainer is None else explainer
+        whole = model if isinstance(model, Explainer) else Explainer(model, **shared)
+        explainer = whole.using("occlusion")
         made = Probe(explainer, x, target, baseline, batch_size, seed)
         inner = target.inner if isinstance(target, Output) else target
         classes = None if inner is not None else made._classes()
