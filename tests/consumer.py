@@ -34,6 +34,15 @@ class Mixed(tfxai.ExplainMixin, keras.Model):
     pass
 
 
+def measures(model: keras.Model, x: np.ndarray) -> list[Any]:
+    table = tfxai.evaluate(model, x, ["deeplift"], ["deletion"], 1, None, baseline=0.0, seed=0, on="probability")
+    assert_type(table, tfxai.Evaluation)
+    assert_type(table.mean("deeplift", "deletion"), float)
+    case = tfxai.metrics.Case.of(model, x, "deeplift", masks=x > 0)
+    assert_type(tfxai.metrics.deletion(case, steps=10), np.ndarray)
+    return [table.plot("deletion"), table.to_dataframe(), table.to_html("page.html")]
+
+
 def models(model: keras.Model, x: np.ndarray) -> None:
     assert_type(tfxai.explainable(model).explain(x, "gradient", layer="conv"), tfxai.Explanation)
     assert_type(Mixed().explain(x), tfxai.Explanation)

@@ -15,7 +15,7 @@ Where to start:
     plot, figures, report       pictures, the lecture's figures, one page to mail
     callbacks                   explanations while a model learns
     Patterns                    what the units of a model look for, of data: for patternnet, pattern_attribution
-    metrics                     axioms of a method; a check of your model
+    evaluate, metrics           methods measured beside each other; axioms of a method; a check of your model
     ExplainMixin, explainable   model.explain(...)
     errors, supported_ops()     what can go wrong, and which operations have a rule
 
@@ -73,6 +73,8 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.pattern import PatternNet as PatternNet
     from tfxai.method.perturb import RISE as RISE
     from tfxai.method.perturb import Occlusion as Occlusion
+    from tfxai.metrics.evaluated import Evaluation as Evaluation
+    from tfxai.metrics.evaluation import evaluate as evaluate
     from tfxai.patterns import Patterns as Patterns
     from tfxai.plot.report import report as report
     from tfxai.rules.supported import supported_ops as supported_ops
@@ -87,6 +89,8 @@ _WHERE = {
     "explainable": "tfxai.keras_model",
     "Explanation": "tfxai.explanation",
     "load": "tfxai.explanation",
+    "evaluate": "tfxai.metrics.evaluation",
+    "Evaluation": "tfxai.metrics.evaluated",
     "Patterns": "tfxai.patterns",
     "report": "tfxai.plot.report",
     "methods": "tfxai.method.lookup",

@@ -103,7 +103,7 @@ def _presented(run: Run, flat: Sequence[np.ndarray]) -> Any:
     for k, (owner, values) in enumerate(zip(model.input_of, flat, strict=True)):
         if model.explained[k] != model.graph.inputs[owner]:
             reduce = _norm if (run.reduction or method.reduction) == "norm" else _sum
-            values = _per_feature(values, model.own_axes(k), owner, inputs, reduce)
+            values = per_feature(values, model.own_axes(k), owner, inputs, reduce)
         before = parts[owner]
         parts[owner] = values if before is None else before + values
     zeros = [np.zeros(a.shape, np.float32) if p is None else p for a, p in zip(inputs.arrays, parts, strict=True)]
@@ -118,7 +118,7 @@ def _norm(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return np.sqrt((values.astype(np.float64) ** 2).sum(axis=axes)).astype(values.dtype)
 
 
-def _per_feature(values: np.ndarray, axes: Axes, owner: int, inputs: Inputs, reduce: Callable) -> np.ndarray:
+def per_feature(values: np.ndarray, axes: Axes, owner: int, inputs: Inputs, reduce: Callable) -> np.ndarray:
     """Values of an embedding in the input's shape, its channels summed, or their norm: each where it was looked up.
 
     Raises:

@@ -276,6 +276,14 @@ class Explainer:
         inputs, _, traced = self._trace(x)
         return inputs, traced
 
+    def run(
+        self, x: Any, target: Any = None, baseline: Any = None, batch_size: int | None = None, seed: int | None = None
+    ) -> Run:
+        """What a call with these arguments explains, checked: for measures, which want scores of their own."""
+        run = self._run(x, target, baseline, batch_size, seed)
+        run.check()
+        return run
+
     def _trace(self, x: Any, batch_size: int | None = None) -> tuple[Inputs, Kept, TracedModel]:
         """The inputs in the form that is captured, the capture, and the model explained at its inputs."""
         inputs = self._prepared.read(x, self.allow_nan)

@@ -18,7 +18,7 @@ class Progress:
 
     def __init__(self, n: int, verbose: int | str) -> None:
         self.n, self.done, self.start = n, 0, time.monotonic()
-        self.bar = _bar(n) if _is_watched() else None  # its clock starts here; it draws when updated
+        self.bar = _bar(n) if is_watched() else None  # its clock starts here; it draws when updated
         self.waits, self.draws = verbose == "auto" and self.bar is not None, verbose in (1, 2)
         self.shown, self.said = 0, self.start
 
@@ -56,6 +56,6 @@ def _bar(n: int) -> keras.utils.Progbar:
     return keras.utils.Progbar(n, unit_name="example") if n >= FEW else keras.utils.Progbar(100, unit_name="percent")
 
 
-def _is_watched() -> bool:
+def is_watched() -> bool:
     """Whether a line can be drawn over: a terminal, a notebook, the console of an editor."""
     return sys.stdout.isatty() or "ipykernel" in sys.modules or "PYCHARM_HOSTED" in os.environ

@@ -110,12 +110,21 @@ def owners(model: Any, graph: Graph) -> dict[int, str]:
     """
     names: dict[int, str] = {}
     for layer in model._flatten_layers() if hasattr(model, "_flatten_layers") else ():
-        for group in GROUPS:
-            for variable in getattr(layer, group, None) or ():
-                own = getattr(variable, "_value", variable)  # what a variable of Keras 3 stands for
-                copies = own.values if isinstance(getattr(own, "values", None), tuple) else (own,)  # one per device
-                names.update((id(copy.handle), layer.name) for copy in copies if id(copy.handle) not in names)
+        for variable in own_variables(layer):
+            names.update((number, layer.name) for number in handles(variable) if number not in names)
     return {n: names[id(tensor)] for n, tensor in graph.captured.items() if id(tensor) in names}
+
+
+def own_variables(layer: Any) -> list[Any]:
+    """The weights that a layer holds itself, not those of the layers inside it."""
+    return [variable for group in GROUPS for variable in getattr(layer, group, None) or ()]
+
+
+def handles(variable: Any) -> list[int]:
+    """The ids of what a graph captures of a variable."""
+    own = getattr(variable, "_value", variable)  # what a variable of Keras 3 stands for
+    copies = own.values if isinstance(getattr(own, "values", None), tuple) else (own,)  # one per device
+    return [id(copy.handle) for copy in copies]
 
 
 def find(calls: Sequence[LayerCall], layer: Any) -> LayerCall:

@@ -28,6 +28,10 @@ def rows(model: TracedModel, shapes: Sequence[tuple[int, ...]]) -> int:
 
     A table has values of tens of numbers, and thousands of examples share a pass; of a photograph's a few do.
     """
+    return model.compiled.get(("rows", tuple(shapes)), lambda: _rows(model, shapes), traced=False)
+
+
+def _rows(model: TracedModel, shapes: Sequence[tuple[int, ...]]) -> int:
     open_size = max((size for shape in shapes for size in shape), default=1)
     sizes = list(_sizes(model, model.graph, open_size))
     fitting = min(WIDEST // max(sizes, default=1), TOGETHER // max(sum(sizes), 1))

@@ -39,6 +39,7 @@ def report(
     tokens: Sequence[Sequence[str]] | None = None,
     display: Any = None,
     names: Sequence[str] | None = None,
+    evaluation: Any = None,
 ) -> Path:
     """Writes one static page: methods compared, and for each example prediction, target, delta and pictures.
 
@@ -56,6 +57,7 @@ def report(
         display: What to show instead of the inputs, of their structure: the pictures as they were before the
             preprocessing of the network; or a function of the inputs that returns that.
         names: What each example is called, such as its file.
+        evaluation: What `tfxai.evaluate` returned, to show its table; then there may be no explanation.
 
     Returns:
         The path.
@@ -72,12 +74,15 @@ def report(
         True
     """
     explanations = [explanations] if isinstance(explanations, ExplanationData) else list(explanations)
-    if not explanations or not all(isinstance(e, ExplanationData) for e in explanations):
+    if not (explanations or evaluation) or not all(isinstance(e, ExplanationData) for e in explanations):
         raise InputError("A report needs one or more explanations. Received: none, or something else.")
     if display is None:
         preprocessed.check(explanations)
     explanations = [displayed(e, display) for e in explanations]
-    body = [f"<h1>{escape(heading)}</h1>", "<h2>Methods</h2>", comparison(explanations)]
+    body = [f"<h1>{escape(heading)}</h1>"]
+    if evaluation is not None:
+        body += ["<h2>Evaluation</h2>", evaluation.fragment()]
+    body += ["<h2>Methods</h2>", comparison(explanations)]
     body.append(
         '<p class="quiet">Delta: how far the contributions are from adding up to the change of the score; a method '
         "without one does not promise that they do. Red speaks for the target, blue against it; scales are per "
