@@ -16,7 +16,7 @@ COUNT = 5
 # Loops and branches, numbers made of decisions, sums and products along an axis: these go pair by pair.
 ONE_BY_ONE = {
     "lstm", "gru", "gru_reset_before", "rnn_unrolled", "masked_gru", "conv_lstm", "text",  # loops
-    "keras_ops", "subclassed", "upsampling", "maxout",
+    "keras_ops", "subclassed",
 }  # fmt: skip
 SMALL = {"dna", "tabular"}  # with one output
 

@@ -25,7 +25,7 @@ from tfxai.graph.axes import (
 )
 from tfxai.graph.capture import Graph, Op, every
 from tfxai.graph.moves import Move, Moves, joins_at, moves
-from tfxai.graph.ops import ALIASES, BRANCHES, CASES, COUNTING, LOOPS, RANDOM, SHAPE_ONLY, STACKS
+from tfxai.graph.ops import ALIASES, BRANCHES, CASES, COUNTING, LOOPS, RANDOM, SHAPE_ONLY, STACKS, STEPS_AS_ONE
 
 COUNTS = SHAPE_ONLY - {"ZerosLike", "OnesLike"}  # sizes
 
@@ -115,6 +115,10 @@ class Followed:
                 self._loop(op)
             elif op.type in BRANCHES or op.type in CASES:
                 self._branch(op)
+            elif op.type in STEPS_AS_ONE:
+                self._follow(op.bodies[0].ops)  # whose inputs are the op's own
+                for output, inner in zip(op.outputs, op.bodies[0].outputs, strict=True):
+                    self._note(output, self.axes.get(inner))
             elif op.type.startswith("TensorList"):
                 self._list(op)
             elif op.type in ALIASES:

@@ -32,10 +32,12 @@ from tfxai.graph.value import at_x
 # Ops whose outputs are made row by row of their inputs, where the axis of examples passes through as it is.
 ROW_BY_ROW = (
     known.AFFINE | known.BILINEAR | known.QUADRATIC | known.SMOOTH | known.PIECEWISE | known.STEPS | known.PAIRWISE
-    | known.LARGEST | known.SMALLEST | known.ROWS | known.SELECTS | known.NORMALISATIONS | known.STEPS_AS_ONE
+    | known.LARGEST | known.SMALLEST | known.ROWS | known.SELECTS | known.NORMALISATIONS
 ) - (known.MIXING_ALONG - known.ROWS)  # fmt: skip
 # Places go to the examples and back: each example's stay its own.
 BLOCKS = frozenset({"SpaceToBatchND", "BatchToSpaceND"})
+# In a chain these are laid out as x is, although a reference may differ.
+CHOOSING = known.SELECTS | known.COMPARISONS | known.PAIRWISE - known.DIVISIONS
 # The input that says of what shape the output is: of pairs it is that of what comes back.
 SHAPED = {"Reshape": 1, "BroadcastTo": 1, **dict.fromkeys(known.TRANSPOSED, 0)}
 
@@ -43,7 +45,8 @@ SHAPED = {"Reshape": 1, "BroadcastTo": 1, **dict.fromkeys(known.TRANSPOSED, 0)}
 def fit(ops: Sequence[Op], activity: Mapping[int, Activity], followed: Followed) -> bool:
     """Whether these ops, all that are on the way, keep the rows of examples apart at known axes."""
     varying = [op for op in ops if any(activity[o] is Activity.ACTIVE for o in op.outputs)]
-    unread = {o for op in varying for o in op.outputs[1:]} - {i for op in varying for i in op.inputs}
+    unread = {o for op in varying if op.type not in known.STEPS_AS_ONE for o in op.outputs[1:]}
+    unread -= {i for op in varying for i in op.inputs}
     return all(_fits(op, [o for o in op.outputs if o not in unread], activity, followed) for op in varying)
 
 
@@ -54,6 +57,10 @@ def _fits(op: Op, outputs: Sequence[int], activity: Mapping[int, Activity], foll
         return False
     if op.type in known.ALIASES:
         return True
+    if op.type == known.CHAIN:  # a function of each number alone
+        return rows_in(op.inputs[0], followed) == rows_in(op.outputs[0], followed)
+    if op.type in known.STEPS_AS_ONE:
+        return fit(op.bodies[0].ops, activity, followed)
     others = [(k, activity[i]) for k, i in enumerate(op.inputs) if activity[i] is not Activity.ACTIVE]
     return all(a is Activity.CONST or a is Activity.SHAPE and _of_lengths(op, k) for k, a in others) and all(
         op.type in ROW_BY_ROW and _passes(op, o, active, followed) for o in varying
@@ -211,13 +218,13 @@ def _sent(
 
 
 def _by_number(op: Op, spread: Spread) -> bool:
-    """Whether each number of the output is made of one number of the input.
+    """Whether each number of the output is made of one number of the input, and its rule makes it so.
 
     Then examples and references need not be laid out as pairs: they meet in the rule, as rows and columns.
     """
-    if op.type not in known.SMOOTH | known.PIECEWISE | known.STEPS or len(op.inputs) != 1:
-        return False
-    return rows_in(op.outputs[0], spread.followed) == Rows(0)
+    unary = op.type in known.SMOOTH | known.PIECEWISE | known.STEPS and len(op.inputs) == 1
+    chain = op.type == known.CHAIN and not any(part.type in CHOOSING for part in op.bodies[0].ops)
+    return (unary or chain) and rows_in(op.outputs[0], spread.followed) == Rows(0)
 
 
 def _ruled(
