@@ -12,8 +12,10 @@ from tfxai.errors import UnsupportedOpError
 from tfxai.graph import gradients
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
+from tfxai.graph.ops import STEPS_AS_ONE
 from tfxai.graph.override import custom_gradient
 from tfxai.graph.value import Carried, Value
+from tfxai.support.numerics import unbroadcast
 
 # A fact about the surroundings of values, found once for a graph before it runs: value number -> note.
 Annotation = Callable[[Graph, Mapping[int, Activity]], Mapping[int, Any]]
@@ -107,6 +109,32 @@ class Call:
 Rule = Callable[[Call, Sequence[tf.Tensor]], list[tf.Tensor]]
 
 
+class Diagonal:
+    """A rule by which each number of the output goes back to one of each input, times a slope.
+
+    The slopes are made on the way forward: between there and the way back they are all that is kept, in a loop of each
+    step, in the place of the op's inputs and outputs at both ends.
+
+    Args:
+        slopes: `slopes(call)`, one for each position in `call.active`, in the shape of the output.
+    """
+
+    def __init__(self, slopes: Callable[[Call], list[tf.Tensor]]) -> None:
+        self.slopes = slopes
+        self.__doc__, self.__name__ = slopes.__doc__, slopes.__name__
+
+    def __call__(self, call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        return self.sent(call, self.slopes(call), upstream[0])
+
+    @staticmethod
+    def sent(call: Call, slopes: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor]:
+        """What goes back to the inputs; of several operands each in its own shape, whatever was broadcast."""
+        sent = [upstream * tf.math.conj(slope) for slope in slopes]
+        if len(call.x) == 1 or call.op.type in STEPS_AS_ONE:
+            return sent
+        return [unbroadcast(part, call.x[i]) for part, i in zip(sent, call.active, strict=True)]
+
+
 class RuleTable:
     """The step of every replay: what an op that carries what is explained becomes. This one is the forward pass.
 
@@ -170,9 +198,11 @@ def ruled(call: Call, rule: Rule) -> list[tf.Tensor]:
         for i, tensor in zip(call.active, inputs, strict=True):
             full[i] = tensor
         y = call.run(full)
+        done = dataclasses.replace(call, x=full, y=y)
+        slopes = rule.slopes(done) if isinstance(rule, Diagonal) else None
 
         def backward(*upstream: tf.Tensor) -> list[tf.Tensor]:
-            return rule(dataclasses.replace(call, x=full, y=y), upstream)
+            return rule(done, upstream) if slopes is None else Diagonal.sent(done, slopes, upstream[0])
 
         return y, backward
 

@@ -17,8 +17,8 @@ from tfxai.model.attribution import Attribution
 from tfxai.model.grid import Grid
 from tfxai.model.scorer import Scorer
 from tfxai.rules.gradient import OrdinaryGradient
-from tfxai.rules.numerics import widened
 from tfxai.support.checks import one_of, whole_number
+from tfxai.support.numerics import widened
 
 # (n, places..., channels) of features and of slopes -> one number per place, (n, places...)
 Weighting = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfxai.support.numerics import widened
+
 
 class Attribution(NamedTuple):
     """Values and scores of n examples; tensors while they are computed, numpy after `numpy()`.
@@ -92,7 +94,7 @@ def _array(tensor: tf.Tensor) -> np.ndarray:
 
 def wide(tensor: tf.Tensor) -> tf.Tensor:
     """Half precision as float32: sums of many would lose what is small."""
-    return tf.cast(tensor, tf.float32) if tensor.dtype in (tf.float16, tf.bfloat16) else tensor
+    return tf.cast(tensor, widened(tensor.dtype))
 
 
 def _mapped(function: Callable[[Any], Any], part: Any) -> Any:

@@ -28,7 +28,7 @@ from tfxai.graph.capture import Graph, Op
 from tfxai.graph.table import Call, Rule
 from tfxai.rules import decisions
 from tfxai.rules.chords import Curve, Point
-from tfxai.rules.numerics import widened
+from tfxai.support.numerics import widened
 
 Weight = Any  # of a value in the sweep: a number, or a tensor that broadcasts to the value's shape
 Parts = dict[int, Weight]  # position of an input -> what comes to it

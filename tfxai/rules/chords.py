@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from tfxai.graph import ops
 from tfxai.graph.table import Call
-from tfxai.rules.numerics import finite_or_none, rounding, widened
+from tfxai.support.numerics import finite_or_none, rounding, widened
 
 GAUSS = 3**-0.5  # the two Gauss-Legendre nodes of [-1, 1]: right for slopes of third degree
 

@@ -23,7 +23,7 @@ from tfxai.graph import moves, ops
 from tfxai.graph.override import custom_gradient
 from tfxai.graph.table import Call, Rule
 from tfxai.graph.value import Carried, Value
-from tfxai.rules.numerics import unbroadcast
+from tfxai.support.numerics import unbroadcast
 
 # (call, credit: what the score changes by a decision, in its shape) -> the multipliers of the active inputs
 Enter = Callable[[Call, tf.Tensor], "list[tf.Tensor]"]

@@ -17,14 +17,15 @@ from tfxai.errors import UnsupportedOpError
 from tfxai.graph import gradients, ops
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.table import Call, Program, Rule, RuleTable, linear, ruled, unsupported
+from tfxai.graph.table import Call, Diagonal, Program, Rule, RuleTable, linear, ruled, unsupported
 from tfxai.graph.value import Carried, Value
 from tfxai.rules import chains, decisions, missing
 from tfxai.rules.annotations import norms
 from tfxai.rules.chords import Curve, Point
 from tfxai.rules.division import bounded, bounds_a_norm, division, normalisation, normalised, normalises
 from tfxai.rules.magnitudes import euclidean, modulus
-from tfxai.rules.numerics import (
+from tfxai.rules.softmax import log_softmax, logsumexp, softmax
+from tfxai.support.numerics import (
     cast_real,
     column_like,
     continuous,
@@ -34,7 +35,6 @@ from tfxai.rules.numerics import (
     same_shape,
     unbroadcast,
 )
-from tfxai.rules.softmax import log_softmax, logsumexp, softmax
 
 NODES = 6  # Gauss-Legendre nodes for ops that mix their inputs; what they miss is put back
 
@@ -52,37 +52,48 @@ def midpoint(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return call.vjp(mean, upstream)
 
 
-def rescale(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+@Diagonal
+def product(call: Call) -> list[tf.Tensor]:
+    """Linear; of two that vary the Shapley value of their product, each times the mean of the other."""
+    means = [(a + b) / 2 for a, b in zip(call.x, call.x0, strict=True)]
+    return [means[1 - i] for i in call.active]
+
+
+@Diagonal
+def rescale(call: Call) -> list[tf.Tensor]:
     """Rescale: dy / dx, and the slope where x did not change, as exact beside the reference as far from it."""
-    x, x0, y, y0, back = _elementwise(call)
+    x, x0, y, y0 = _elementwise(call)
     chord = Curve(call, call.active[0], call.x).chord(Point(x, y), Point(x0, y0))
     if call.discrete:  # which may have changed as well: then y is another function of x
         chord = tf.where(_same_decisions(call), chord, tf.math.divide_no_nan(y - y0, x - x0))
-    return [back(upstream[0] * tf.math.conj(chord))]
+    return [chord]
 
 
-def chain(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+@Diagonal
+def chain(call: Call) -> list[tf.Tensor]:
     """Rescale of several ops of one variable at once: what their own rules give."""
-    return [upstream[0] * chains.chord(call, RescaleRules().rule)]
+    return [chains.chord(call, RescaleRules().rule)]
 
 
-def inverse_norm(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+@Diagonal
+def inverse_norm(call: Call) -> list[tf.Tensor]:
     """Rescale where the inverse of a norm may be infinite."""
-    return rescale(bounded(call), upstream)
+    return rescale.slopes(bounded(call))
 
 
-def shapley(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+@Diagonal
+def shapley(call: Call) -> list[tf.Tensor]:
     """Rescale; where two operands vary the Shapley value: each one's change of f, averaged over both orders."""
     if len(call.active) == 1:
-        return rescale(call, upstream)
+        return rescale.slopes(call)
     shape = tf.shape(call.y[0])
     ends = [[tf.broadcast_to(t, shape) for t in pair] for pair in (call.x, call.x0)]
-    credits = []
+    slopes = []
     for k in (0, 1):
         curves = [Curve(call, k, inputs) for inputs in ends]  # by the end at which the other operand is held
         chords = [curve.chord(*[curve.at(inputs[k]) for inputs in ends]) for curve in curves]
-        credits.append(unbroadcast(upstream[0] * tf.math.conj(chords[0] + chords[1]) / 2, call.x[k]))
-    return credits
+        slopes.append((chords[0] + chords[1]) / 2)
+    return slopes
 
 
 def angle(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:
@@ -204,13 +215,12 @@ def _with(call: Call, tensor: tf.Tensor) -> list[tf.Tensor]:
     return inputs
 
 
-def _elementwise(call: Call) -> tuple:
-    """x, x0, y, y0 in one shape, and how a gradient of that shape returns to the input's."""
+def _elementwise(call: Call) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """x, x0, y, y0 in one shape."""
     x, x0, y = call.x[call.active[0]], call.x0[call.active[0]], call.y[0]
     if same_shape(x, y) and len(call.x) == 1:
-        return x, x0, y, call.y0[0], lambda g: g
-    wide = tf.broadcast_to(x, tf.shape(y))
-    return wide, tf.broadcast_to(x0, tf.shape(y)), y, call.y0[0], lambda g: unbroadcast(g, x)
+        return x, x0, y, call.y0[0]
+    return tf.broadcast_to(x, tf.shape(y)), tf.broadcast_to(x0, tf.shape(y)), y, call.y0[0]
 
 
 def _same_decisions(call: Call) -> tf.Tensor:
@@ -266,6 +276,7 @@ FIRST: tuple[tuple[frozenset[str], Callable[[Call], bool], Rule], ...] = (
 )
 RULES: dict[str, Rule] = {
     **dict.fromkeys(ops.BILINEAR, midpoint),
+    "Mul": product,
     **dict.fromkeys(ops.QUADRATIC, midpoint),
     **dict.fromkeys(ops.SMOOTH | ops.PIECEWISE | ops.STEPS, rescale),
     **dict.fromkeys(ops.PAIRWISE, shapley),

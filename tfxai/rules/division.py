@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from tfxai.graph.table import Call
 from tfxai.rules.annotations import Norm, norms
-from tfxai.rules.numerics import unbroadcast, widened
+from tfxai.support.numerics import unbroadcast, widened
 
 CORNER_RATIO = 16.0  # denominators farther apart are solved: corners at 1 / b0 beyond this overshadow what they explain
 LEAST_SQUARE = 1e-24  # a squared norm that is none; 1e12, its inverse root, is what keras.ops.normalize allows

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfxai.rules.kernel_step import KernelStep, is_convolution
-from tfxai.rules.numerics import rounding
 from tfxai.rules.shares import divided, negative, positive
+from tfxai.support.numerics import rounding
 
 EQUAL = "equal"
 

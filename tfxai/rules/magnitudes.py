@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfxai.graph.table import Call
-from tfxai.rules.numerics import cast_real
+from tfxai.support.numerics import cast_real
 
 
 def modulus(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:

@@ -20,7 +20,7 @@ import tensorflow as tf
 from tfxai.graph import moves, ops
 from tfxai.graph.table import Call, Rule
 from tfxai.graph.value import change, went
-from tfxai.rules.numerics import unbroadcast
+from tfxai.support.numerics import unbroadcast
 
 Parts = list[tf.Tensor]
 BY_ELEMENT = (moves.BY_ELEMENT | ops.NORMALISATIONS | {"AddN", "BiasAdd", "BiasAddV1", "Cast"}) - {"Select"}

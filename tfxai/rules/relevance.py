@@ -26,9 +26,9 @@ from tfxai.rules.annotations import norms
 from tfxai.rules.composites import Row, assignment
 from tfxai.rules.kernel_step import KernelStep, kernel_of, positions, step_of
 from tfxai.rules.lrp import Facts, Setting
-from tfxai.rules.numerics import unbroadcast
 from tfxai.rules.shares import as_relevance, divided, product
 from tfxai.rules.surroundings import gates, nonnegative, paddings, ways
+from tfxai.support.numerics import unbroadcast
 
 HALF = (tf.float16, tf.bfloat16)
 STABILISER = 1e-6  # of products of matrices

@@ -28,7 +28,7 @@ from tfxai.rules.annotations import kernel_before, norms, parts_unread
 from tfxai.rules.chords import Curve, Point, corner_chords
 from tfxai.rules.deeplift import RescaleRules, applied, gradient, inverse_norm, refuse_rounded_products
 from tfxai.rules.division import bounded, limited
-from tfxai.rules.numerics import continuous, inner, same_shape
+from tfxai.support.numerics import continuous, inner, same_shape
 
 Spreads = list[tf.Tensor | None]  # one per output; None where it is no float
 

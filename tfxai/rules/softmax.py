@@ -28,7 +28,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfxai.graph.table import Call
-from tfxai.rules.numerics import widened
+from tfxai.support.numerics import widened
 
 
 def softmax(call: Call, upstream: Sequence[tf.Tensor]) -> list[tf.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tfxai.graph.ops import ALIASES, CALLS, CONTROL, STEPS_AS_ONE
+from tfxai.graph.ops import ALIASES, CALLS, CHAIN, CONTROL
 from tfxai.graph.table import Rule
 from tfxai.rules.deeplift import FIRST, RULES
 
@@ -23,7 +23,7 @@ def supported_ops() -> dict[str, str]:
     for types, _, rule in FIRST:
         found.update(dict.fromkeys(types, _described(rule)))
     found.update({op: _described(rule) for op, rule in RULES.items()})
-    return dict(sorted((op, said) for op, said in found.items() if op not in STEPS_AS_ONE))
+    return dict(sorted((op, said) for op, said in found.items() if op != CHAIN))
 
 
 def _described(rule: Rule) -> str:
