@@ -76,7 +76,7 @@ def test_a_capture_leaves_nothing(make, rng):
     graph = capture(model, [spec])
     assert registered() == names and any(op.author is not None for op in [*graph.ops, *bodies(graph)])
     del graph
-    assert graphs() == living
+    assert graphs() <= living  # what tests before this one left may go meanwhile
 
 
 def bodies(graph):
@@ -88,7 +88,7 @@ def test_a_capture_that_fails_leaves_nothing(rng):
     names, living = registered(), graphs()
     with pytest.raises(ModelError, match="ValueError: in the middle"):
         tfxai.explain(breaks_off, x, target=0)
-    assert registered() == names and graphs() == living
+    assert registered() == names and graphs() <= living
 
 
 def test_a_users_own_function_is_still_differentiable(rng):

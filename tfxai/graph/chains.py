@@ -14,8 +14,9 @@ import tensorflow as tf
 
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op, needed
-from tfxai.graph.functions import Functions, as_one
+from tfxai.graph.functions import Functions
 from tfxai.graph.ops import ALIASES, CHAIN, CHAIN_AFFINE, CHAIN_BENT, COMPARISONS, CONTROL, SELECTS
+from tfxai.graph.regions import step_of
 
 
 def linked(graph: Graph, activity: Mapping[int, Activity], keep: Collection[int], apart: Collection[int] = ()) -> Graph:
@@ -41,9 +42,9 @@ def _written(graph: Graph, activity: Mapping[int, Activity], keep: frozenset[int
         end = next((o for o in op.outputs if o in chains), None)
         if end is not None:
             x = chains[end]
-            chain = as_one(CHAIN, op.name, graph, x, end, finder.between(x, end, finder.made), end)
-            name = [part.name for part in chain.bodies[0].ops if part.type not in ALIASES][-1]
-            ops.append(dataclasses.replace(chain, name=name))
+            parts = finder.ops_between(x, end, finder.made)
+            name = [part.name for part in parts if part.type not in ALIASES][-1]
+            ops.append(step_of(CHAIN, name, graph, x, parts, [end]))
         elif not inside.intersection(op.outputs):
             bodies = op.bodies if op.type in CONTROL else ()
             bodies = tuple(_written(body, activity, frozenset(body.outputs), apart) for body in bodies)

@@ -71,14 +71,10 @@ class Functions:
                 todo.extend(made[number].inputs if number in made else ())
         return found
 
-
-def as_one(kind: str, name: str, graph: Graph, x: int, y: int, inside: set[int], output: int) -> Op:
-    """One op for all that is `inside`, between x and y, whose value is known as `output`."""
-    ops = [op for op in graph.ops if any(o in inside for o in op.outputs)]
-    outer = dict.fromkeys(i for op in ops for i in op.inputs if i not in inside and i != x)
-    inputs = (x, *outer)
-    body = Graph(ops, list(inputs), [y], {}, graph.values)
-    return Op(kind, name, inputs, (output,), {}, bodies=(body,))
+    def ops_between(self, x: int, y: int, made: Mapping[int, Op]) -> list[Op]:
+        """The ops on these paths."""
+        inside = self.between(x, y, made)
+        return [op for op in self.graph.ops if not inside.isdisjoint(op.outputs)]
 
 
 def noted(functions: Functions, ops: Sequence[Op]) -> dict[int, dict[int, bool]]:

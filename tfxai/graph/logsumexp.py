@@ -17,7 +17,7 @@ import numpy as np
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.ops import LOGSUMEXP_STEP, SELECTS
-from tfxai.graph.regions import Reduction, Regions, with_steps
+from tfxai.graph.regions import Reduction, Regions, step_of, with_steps
 
 
 def as_one(graph: Graph, activity: Mapping[int, Activity], keep: Collection[int]) -> Graph:
@@ -49,7 +49,9 @@ class _Finder(Regions):
             if self.reduction(self.finite(off), "Max") != Reduction(x, total.axes, "Max", True):
                 continue
             if off == self.reshaped(top) and (ops := self.between(x, op.outputs[0])):
-                return self.step(LOGSUMEXP_STEP, x, op.outputs, ops, axes=total.axes, kept=total.kept)
+                return step_of(
+                    LOGSUMEXP_STEP, op.name, self.graph, x, ops, op.outputs, axes=total.axes, kept=total.kept
+                )
         return None
 
     def input_of(self, value: int | None, kind: str) -> int | None:

@@ -24,7 +24,7 @@ from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op, needed
 from tfxai.graph.normal_forms import FORMS, Form
 from tfxai.graph.ops import ALIASES, NORMALISATION_STEP
-from tfxai.graph.regions import Reduction, Regions, with_steps
+from tfxai.graph.regions import Reduction, Regions, step_of, with_steps
 
 ROOTS = {"Rsqrt": 1, "Sqrt": -1}  # op type -> which power of 1 / r it makes
 LEAST_EPSILON = 1e-20  # a smaller one is as good as none: then a norm may be 0
@@ -172,6 +172,7 @@ class _Finder(Regions):
     def as_one(self, norm: Norm, form: Form, end: int, ops: list[Op]) -> Op:
         """One op for all of these."""
         outputs = [end, norm.root, *([] if norm.mean is None else [norm.mean])]
-        step = self.step(NORMALISATION_STEP, norm.x, outputs, ops, norm=norm, centred=form.parts == (1, -1))
+        name, centred = self.made[end].name, form.parts == (1, -1)
+        step = step_of(NORMALISATION_STEP, name, self.graph, norm.x, ops, outputs, norm=norm, centred=centred)
         step.attrs["gains"] = tuple(step.inputs.index(gain) for gain in form.gains)
         return step

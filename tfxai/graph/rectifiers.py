@@ -18,8 +18,9 @@ import numpy as np
 
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op, needed
-from tfxai.graph.functions import Functions, as_one, noted
+from tfxai.graph.functions import Functions, noted
 from tfxai.graph.ops import ALIASES, RECTIFIER_AFFINE, RECTIFIER_GATES, RECTIFIER_STEP, RECTIFIERS
+from tfxai.graph.regions import step_of
 
 RECTIFYING = RECTIFIERS | {RECTIFIER_STEP}
 
@@ -45,7 +46,8 @@ def composed(graph: Graph, activity: Mapping[int, Activity], keep: Collection[in
             ops.append(op)
         else:
             x, y = regions[ends[end]], ends[end]
-            ops.append(as_one(RECTIFIER_STEP, op.name, graph, x, y, finder.between(x, y, finder.made), end))
+            parts = finder.ops_between(x, y, finder.made)
+            ops.append(step_of(RECTIFIER_STEP, op.name, graph, x, parts, [y], [end]))
     return dataclasses.replace(graph, ops=ops)
 
 

@@ -94,13 +94,26 @@ class Regions:
         read = {id(reader) for value in made for reader in self.readers.get(value, ())}
         return [] if made & self.kept or not read <= inside else ops
 
-    def step(self, kind: str, x: int, outputs: Sequence[int], ops: list[Op], **attrs: Any) -> Op:
-        """One op for all of these, whose inputs are x and what else they take."""
-        made = {o for op in ops for o in op.outputs}
-        inputs = [x, *dict.fromkeys(i for op in ops for i in op.inputs if i not in made and i != x)]
-        body = Graph(ops, inputs, list(outputs), {}, self.graph.values)
-        name = self.made[outputs[0]].name
-        return Op(kind, name, tuple(inputs), tuple(outputs), attrs, bodies=(body,))
+
+def step_of(
+    kind: str, name: str, graph: Graph, x: int, ops: Sequence[Op], results: Sequence[int],
+    outputs: Sequence[int] | None = None, **attrs: Any,
+) -> Op:  # fmt: skip
+    """Several ops as one.
+
+    Args:
+        kind: Its type.
+        name: Its name.
+        graph: Whose ops they are.
+        x: The value that it is a function of; what else they take comes after it among the inputs.
+        ops: What it does.
+        results: The values among those that they make which are its outputs.
+        outputs: What these are known as, where that is not their own number.
+    """
+    made = {o for op in ops for o in op.outputs}
+    inputs = [x, *dict.fromkeys(i for op in ops for i in op.inputs if i not in made and i != x)]
+    body = Graph(list(ops), inputs, list(results), {}, graph.values)
+    return Op(kind, name, tuple(inputs), tuple(outputs or results), attrs, bodies=(body,))
 
 
 def with_steps(graph: Graph, steps: Sequence[Op]) -> Graph:
