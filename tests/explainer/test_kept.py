@@ -414,7 +414,7 @@ def test_calls_add_nothing(make, rng):
     calls(0)  # what TensorFlow and Keras set up once
     tfxai.forget()
     living, added = Living(), []
-    for k in range(6):
+    for k in range(5):
         calls(k)
         added.append(living.added())
     assert added[-1] == added[-2] == added[-3]  # the last three target functions, and no more
