@@ -136,7 +136,7 @@ def silu():
 
 @pytest.mark.parametrize("kind", CALLS)
 @pytest.mark.parametrize("make", [gru, silu])
-def test_memory_of_200_calls(make, kind):
+def test_memory_of_many_calls(make, kind):
     """At most half a megabyte per call more than a new `tf.function` of the same model keeps each time."""
     model = make()
     x, options = examples(model, 2), {"target": 0} | CALLS[kind]
@@ -163,6 +163,6 @@ def test_memory_of_200_calls(make, kind):
             call(k)
         return (resident() - before) / calls
 
-    own, floor = kept(explained, 200), kept(bare, 40)
+    own, floor = kept(explained, 200 if options["target"] is not None else 60), kept(bare, 40)
     print(f"{make.__name__}, {kind}: {own:.2f} MB per call (bare {floor:.2f})")
     assert own <= floor + 0.5

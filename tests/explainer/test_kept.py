@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from tensorflow.python.eager import context
-from tensorflow.python.framework.func_graph import FuncGraph
-from tensorflow.python.framework.ops import gradient_registry
 
 import tfxai
+from tests.living import Living
 from tfxai.explainer import kept
 from tfxai.model.compiled import TABLES
 
@@ -392,12 +390,6 @@ def test_threads(rng):
     assert [len(kept_of(m)) for m in models] == [1, 1, 1]
 
 
-def counted():
-    gc.collect()
-    graphs = sum(isinstance(thing, FuncGraph) for thing in gc.get_objects())
-    return len(gradient_registry.list()), graphs, len(context.context().list_function_names())
-
-
 def stops(model):
     def stopping(t):
         model(t)
@@ -419,13 +411,16 @@ def test_calls_add_nothing(make, rng):
         with pytest.raises(tfxai.errors.ModelError, match="on purpose"):
             tfxai.explain(stops(model), x, target=0)
 
+    calls(0)  # what TensorFlow and Keras set up once
     tfxai.forget()
-    for k in range(4):  # as many target functions as are kept, and one more
-        calls(k)
-    before = counted()
+    living, added = Living(), []
     for k in range(5):
         calls(k)
-    assert counted() == before
+        added.append(living.added())
+    assert added[-1] == added[-2] == added[-3]  # the last three target functions, and no more
+    assert added[-1][0] == 0
+    tfxai.forget()
+    assert living.added() == (0, 0, 0)
 
 
 def test_rows_of_different_length(rng):

@@ -1,16 +1,14 @@
 """What an explanation registers with TensorFlow is gone when it is over; what belongs to others stays."""
 
-import gc
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from tensorflow.python.framework.func_graph import FuncGraph
 from tensorflow.python.framework.ops import gradient_registry
 
 import tfxai
+from tests.living import Living
 from tfxai.errors import ModelError
 from tfxai.graph.capture import capture
 
@@ -48,11 +46,6 @@ def test_it_does_so_after_an_error_too(rng):
     assert registered() == before
 
 
-def graphs():
-    gc.collect()
-    return sum(isinstance(thing, FuncGraph) for thing in gc.get_objects())
-
-
 def in_a_loop():
     """A custom gradient in the body of a loop."""
     return keras.Sequential([keras.Input((4, 3)), layers.GRU(4, activation="silu"), layers.Dense(2)])
@@ -72,11 +65,11 @@ def breaks_off(t):
 def test_a_capture_leaves_nothing(make, rng):
     model, spec = make(), tf.TensorSpec([None, 4, 3])
     model(np.zeros((1, 4, 3)))
-    names, living = registered(), graphs()
+    living = Living()
     graph = capture(model, [spec])
-    assert registered() == names and any(op.author is not None for op in [*graph.ops, *bodies(graph)])
+    assert living.added()[0] == 0 and any(op.author is not None for op in [*graph.ops, *bodies(graph)])
     del graph
-    assert graphs() <= living  # what tests before this one left may go meanwhile
+    assert living.added() == (0, 0, 0)
 
 
 def bodies(graph):
@@ -85,10 +78,10 @@ def bodies(graph):
 
 def test_a_capture_that_fails_leaves_nothing(rng):
     x = rng.normal(size=(2, 4, 3)).astype("float32")
-    names, living = registered(), graphs()
+    living = Living()
     with pytest.raises(ModelError, match="ValueError: in the middle"):
         tfxai.explain(breaks_off, x, target=0)
-    assert registered() == names and graphs() <= living
+    assert living.added() == (0, 0, 0)
 
 
 def test_a_users_own_function_is_still_differentiable(rng):

@@ -32,7 +32,7 @@ class Prepared:
     def __init__(self, model: Any) -> None:
         self.model = model
         self._captured: dict[Form, Kept] = {}
-        self._made: dict[Form, dict[Any, TracedModel]] = {}  # as kept for others too, but for as long as this lives
+        self._made: dict[Kept, dict[Any, TracedModel]] = {}  # as kept for others too, but for as long as this lives
         self._before: dict[TracedModel, int] = {}  # how many functions had been traced for others
         self._dropped = 0  # functions traced for what is not kept any more
         self._stale: set[Form] = set()
@@ -73,11 +73,13 @@ class Prepared:
 
     def made(self, found: Kept, key: Any, make: Callable[[], TracedModel]) -> TracedModel:
         """What is made of a capture under `key`, at its first use."""
-        own = self._made.setdefault(found.form, {})
-        if key not in own:
-            own[key] = found.get(key, make)
-            self._before.setdefault(own[key], own[key].compiled.traces)
-        return own[key]
+        with self._lock:
+            own = self._made.setdefault(found, {})
+            if key not in own:
+                traced = found.get(key, make)
+                self._before.setdefault(traced, traced.compiled.traces)
+                own[key] = traced
+            return own[key]
 
     def _capture(self, inputs: Inputs, watched: bool, rows: int) -> tuple[Inputs, Kept]:
         closed = self._closed.get(inputs.signature, 0)
@@ -112,12 +114,11 @@ class Prepared:
     def _forget(self, form: Form) -> None:
         if form in self._captured:
             self._dropped += self._traces(form)
-            del self._captured[form]
-            for traced in self._made.pop(form, {}).values():
+            for traced in self._made.pop(self._captured.pop(form), {}).values():
                 self._before.pop(traced, None)
 
     def _traces(self, form: Form) -> int:
-        made = set(self._made.get(form, {}).values())
+        made = set(self._made.get(self._captured[form], {}).values())
         return 1 + sum(traced.compiled.traces - self._before[traced] for traced in made)
 
 
