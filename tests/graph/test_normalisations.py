@@ -54,6 +54,11 @@ MADE = {
     "by a product": (lambda: lambda z: _of_squares(z, lambda t: t * t, ops.sum), (2,), 0, False),
     "of a variance": (lambda: lambda z: _of_squares(z, lambda t: (t - _mean(t)) ** 2), (2,), 0, False),
     "divided": (lambda: _instance, (1,), 0, True),
+    "by a reciprocal": (
+        lambda: lambda z: z * ops.reciprocal(ops.sqrt(ops.mean(z * z, -1, keepdims=True) + 1e-3)) * (1 + GAIN),
+        (2,), 1, False,
+    ),
+    "by one over it": (lambda: lambda z: z * (1 / ops.sqrt(ops.sum(z * z, -1, keepdims=True) + 1e-3)), (2,), 1, False),
     "scaled and shifted twice": (lambda: lambda z: (_instance(z) * GAIN * 2 + SHIFT) + 1, (1,), 2, True),
     "by moments": (
         lambda: lambda z: _by_moments(z, lambda t, m, v: (t - m) * (tf.math.rsqrt(v + 1e-3) * GAIN)),

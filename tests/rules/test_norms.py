@@ -99,6 +99,10 @@ AS_ONE = {
     "channels first": lambda: layers.GroupNormalization(2, axis=1),
     "root mean square": lambda: _layer(lambda t: t * ops.rsqrt(ops.mean(t**2, -1, keepdims=True) + 1e-6) + 3.0),
     "sum of squares": lambda: _layer(lambda t: 2.0 * (t * ops.rsqrt(ops.sum(t * t, -1, keepdims=True) + 1e-3))),
+    "by a reciprocal": lambda: _layer(
+        lambda t: t * ops.reciprocal(ops.sqrt(ops.mean(t * t, -1, keepdims=True) + 1e-3)) * 2.0
+    ),
+    "by one over it": lambda: _layer(lambda t: t * (3.0 / ops.sqrt(ops.sum(t * t, -1, keepdims=True) + 1e-3))),
     "of a variance": lambda: _layer(lambda t: t * ops.rsqrt(ops.var(t, -1, keepdims=True) + 1e-3)),
     "divided": lambda: _layer(
         lambda t: (t - ops.mean(t, 1, keepdims=True)) / ops.sqrt(ops.var(t, 1, keepdims=True) + 1e-3)

@@ -72,9 +72,15 @@ def _multiplied(a: Operand, b: Operand) -> Form | None:
 
 
 def _divided(a: Operand, b: Operand) -> Form | None:
-    if isinstance(a, int) or isinstance(b, int) or a.parts is None or b.parts is not None:
+    if isinstance(b, int) or b.parts is not None or b.power != -1:
         return None
-    return Form(a.parts, 1) if (a.power, b.power) == (0, -1) else None
+    if isinstance(a, int):
+        return Form(None, 1, (a,))
+    return Form(a.parts, 1) if a.parts is not None and a.power == 0 else None
+
+
+def _inverted(a: Operand) -> Form | None:
+    return Form(None, 1) if isinstance(a, Form) and a.parts is None and a.power == -1 else None
 
 
 FORMS: dict[str, Callable[..., Form | None]] = {
@@ -84,4 +90,6 @@ FORMS: dict[str, Callable[..., Form | None]] = {
     "Sub": _subtracted,
     "Mul": _multiplied,
     "RealDiv": _divided,
+    "Reciprocal": _inverted,
+    "Inv": _inverted,
 }
