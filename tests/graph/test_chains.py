@@ -127,3 +127,16 @@ def test_constants_may_be_variables():
     assert types(found).count("Chain") == 1
     scale.assign(tf.ones(6))
     np.testing.assert_allclose(run(found, X)[0], X / (1 + np.exp(-X)), rtol=1e-6)
+
+
+def test_a_long_row_of_states_that_are_all_read_takes_no_time():
+    """Hundreds of steps of a map, each of which is a result too: chains of one step, found in one go."""
+
+    def function(z):
+        states = [z]
+        for _ in range(300):
+            states.append(3.7 * states[-1] * (1 - states[-1]))
+        return tf.stack(states, 1)
+
+    found = chained(captured(function, spec(None, 6)))
+    assert types(found).count("Chain") == 300

@@ -127,17 +127,26 @@ class _Finder(Functions):
         """The x of the chain that ends in y, if there is one."""
         if not self.real(y) or y in self.apart or self.activity.get(y) is not Activity.ACTIVE:
             return None
-        for x in self.of(y):
-            inside = self.between(x, y, self.made)
-            if not self.of(y)[x] and self.carries(x, y) and self.closed(inside, y):
-                x = self.behind_affine(x, inside)
-                return x if self.long_enough(x, y) else None
-        return None
+        found, inside = None, set()
+        for x in reversed(self.of(y)):
+            between = self.between(x, y, self.made)
+            if not self.closed(between, y):
+                break  # what is read outside of it lies before y from all that are farther, too
+            if not self.of(y)[x] and self.carries(x, y) and self.alone(x, between):
+                found, inside = x, between
+        if found is None:
+            return None
+        x = self.behind_affine(found, inside)
+        return x if self.long_enough(x, y) else None
 
     def carries(self, x: int, y: int) -> bool:
         """Whether x can be what a chain is a function of."""
         dtypes = [self.graph.values[v].dtype for v in (x, y)]
         return dtypes[0] is dtypes[1] and self.activity.get(x) is Activity.ACTIVE
+
+    def alone(self, x: int, inside: set[int]) -> bool:
+        """Whether the ops of what lies between read nothing that varies but x and each other."""
+        return all(i in inside or i == x for v in inside for i in self.varying(self.made[v]))
 
     def closed(self, inside: set[int], y: int) -> bool:
         """Whether nothing but y is read of what lies between, and none of it must go on existing."""

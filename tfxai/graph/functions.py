@@ -68,7 +68,9 @@ class Functions:
             number = todo.pop()
             if number != x and number not in found and self.varies(number):
                 found.add(number)
-                todo.extend(made[number].inputs if number in made else ())
+                op = made.get(number)
+                if op is not None:  # of several values that pass at once, the own one
+                    todo.extend([op.inputs[op.outputs.index(number)]] if op.type in ALIASES else op.inputs)
         return found
 
     def ops_between(self, x: int, y: int, made: Mapping[int, Op]) -> list[Op]:

@@ -48,18 +48,17 @@ def parts_unread(graph: Graph, activity: Activities) -> dict[int, bool]:
     """Real values that are no result, and of whose positive and negative part no reader wants to know -> True.
 
     Dense and convolution ops with weights that do not vary split by the sign of w * dx, whatever the parts of dx are.
-    Ops that are no nonlinearities want the parts only to make those of their outputs. Of an op with several outputs
-    all of them are noted, or none.
+    Ops that are no nonlinearities want the parts only to make those of their outputs; sizes and decisions have none.
+    Of an op with several outputs all of them are noted, or none.
     """
     notes: dict[int, bool] = {}
     for part in graphs(graph):
         wanted = set(part.outputs) | {o for op in part.ops for o in op.outputs if graph.values[o].dtype.is_complex}
         for op in reversed(part.ops):
-            if wanted.isdisjoint(op.outputs) and op.type not in CONTROL:
-                notes.update(dict.fromkeys(op.outputs, True))
-                if op.type not in EVERYWHERE:
-                    continue
-            if not _weighs(op, activity):
+            unread = wanted.isdisjoint(op.outputs) and op.type not in CONTROL
+            notes.update(dict.fromkeys(op.outputs, True) if unread else {})
+            active = op.type in CONTROL or any(activity[o] is Activity.ACTIVE for o in op.outputs)
+            if active and not _weighs(op, activity) and not (unread and op.type not in EVERYWHERE):
                 wanted.update(op.inputs)
     return notes
 
