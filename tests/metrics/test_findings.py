@@ -39,6 +39,10 @@ def test_sound_models_are_green(name, rng):
     found = tfxai.check(model, x)
     assert found and {finding.level for finding in found.findings} <= {"ok", "skipped"} and len(found.findings) == 8
     assert found.advice.split(" (")[0] in ("deeplift", "integrated_gradients", "input_x_gradient")
+    shown = str(found).splitlines()
+    assert (
+        shown[0].split()[:3] == ["ok", "adds", "up"] and shown[-1] == "All well." and f"  take: {found.advice}" in shown
+    )
     assert [np.array(v).tobytes() for v in model.variables] == before
 
 

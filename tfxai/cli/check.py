@@ -13,9 +13,6 @@ from typing import Any
 from tfxai.cli import shared
 from tfxai.errors import InputError
 
-LAYERS_SHOWN = 12  # layers
-LEVELS = {"ok": "ok  ", "note": "note", "fail": "FAIL", "skipped": "-   "}
-
 
 def options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
@@ -28,7 +25,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was measured; 1 when something is not as it should be."""
-    from tfxai.metrics.selfcheck import TOLERANCE, check
+    from tfxai.metrics.selfcheck import check
 
     with contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext():  # what was read is no JSON
         model = shared.opened(args.model, args.modules)
@@ -40,30 +37,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"ok": bool(found), **_plain(found)}, indent=2))
         return 0 if found else 1
     source = "the given examples" if args.inputs else "4 random examples"
-    print(f"{args.model}: {model.name if hasattr(model, 'name') else 'model'}, {source}\n")
-    _line("adds up", found.residual <= TOLERANCE, f"largest residual {found.residual:.1e} of the score's change")
-    _line("batch", found.batch <= TOLERANCE, f"in a batch and alone differ by {found.batch:.1e}")
-    _line("repeats", found.repeats, "same call, same bits" if found.repeats else "the same call gave other numbers")
-    names = ", ".join(found.unsupported) or "none"
-    _line("every op has a rule", not found.unsupported, f"without: {names}")
-    for finding in found.findings:
-        _line(finding.name, finding.level, finding.text)
-    for text in found.warnings:
-        print(f"  warning: {text}")
-    print("\n  what each layer leaks of the change of the first example's score:")
-    for layer, amount in list(found.layers.items())[:LAYERS_SHOWN]:
-        print(f"    {amount:+.1e}  {layer}")
-    if len(found.layers) > LAYERS_SHOWN:
-        print(f"    less in {len(found.layers) - LAYERS_SHOWN} more")
-    if found.advice:
-        print(f"\n  take: {found.advice}")
-    print(f"\n{'All well.' if found else 'Not as it should be: see above.'}")
+    print(f"{args.model}: {model.name if hasattr(model, 'name') else 'model'}, {source}\n\n{found}")
     return 0 if found else 1
-
-
-def _line(name: str, good: bool | str, text: str) -> None:
-    level = good if isinstance(good, str) else "ok" if good else "fail"
-    print(f"  {LEVELS[level]} {name:20s} {text}")
 
 
 def _plain(found: Any) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from tfxai.model.function import declared_inputs, open_model
 from tfxai.rules.supported import supported_ops
 
 TOLERANCE = 1e-4
+LAYERS_SHOWN = 12  # layers
+LEVELS = {"ok": "ok  ", "note": "note", "fail": "FAIL", "skipped": "-   "}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,28 @@ class Check:
     def __bool__(self) -> bool:
         sound = not any(finding.level == "fail" for finding in self.findings)
         return sound and self.repeats and not self.unsupported and max(self.residual, self.batch) <= TOLERANCE
+
+    def __str__(self) -> str:
+        """All of it in one screen."""
+        told = [f"  {LEVELS[level]} {name:20s} {text}" for name, level, text, _ in (*self._sums(), *self.findings)]
+        told += [f"  warning: {text}" for text in self.warnings]
+        told += ["", "  what each layer leaks of the change of the first example's score:"]
+        told += [f"    {amount:+.1e}  {layer}" for layer, amount in list(self.layers.items())[:LAYERS_SHOWN]]
+        if len(self.layers) > LAYERS_SHOWN:
+            told.append(f"    less in {len(self.layers) - LAYERS_SHOWN} more")
+        told += ["", f"  take: {self.advice}"] if self.advice else []
+        return "\n".join([*told, "", "All well." if self else "Not as it should be: see above."])
+
+    def _sums(self) -> list[Finding]:
+        """Of what it measured itself."""
+        repeats = "same call, same bits" if self.repeats else "the same call gave other numbers"
+        measured = [
+            ("adds up", self.residual <= TOLERANCE, f"largest residual {self.residual:.1e} of the score's change"),
+            ("batch", self.batch <= TOLERANCE, f"in a batch and alone differ by {self.batch:.1e}"),
+            ("repeats", self.repeats, repeats),
+            ("every op has a rule", not self.unsupported, f"without: {', '.join(self.unsupported) or 'none'}"),
+        ]
+        return [Finding(name, "ok" if good else "fail", text) for name, good, text in measured]
 
 
 def check(
