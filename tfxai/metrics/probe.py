@@ -59,7 +59,7 @@ class Probe:
             raise UnknownOptionError(f"An Explainer has its own {', '.join(shared)}. Leave it, or pass the model.")
         if unknown := [name for name in shared if name not in SHARED]:
             raise UnknownOptionError(
-                f"Here is no option {unknown[0]!r}. {suggest(unknown[0], SHARED)} Those of a method go into its object, "
+                f"Here is no option {unknown[0]!r}. {suggest(unknown[0], SHARED)} A method has its own in its object, "
                 "such as tfxai.DeepLIFT(rule=...)."
             )
         explainer = (model if isinstance(model, Explainer) else Explainer(model, **shared)).using("occlusion")
