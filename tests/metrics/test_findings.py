@@ -78,6 +78,11 @@ def test_rectifiers_that_let_nothing_through(rng):
     dead.bias.assign([100.0, 100, -100, -100])
     found = tfxai.check(model, x)
     assert level(found, "dead units") == "ok" and number(found, "dead units") == 0.5
+    dead.bias.assign([0.0, -100, -100, -100])  # the one unit is awake in the last of many examples alone
+    late = np.zeros((20, 20), "float32")
+    late[-1] = np.sign(dead.kernel[:, 0])
+    found = tfxai.check(model, late)
+    assert level(found, "dead units") == "ok" and number(found, "dead units") == 0.75
 
 
 def test_weights_that_do_not_matter(rng):

@@ -22,6 +22,7 @@ from tfxai.support.ranks import ranks
 METHODS = ("deeplift", "integrated_gradients", "input_x_gradient")
 RECTIFIERS = ("Relu", "Relu6")
 SAMPLES, FEW = 50, 16  # subsets; features below which a rank correlation says nothing
+PASS = 8  # examples
 SAME = 1e-4  # of the score: no change
 CANCELLED, HOPELESS = 100.0, 1000.0  # times the change
 SATURATED = 0.05  # of the change
@@ -140,10 +141,14 @@ def _dead(s: Subject) -> tuple[str, str, float]:
     ops = [op for op in needed(model.graph, outputs) if op.type in RECTIFIERS]
     if not ops:
         raise NotMeasured("the model has no ReLU")
-    scorer, _ = s.probe.run._scorer(slice(0, len(s.probe)))
-    values = model.values_at([op.outputs[0] for op in ops], scorer.inputs)
-    dead = [op.name for op, value in zip(ops, values, strict=True) if not np.any(value)]
-    unused = float(np.mean([np.mean(~np.any(np.asarray(v) != 0, axis=0)) for v in values]))
+    used: list[np.ndarray] = []
+    for start in range(0, len(s.probe), PASS):  # all that is inside of a network is large
+        scorer, _ = s.probe.run._scorer(slice(start, min(start + PASS, len(s.probe))))
+        values = model.values_at([op.outputs[0] for op in ops], scorer.inputs)
+        some = [np.any(np.asarray(v) != 0, axis=0) for v in values]
+        used = [a | b for a, b in zip(used, some, strict=True)] if used else some
+    dead = [op.name for op, any_used in zip(ops, used, strict=True) if not any_used.any()]
+    unused = float(np.mean([1 - any_used.mean() for any_used in used]))
     if dead:
         return "fail", f"{', '.join(dead[:3])}: 0 for every example, nothing passes", unused
     return "ok", f"{unused:.0%} of the numbers after ReLUs are 0 for every example", unused
