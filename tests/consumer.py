@@ -71,7 +71,7 @@ def modules(model: keras.Model, x: np.ndarray, e: tfxai.Explanation) -> list[Any
     return [
         tfxai.targets.difference(0, 1), tfxai.baselines.blur(3.0)(x), tfxai.plot.auto(e, 0),
         tfxai.figures.convergence(model, x, steps=(2, 4)), tfxai.metrics.axioms.completeness("ig", model, x).residual,
-        tfxai.metrics.check(model).layers, tfxai.callbacks.ExplanationSnapshot(x, "gradcam").history, digits.labels,
+        tfxai.check(model).layers, tfxai.callbacks.ExplanationSnapshot(x, "gradcam").history, digits.labels,
     ]  # fmt: skip
 
 

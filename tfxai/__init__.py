@@ -15,7 +15,8 @@ Where to start:
     plot, figures, report       pictures, the lecture's figures, one page to mail
     callbacks                   explanations while a model learns
     Patterns                    what the units of a model look for, of data: for patternnet, pattern_attribution
-    evaluate, metrics           methods measured beside each other; axioms of a method; a check of your model
+    check                       whether explanations of your model can be trusted
+    evaluate, metrics           methods measured beside each other; axioms of a method
     ExplainMixin, explainable   model.explain(...)
     errors, supported_ops()     what can go wrong, and which operations have a rule
 
@@ -75,6 +76,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.perturb import Occlusion as Occlusion
     from tfxai.metrics.evaluated import Evaluation as Evaluation
     from tfxai.metrics.evaluation import evaluate as evaluate
+    from tfxai.metrics.selfcheck import check as check
     from tfxai.patterns import Patterns as Patterns
     from tfxai.plot.report import report as report
     from tfxai.rules.supported import supported_ops as supported_ops
@@ -89,6 +91,7 @@ _WHERE = {
     "explainable": "tfxai.keras_model",
     "Explanation": "tfxai.explanation",
     "load": "tfxai.explanation",
+    "check": "tfxai.metrics.selfcheck",
     "evaluate": "tfxai.metrics.evaluation",
     "Evaluation": "tfxai.metrics.evaluated",
     "Patterns": "tfxai.patterns",

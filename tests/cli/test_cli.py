@@ -185,7 +185,7 @@ def test_a_full_disk(files, tmp_path, monkeypatch, capsys):
 def test_check(files, capsys):
     assert cli.main(["check", str(files / "image.keras")]) == 0
     out = capsys.readouterr().out
-    assert out.count("  ok  ") == 4 and "conv2d" in out and "All well." in out
+    assert out.count("  ok  ") == 12 and "conv2d" in out and "All well." in out
     arguments = [str(files / "image.keras"), str(files / "0.png"), str(files / "1.png"), "--rule", "reveal_cancel"]
     assert cli.main(["check", *arguments]) == 0
     assert "the given examples" in capsys.readouterr().out

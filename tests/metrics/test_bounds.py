@@ -148,6 +148,10 @@ def test_edges(rng):
     flat[:, :, 4:] = 1
     found = case_of(model, flat, "edges").relevance.reshape(6, 8, 8)
     assert np.allclose(found[:, :, [3, 4]], np.sqrt(2) / 2) and np.allclose(found[:, :, [0, 1, 2, 5, 6, 7]], 0)
+    i, j = keras.Input((8, 8, 2)), keras.Input((1, 3))
+    both = keras.Model([i, j], layers.Dense(1)(layers.Concatenate()([layers.Flatten()(i), layers.Flatten()(j)])))
+    beside = Case.of(both, [flat, np.ones((6, 1, 3), "float32")], "edges").relevance
+    assert np.array_equal(beside[:, :64], found.reshape(6, 64)) and (beside[:, 64:] == 0).all()
     table, x, *_ = KINDS["tables"](rng)
     with pytest.raises(InputError, match="An edge detector needs pictures or sequences"):
         case_of(table, x, "edges")

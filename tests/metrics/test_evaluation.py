@@ -122,6 +122,8 @@ def test_errors_come_before_anything_long(planted, monkeypatch):
         (lambda: tfxai.evaluate(lambda z: model(z), x, METHODS, ["cascading_randomisation"], 0), ValueError, "itself"),
         (lambda: tfxai.evaluate(model, x, ["patternnet"]), OptionError, "patterns"),
         (lambda: tfxai.evaluate(model, x, METHODS, target=2), TargetError, "2"),
+        (lambda: tfxai.evaluate(model, x, METHODS, rule="epsilon"), UnknownOptionError, "has its own in its object"),
+        (lambda: tfxai.evaluate(model, x, METHODS, layer=1), InputError, "Metrics are of inputs"),
     ):
         with pytest.raises(error, match=words):
             wrong()

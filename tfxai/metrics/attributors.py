@@ -159,7 +159,7 @@ class Edges(Attributor):
         parts, arrays = probe.features.parts, probe.run.inputs.arrays
         if not self.fits(probe):
             raise InputError("An edge detector needs pictures or sequences of numbers.")
-        seen = [arrays[p.input].astype(np.float64) if p.channels else None for p in parts]
+        seen = [arrays[p.input].astype(np.float64) if p.channels and max(p.grid) > 1 else None for p in parts]
         if shift is not None:
             shifts = iter(shift.of([a for a in seen if a is not None]))
             seen = [None if a is None else a + next(shifts) for a in seen]

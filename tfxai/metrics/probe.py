@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import InputError, TargetError, UnknownOptionError, received
+from tfxai.errors import InputError, TargetError, UnknownOptionError, received, suggest
 from tfxai.explainer import Explainer
 from tfxai.explainer.chunks import Run
+from tfxai.method.lookup import SHARED
 from tfxai.metrics.features import Features, Part, hidden
 from tfxai.model.stops import stopped
 from tfxai.targets.bound import IndexTarget, SideTarget
@@ -55,11 +56,13 @@ class Probe:
             TfxaiError: As in `tfxai.explain`.
         """
         if isinstance(model, Explainer) and shared:
+            raise UnknownOptionError(f"An Explainer has its own {', '.join(shared)}. Leave it, or pass the model.")
+        if unknown := [name for name in shared if name not in SHARED]:
             raise UnknownOptionError(
-                f"An Explainer has its own {', '.join(shared)}. Pass the model, or leave them out."
+                f"Here is no option {unknown[0]!r}. {suggest(unknown[0], SHARED)} A method has its own in its object, "
+                "such as tfxai.DeepLIFT(rule=...)."
             )
-        whole = model if isinstance(model, Explainer) else Explainer(model, **shared)
-        explainer = whole.using("occlusion")
+        explainer = (model if isinstance(model, Explainer) else Explainer(model, **shared)).using("occlusion")
         made = Probe(explainer, x, target, baseline, batch_size, seed)
         inner = target.inner if isinstance(target, Output) else target
         classes = None if inner is not None else made._classes()

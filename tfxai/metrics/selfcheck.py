@@ -12,10 +12,13 @@ import numpy as np
 
 from tfxai.errors import CompletenessWarning, ModelError, UnsupportedOpError
 from tfxai.explainer import Explainer
+from tfxai.metrics.findings import Finding, findings
 from tfxai.model.function import declared_inputs, open_model
 from tfxai.rules.supported import supported_ops
 
 TOLERANCE = 1e-4
+LAYERS_SHOWN = 12  # layers
+LEVELS = {"ok": "ok  ", "note": "note", "fail": "FAIL", "skipped": "-   "}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Check:
         unsupported: Ops without a rule, with their names; the rest was then measured with `unknown_ops="average"`.
         layers: What each layer (by its path) leaks of the first example's change, largest first.
         warnings: What tfxai warned of.
+        findings: What else was measured: of the baseline, the units, the weights, and whether methods agree.
+        advice: Which method to take.
 
     Example:
         >>> bool(Check(1e-7, 0.0, True, (), {}, ())), bool(Check(0.1, 0.0, True, (), {}, ()))
@@ -41,15 +46,44 @@ class Check:
     unsupported: tuple[str, ...]
     layers: dict[str, float]
     warnings: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    advice: str = ""
 
     def __bool__(self) -> bool:
-        return self.repeats and not self.unsupported and max(self.residual, self.batch) <= TOLERANCE
+        sound = not any(finding.level == "fail" for finding in self.findings)
+        return sound and self.repeats and not self.unsupported and max(self.residual, self.batch) <= TOLERANCE
+
+    def __str__(self) -> str:
+        """All of it in one screen."""
+        told = [f"  {LEVELS[level]} {name:20s} {text}" for name, level, text, _ in (*self._sums(), *self.findings)]
+        told += [f"  warning: {text}" for text in self.warnings]
+        told += ["", "  what each layer leaks of the change of the first example's score:"]
+        told += [f"    {amount:+.1e}  {layer}" for layer, amount in list(self.layers.items())[:LAYERS_SHOWN]]
+        if len(self.layers) > LAYERS_SHOWN:
+            told.append(f"    less in {len(self.layers) - LAYERS_SHOWN} more")
+        told += ["", f"  take: {self.advice}"] if self.advice else []
+        return "\n".join([*told, "", "All well." if self else "Not as it should be: see above."])
+
+    def _sums(self) -> list[Finding]:
+        """Of what it measured itself."""
+        repeats = "same call, same bits" if self.repeats else "the same call gave other numbers"
+        measured = [
+            ("adds up", self.residual <= TOLERANCE, f"largest residual {self.residual:.1e} of the score's change"),
+            ("batch", self.batch <= TOLERANCE, f"in a batch and alone differ by {self.batch:.1e}"),
+            ("repeats", self.repeats, repeats),
+            ("every op has a rule", not self.unsupported, f"without: {', '.join(self.unsupported) or 'none'}"),
+        ]
+        return [Finding(name, "ok" if good else "fail", text) for name, good, text in measured]
 
 
 def check(
     model: Any, x: Any = None, rule: str = "rescale", target: Any = None, baseline: Any = None, allow_nan: bool = False
 ) -> Check:
-    """Explains x by DeepLIFT in several ways and measures whether the answers agree and add up.
+    """Whether explanations of your model can be trusted, and which method to take.
+
+    DeepLIFT explains x in several ways: do the contributions add up, the same in every batch and every time? Then: does
+    the baseline differ from x, and its choice matter? Do contributions cancel? Is the score flat at x? Does a ReLU let
+    nothing through? Do the values change when all weights are drawn again (they are put back)? Do three methods agree?
 
     Args:
         model: As in `tfxai.explain`.
@@ -68,8 +102,8 @@ def check(
 
     Example:
         >>> import keras
-        >>> from tfxai.metrics import check
-        >>> bool(check(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])))
+        >>> import tfxai
+        >>> bool(tfxai.check(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])))
         True
     """
     model = open_model(model)
@@ -89,6 +123,7 @@ def check(
         alone = explainer(x, target, baseline, batch_size=1, verbose=0)
     pairs = [zip(keras.tree.flatten(e.values), keras.tree.flatten(o.values), strict=True) for o in (again, alone)]
     size = max(float(np.abs(v).max()) for v in keras.tree.flatten(e.values)) or 1.0
+    also, advice = findings(model, x, e.target if isinstance(e.target, np.ndarray) else target, baseline, allow_nan)
     return Check(
         residual=float(np.max(np.asarray(e.residual))),
         batch=max(float(np.abs(a - b).max()) for a, b in pairs[1]) / size,
@@ -96,6 +131,8 @@ def check(
         unsupported=unsupported,
         layers=_by_layer(explainer.leaks(x, target, baseline), _names(model)),
         warnings=tuple(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, CompletenessWarning))),
+        findings=tuple(also),
+        advice=advice,
     )
 
 

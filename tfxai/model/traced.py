@@ -271,6 +271,11 @@ class TracedModel:
         given = repeated(embedded, n)
         return in_blocks(self.rows, n, lambda some: made(taken(inputs, some), taken(given, some)))
 
+    def values_at(self, numbers: Sequence[int], inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+        """The values of these numbers for raw inputs, for looking at what is inside."""
+        made = self.function(("values", *numbers), self._run_to(numbers, ()), lambda: [self.input_specs(), []])
+        return in_blocks(self.rows, len(inputs[0]), lambda some: made(taken(inputs, some), []))
+
     def _run_to(self, ends: Sequence[int], given: Sequence[int]) -> Callable:
         """A forward pass from the raw inputs, and values that are given, to other values."""
 

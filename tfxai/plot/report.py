@@ -81,7 +81,7 @@ def report(
     explanations = [displayed(e, display) for e in explanations]
     body = [f"<h1>{escape(heading)}</h1>"]
     if evaluation is not None:
-        body += ["<h2>Evaluation</h2>", evaluation.fragment()]
+        body += ["<h2>Measured</h2>", evaluation.fragment()]
     body += ["<h2>Methods</h2>", comparison(explanations)]
     body.append(
         '<p class="quiet">Delta: how far the contributions are from adding up to the change of the score; a method '
