@@ -30,7 +30,9 @@ class Curve(NamedTuple):
     def area(self) -> np.ndarray:
         """(n,) the area below, by trapezoids, over the width: the mean score."""
         width = self.shares[-1] - self.shares[0]
-        return np.trapezoid(self.scores, self.shares, axis=1) / width if width > 0 else self.scores.mean(axis=1)
+        if width == 0:
+            return self.scores.mean(axis=1)
+        return (self.scores[:, 1:] + self.scores[:, :-1]) @ np.diff(self.shares) / (2 * width)
 
 
 def deletion_curve(case: Case, steps: int = STEPS) -> Curve:
