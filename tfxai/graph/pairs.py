@@ -32,7 +32,7 @@ from tfxai.graph.value import at_x
 # Ops whose outputs are made row by row of their inputs, where the axis of examples passes through as it is.
 ROW_BY_ROW = (
     known.AFFINE | known.BILINEAR | known.QUADRATIC | known.SMOOTH | known.PIECEWISE | known.STEPS | known.PAIRWISE
-    | known.LARGEST | known.SMALLEST | known.ROWS | known.SELECTS | known.NORMALISATIONS | known.STEPS_AS_ONE
+    | known.LARGEST | known.SMALLEST | known.ROWS | known.SELECTS | known.NORMALISATIONS
 ) - (known.MIXING_ALONG - known.ROWS)  # fmt: skip
 # Places go to the examples and back: each example's stay its own.
 BLOCKS = frozenset({"SpaceToBatchND", "BatchToSpaceND"})
@@ -48,6 +48,9 @@ def fit(ops: Sequence[Op], activity: Mapping[int, Activity], followed: Followed)
 
 
 def _fits(op: Op, outputs: Sequence[int], activity: Mapping[int, Activity], followed: Followed) -> bool:
+    if op.type in known.STEPS_AS_ONE:  # whose rule reads all of its outputs
+        (body,) = op.bodies
+        return all(rows_in(o, followed) is not None for o in op.outputs) and fit(body.ops, activity, followed)
     active = [i for i in op.inputs if activity[i] is Activity.ACTIVE]
     varying = [o for o in outputs if activity[o] is Activity.ACTIVE]
     if not active or any(rows_in(v, followed) is None for v in (*active, *varying)):
