@@ -1,4 +1,4 @@
-"""Cost on sequences, in bare gradients of the same logit on the same batch. `pytest tests/benchmarks -m benchmark -n 0`.
+"""Cost on sequences, in bare gradients of the same logit on the same batch. `pytest -m benchmark -n 0`.
 
 Every number is the median of ratios measured in turn in one process, zeros baseline.
 """
