@@ -19,12 +19,18 @@ def dna():
     return keras.Model(i, layers.Dense(2)(layers.GlobalAveragePooling1D()(h)))
 
 
-def transformer():
-    """Four blocks on 64 steps of 64 channels."""
+def transformer(first=False):
+    """Four blocks on 64 steps of 64 channels, normalised behind every part of a block, or first."""
+    norm = layers.LayerNormalization
     i = h = keras.Input((64, 64))
     for _ in range(4):
-        h = layers.LayerNormalization()(h + layers.MultiHeadAttention(4, 16)(h, h))
-        h = layers.LayerNormalization()(h + layers.Dense(64)(layers.Dense(256, activation="gelu")(h)))
+        g = norm()(h) if first else h
+        h = h + layers.MultiHeadAttention(4, 16)(g, g)
+        h = h if first else norm()(h)
+        g = norm()(h) if first else h
+        h = h + layers.Dense(64)(layers.Dense(256, activation="gelu")(g))
+        h = h if first else norm()(h)
+    h = norm()(h) if first else h
     return keras.Model(i, layers.Dense(2)(layers.GlobalAveragePooling1D()(h)))
 
 

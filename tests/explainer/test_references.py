@@ -64,6 +64,21 @@ def test_references_that_all_examples_share(name, rng):
         np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(a).max())
 
 
+@pytest.mark.parametrize("make", [
+    layers.LayerNormalization, lambda: layers.LayerNormalization(axis=1), lambda: layers.GroupNormalization(2),
+    lambda: layers.LayerNormalization(rms_scaling=True),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore:You passed `rms_scaling")
+def test_normalisations_as_one_op(make, rng):
+    model = keras.Sequential([keras.Input((3, 4)), layers.Dense(6), make(), layers.Flatten(), layers.Dense(2)])
+    model.set_weights([rng.normal(size=w.shape) for w in model.weights])
+    x = rng.normal(size=(4, 3, 4)).astype("float32")
+    together, alone = references(rng, x)
+    explainer = tfxai.Explainer(model)
+    assert in_pairs(explainer, x, together)
+    assert_mean(explainer, x, together, alone, target=1)
+
+
 @pytest.mark.filterwarnings("ignore::tfxai.errors.CompletenessWarning")  # of few steps
 @pytest.mark.parametrize("name", ["functional_bn", "dict_inputs", "gru"])
 @pytest.mark.parametrize("method, options", [
