@@ -51,9 +51,6 @@ def fit(ops: Sequence[Op], activity: Mapping[int, Activity], followed: Followed)
 
 
 def _fits(op: Op, outputs: Sequence[int], activity: Mapping[int, Activity], followed: Followed) -> bool:
-    if op.type in known.STEPS_AS_ONE:  # whose rule reads all of its outputs
-        (body,) = op.bodies
-        return all(rows_in(o, followed) is not None for o in op.outputs) and fit(body.ops, activity, followed)
     active = [i for i in op.inputs if activity[i] is Activity.ACTIVE]
     varying = [o for o in outputs if activity[o] is Activity.ACTIVE]
     if not active or any(rows_in(v, followed) is None for v in (*active, *varying)):

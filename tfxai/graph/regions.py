@@ -10,7 +10,7 @@ import numpy as np
 
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.ops import ALIASES, STEPS_AS_ONE
+from tfxai.graph.ops import ALIASES
 
 
 class Reduction(NamedTuple):
@@ -126,10 +126,4 @@ def with_steps(graph: Graph, steps: Sequence[Op]) -> Graph:
             ops.append(ends[op.outputs[0]])
         elif id(op) not in inside:
             ops.append(op)
-    return dataclasses.replace(graph, ops=ops)
-
-
-def without_steps(graph: Graph) -> Graph:
-    """The graph with the ops of each step in its place, for what is known of ops alone."""
-    ops = [inner for op in graph.ops for inner in (op.bodies[0].ops if op.type in STEPS_AS_ONE else (op,))]
     return dataclasses.replace(graph, ops=ops)

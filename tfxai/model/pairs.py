@@ -9,7 +9,6 @@ import tensorflow as tf
 from tfxai.graph import pairs
 from tfxai.graph.capture import Op, needed
 from tfxai.graph.follow import Followed
-from tfxai.graph.regions import without_steps
 from tfxai.graph.replay import Environment
 from tfxai.graph.table import RuleTable, annotated
 from tfxai.graph.value import Value
@@ -85,6 +84,4 @@ def _way(model: TracedModel, table: RuleTable, end: int) -> list[Op]:
 
 def _followed(model: TracedModel, table: RuleTable) -> Followed:
     """The axes of all values of the form of the graph that is replayed, which has values of its own."""
-    return model.compiled.get(
-        ("followed", table.program), lambda: Followed(without_steps(model.program(table)[0])), traced=False
-    )
+    return model.compiled.get(("followed", table.program), lambda: Followed(model.program(table)[0]), traced=False)
