@@ -21,7 +21,7 @@ STEPS = dict.fromkeys(LIMITS, 50) | {"ConvNeXtTiny": 16}  # whose loop takes min
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_integrated_gradients_and_smoothgrad(name):
+def test_integrated_gradients_and_smoothgrad(name, at_most):
     keras.utils.set_random_seed(0)
     model = getattr(keras.applications, name)(weights=None, classifier_activation=None)
     x = np.random.default_rng(0).normal(size=(8, 224, 224, 3)).astype("float32")
@@ -34,12 +34,11 @@ def test_integrated_gradients_and_smoothgrad(name):
     for method, options in (("integrated_gradients", {"steps": steps}), ("smoothgrad", {"samples": steps})):
         explainer = tfxai.Explainer(model, method, **options)
         ratio = paired_ratio(lambda e=explainer: e(x, target=0, seed=0, verbose=0), loop, 3)
-        print(f"{name} {method}: {ratio:.2f} of the loop (limit {LIMITS[name]})")
-        assert ratio <= LIMITS[name]
+        at_most(LIMITS[name], f"{method}, {name}, of the loop", ratio)
 
 
 @pytest.mark.parametrize("name, layer", [("MobileNetV2", "out_relu"), ("ResNet50", "conv5_block3_out")])
-def test_gradcam(name, layer):
+def test_gradcam(name, layer, at_most):
     model = getattr(keras.applications, name)(weights=None, classifier_activation=None)
     both = keras.Model(model.inputs, [model.get_layer(layer).output, model.output])
     x = np.random.default_rng(0).normal(size=(8, 224, 224, 3)).astype("float32")
@@ -66,12 +65,11 @@ def test_gradcam(name, layer):
 
     explainer = tfxai.Explainer(model, "gradcam", layer=layer)
     ratio = paired_ratio(lambda: explainer(x, target=0, verbose=0), bare, 9)
-    print(f"{name} gradcam: {ratio:.2f} of forward and backward to its layer (limit 1.1)")
-    assert ratio <= 1.1
+    at_most(1.1, f"gradcam, {name}, of forward and backward to its layer", ratio)
 
 
 @pytest.mark.parametrize("method, option", [("integrated_gradients", "steps"), ("smoothgrad", "samples")])
-def test_memory_does_not_grow_with_steps(method, option):
+def test_memory_does_not_grow_with_steps(method, option, at_most):
     """Peak memory of a fresh process with 10 and with 1000."""
     code = """
 import sys, keras, numpy as np, tfxai
@@ -87,5 +85,4 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1])
 
     few, many = peak(10), peak(1000)
-    print(f"{method}: {few} kB with 10 {option}, {many} kB with 1000")
-    assert many < 1.1 * few
+    at_most(1.1, f"peak memory of 1000 {option}, {method}, in that of 10", many / few)

@@ -34,7 +34,8 @@ def test_no_retracing_for_targets_batches_and_references(rng):
     model, x = MODELS["functional_bn"](rng)
     explainer = tfxai.Explainer(model)
     explainer(x)
-    explainer(x, baseline=rng.normal(size=x.shape))  # one reference per example: the second and last form
+    explainer(x, baseline=rng.normal(size=x.shape))  # one reference per example
+    explainer(x, baseline=rng.normal(size=(1, 2, *x.shape[1:])))  # several for all: the last form
     traces = explainer.traces
     for target in (0, 3, [0, 1, 2, 3], None):
         for batch_size in (1, 3, None):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +20,7 @@ from tfxai.graph.audit import broken, contribution
 from tfxai.graph.slopes import named
 from tfxai.graph.table import Program
 from tfxai.method.base import Method
+from tfxai.model import pairs
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
 from tfxai.model.scorer import Scorer
@@ -37,7 +40,7 @@ class Run:
         inputs: The examples.
         target: What of the output.
         references: Against what.
-        size: Most examples in a chunk.
+        size: Most examples, or pairs of an example and a reference, in a pass.
         seed: Of the random draws, the same for every chunk.
         bar: Shows the progress.
         labels: Names of the classes.
@@ -148,8 +151,22 @@ class Run:
 
     def chunks(self) -> list[slice]:
         """Which examples are explained together."""
-        n = self.inputs.n
-        return [slice(start, min(start + self.size, n)) for start in range(0, n, self.size)]
+        n, size = self.inputs.n, self.size
+        if self.in_pairs:  # as many references beside: then the fewest rows go forward
+            size = max(math.isqrt(size), size // self.references.count, 1)
+        return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+    @functools.cached_property
+    def in_pairs(self) -> bool:
+        """Whether several references that all examples share go through a pass as they are."""
+        table = self.method.rules()
+        several = self.method.shares_references and self.references.count > 1 and self.references.shared
+        return several and table is not None and not self.missing and pairs.hold(self.model, self.target, table)
+
+    @property
+    def _repeats(self) -> bool:
+        """Whether examples may be repeated in a pass, each time against another reference."""
+        return self.model.rows is None and not self.method.random and self.model.toward.row_by_row(self.target)
 
     def attribution(self, rows: slice) -> Attribution:
         """The mean over the references of the method's attribution of some examples, as numpy.
@@ -175,11 +192,31 @@ class Run:
     def _mean(self, rows: slice) -> Attribution:
         scorer, x = self._scorer(rows)
         rng = np.random.default_rng(self.seed)
-        result = self.method(scorer, x, self.references.at(0, rows, self.model, scorer.inputs), rng)
-        for k in range(1, scorer.references):
-            again = self.method(scorer, x, self.references.at(k, rows, self.model, scorer.inputs), rng)
-            result = result.plus(again)
-        return (result.divided(scorer.references) if scorer.references > 1 else result).numpy()
+        shares = (
+            self._against(part, rows, scorer, x, rng).times(len(part) / scorer.references)
+            for part in self._parts(scorer)
+        )
+        return functools.reduce(Attribution.plus, shares).numpy()
+
+    def _parts(self, scorer: Scorer) -> list[range]:
+        """Which references share a pass: as many as fit in one, in parts of about the same size."""
+        count, most = scorer.references, 1
+        if count > 1 and (self.in_pairs or self._repeats):
+            most = scorer.per_pass(len(scorer))
+        ends = np.linspace(0, count, -(-count // most) + 1).astype(int)
+        return [range(start, stop) for start, stop in itertools.pairwise(ends.tolist())]
+
+    def _against(
+        self, part: range, rows: slice, scorer: Scorer, x: list[tf.Tensor], rng: np.random.Generator
+    ) -> Attribution:
+        """The mean over some of the references."""
+        if self.in_pairs:
+            return self.method.mean(scorer, x, self.references.together(part, rows, self.model, scorer.inputs))
+        if len(part) == 1:
+            return self.method(scorer, x, self.references.at(part[0], rows, self.model, scorer.inputs), rng)
+        some, repeat = scorer.of(np.repeat(np.arange(len(scorer)), len(part)))
+        tiled = self.references.tiled(part, rows, self.model, scorer.inputs)
+        return self.method(some, [repeat(t) for t in x], tiled, rng).mean_of(len(part))
 
     def delta_alone(self, example: int) -> float:
         """The delta of an example that is explained without the others; infinite where it cannot be."""

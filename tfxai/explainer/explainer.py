@@ -20,6 +20,7 @@ from tfxai.explainer.trust import doubts
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
 from tfxai.method.lookup import SHARED, get
+from tfxai.model import size
 from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
 from tfxai.model.prepare import Asked, Captured, at_layer, prepare
@@ -28,9 +29,6 @@ from tfxai.result.names import by_name, class_names, two_sided
 from tfxai.support.checks import either, one_of, whole_number
 from tfxai.targets import bound
 from tfxai.targets.bound import BoundTarget
-
-PHOTOGRAPHS = 8 * 224 * 224 * 3  # numbers in a pass: about 8 photographs of 224 pixels; more gains nothing on CPU
-MOST_ROWS = 1024  # examples in a pass, of tables
 
 
 def explain(
@@ -276,7 +274,8 @@ class Explainer:
         """The inputs in the form that is captured, the capture, and what is made of it: as a whole under None."""
         inputs = self._prepared.read(x, self.allow_nan)
         watched = self.method.reads_feature_maps or self.layer is not None
-        rows = min(inputs.n, max(2, batch_size or _batch_size(inputs)))  # of one alone it cannot be seen what it is
+        usual = batch_size or size.usual(inputs.shapes)
+        rows = min(inputs.n, max(2, usual))  # of one alone it cannot be seen what it is
         inputs, capture, made = self._prepared.capture(inputs, watched, rows)
         if None not in made:
             made[None] = prepare(self.model, capture, self.on, self.jit_compile, self._held(inputs))
@@ -324,14 +323,8 @@ class Explainer:
         wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n, both)
         traced = self._at_layer(inputs, capture, made, wanted)
         refs = references.resolve(baseline, inputs, traced)
-        size = int(batch_size or _batch_size(inputs))
+        rows = int(batch_size or size.rows(traced, inputs.shapes))
         if seed is None and (self.method.random or any(traced.draws)):
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
         bar = Progress(inputs.n, verbose)
-        return Run(self.method, traced, inputs, wanted, refs, size, seed, bar, self.reduction, labels=self.labels)
-
-
-def _batch_size(inputs: Inputs) -> int:
-    """As many examples as fit in a pass of the usual size."""
-    elements = max(sum(a[0].size for a in inputs.arrays), 1)
-    return int(np.clip(PHOTOGRAPHS // elements, 1, MOST_ROWS))
+        return Run(self.method, traced, inputs, wanted, refs, rows, seed, bar, self.reduction, labels=self.labels)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import InputError, InputTypeError, received
-from tfxai.support.arrays import Unreadable, as_array
+from tfxai.support.arrays import Unreadable, as_array, surely_finite
 
 
 class Declared(NamedTuple):
@@ -56,6 +56,11 @@ class Inputs:
     def n(self) -> int:
         """How many examples."""
         return len(self.arrays[0])
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of one example's inputs."""
+        return [a.shape[1:] for a in self.arrays]
 
     def at_own_shape(self, rows: int | None = None) -> Inputs:
         """The same with no axis open but that of the examples; or not that either, with so many rows."""
@@ -184,6 +189,8 @@ def _array(value: Any, declared: Declared, float_dtype: str | None, allow_nan: b
 
 def _check_finite(given: np.ndarray, array: np.ndarray, name: str, allow_nan: bool) -> None:
     """Raises InputError where numbers are none, or are too large for the dtype that the model takes."""
+    if surely_finite(array):
+        return
     bad = np.unique(np.nonzero(np.isinf(array) if allow_nan else ~np.isfinite(array))[0])
     if not len(bad):
         return

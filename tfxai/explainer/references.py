@@ -55,6 +55,25 @@ class References:
             embedded = repeated(embedded, len(inputs[0]))
         return embedded if model.direct else model.explained_at(inputs, embedded)
 
+    @property
+    def shared(self) -> bool:
+        """Whether all examples have the same references."""
+        return all(r is None or len(r) == 1 for r in self.arrays)
+
+    def together(self, part: range, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+        """The explained tensors at several references that all examples share: one (len(part), ...) each."""
+        if model.direct:
+            numbers = np.array(part)
+            return [tf.constant(r[0, np.minimum(numbers, r.shape[1] - 1)]) for r in self.arrays if r is not None]
+        return [tf.concat(ends, axis=0) for ends in zip(*[self.at(k, rows, model, inputs) for k in part], strict=True)]
+
+    def tiled(self, part: range, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+        """The same for every example: one (n * len(part), ...) each, all references of an example after each other."""
+        n = len(inputs[0])
+        ends = [repeated(self.at(k, rows, model, inputs), n) for k in part]
+        stacked = [tf.stack(of_each, axis=1) for of_each in zip(*ends, strict=True)]
+        return [tf.reshape(t, tf.concat([[-1], tf.shape(t)[2:]], 0)) for t in stacked]
+
     def _embedded(self, raw: list[tf.Tensor], drawn: list[tf.Tensor], model: TracedModel) -> list[tf.Tensor]:
         """What stands for the inputs at the reference: embeddings are looked up, or are zero."""
         n = max(len(t) for t in raw)

@@ -11,6 +11,7 @@ from tfxai.errors import CompletenessWarning, EmptyMapWarning
 from tfxai.explainer.chunks import Run
 from tfxai.explanation import Explanation
 from tfxai.graph.capture import Op
+from tfxai.support.arrays import surely_finite
 from tfxai.targets.bound import FunctionTarget
 
 Found = list[tuple[str, type[Warning]]]
@@ -122,7 +123,7 @@ def _no_numbers(run: Run, e: Explanation) -> Found:
 
 def _not_finite(numbers: np.ndarray | None) -> np.ndarray:
     """The examples of which some number is none."""
-    if numbers is None:
+    if numbers is None or surely_finite(numbers):
         return np.arange(0)
     return np.flatnonzero(~np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1))
 

@@ -122,6 +122,10 @@ class RuleTable:
         """Whether the account has this op."""
         return False
 
+    def rule(self, call: Call) -> Rule:
+        """How the multipliers of an op's outputs become those of its inputs, for tables whose rules see two ends."""
+        raise NotImplementedError(f"{type(self).__name__} has no rules of pairs")
+
     def start(self, output: tf.Tensor) -> tf.Tensor:
         """What is explained, with what is sent back from it as its gradient: here, its slope."""
         return output

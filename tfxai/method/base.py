@@ -30,6 +30,7 @@ class Method(abc.ABC):
         signed: Whether its values speak for and against; False or not said: it is seen of the values.
         reduction: What becomes of the channels of an embedding: "sum" of contributions, "norm" of slopes, whose sum
             depends on signs that the network is free to choose.
+        shares_references: Whether `mean` takes several references in one pass, by the rules of its table.
         needs_data: Whether it must be given what was estimated from data.
         remedy: What makes the values of a complete method add up better.
         quick: Options with which it finishes soon, for a demonstration.
@@ -45,6 +46,7 @@ class Method(abc.ABC):
     one_map_per_layer: ClassVar[bool] = False
     signed: ClassVar[bool] = False
     reduction: ClassVar[str] = "sum"
+    shares_references: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
     remedy: ClassVar[str] = ""
     quick: ClassVar[dict[str, Any]] = {}
@@ -60,6 +62,10 @@ class Method(abc.ABC):
             reference: Their reference values, of batch 1 (for all) or n.
             rng: The same numbers for every chunk and reference.
         """
+
+    def mean(self, scorer: Scorer, x: Tensors, references: Tensors) -> Attribution:
+        """The values averaged over R references (R, ...) that all examples share, where `pairs.hold` for its table."""
+        raise NotImplementedError(f"{self.name} takes its references one by one")
 
     def check(self) -> None:  # noqa: B027  # not abstract: many methods have no option to check
         """Raises OptionError when an option's value cannot be used."""

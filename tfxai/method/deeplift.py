@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfxai.errors import OptionError
 from tfxai.graph.table import RuleTable
 from tfxai.method.base import Method, Tensors
+from tfxai.model import pairs
 from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
 from tfxai.rules.deeplift import RescaleRules
@@ -58,6 +59,7 @@ class DeepLIFT(Method):
     complete: ClassVar[bool] = True
     signed: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
+    shares_references: ClassVar[bool] = True
 
     def check(self) -> None:
         either(self.rule, "rule", "rescale", "reveal_cancel", "genomics")
@@ -74,21 +76,30 @@ class DeepLIFT(Method):
         return self.rule == "rescale"  # the others would need a positive and a negative part of what is missing
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
-        found = scorer.backward(self.rules(), x, reference)
+        return self._asked(scorer.backward(self.rules(), x, reference), x)
+
+    def mean(self, scorer: Scorer, x: Tensors, references: Tensors) -> Attribution:
+        return self._asked(pairs.mean(scorer, self.rules(), x, references), x)
+
+    def _asked(self, found: Attribution, x: Tensors) -> Attribution:
+        """What is asked for, of contributions as values and multipliers beside."""
         contributions, multipliers = found.values, found.multipliers or []
         if self.multipliers:
             return found._replace(values=multipliers, total=contributions)
         if self.hypothetical:
-            values = [_hypothetical(m, r) for m, r in zip(multipliers, reference, strict=True)]
+            values = [_hypothetical(*one) for one in zip(multipliers, contributions, x, strict=True)]
             return found._replace(values=values, total=contributions, multipliers=None)
         return found._replace(multipliers=None)
 
 
-def _hypothetical(multipliers: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
-    """(n, length, letters): what each letter would contribute if it stood there."""
+def _hypothetical(multipliers: tf.Tensor, contributions: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """(n, length, letters): what each letter would contribute if it stood there, m_c - sum_c' x0_c' m_c'.
+
+    With x0 m = x m - C it is a sum of terms that are linear in m, and so holds of their means over references.
+    """
     if multipliers.shape.rank != 3:
         raise OptionError(
             "hypothetical=True is for one-hot sequences: inputs of axes (example, position, base). "
             f"Received: an input of shape {multipliers.shape}."
         )
-    return multipliers - tf.reduce_sum(reference * multipliers, axis=-1, keepdims=True)
+    return multipliers - tf.reduce_sum(x * multipliers - contributions, axis=-1, keepdims=True)

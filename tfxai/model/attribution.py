@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +38,7 @@ class Attribution(NamedTuple):
 
     def numpy(self) -> Attribution:
         """All tensors as arrays; half precision becomes float32, and every example gets its baseline score."""
-        made = Attribution(*map(_array, self[:-1]))._replace(notes=self.notes)
+        made = Attribution(*[_mapped(_array, part) for part in self[:-1]])._replace(notes=self.notes)
         if made.baseline_score is not None and len(made.baseline_score) != len(made.score):
             made = made._replace(baseline_score=np.repeat(made.baseline_score, len(made.score)))
         return made
@@ -65,29 +65,43 @@ class Attribution(NamedTuple):
             sums = sums._replace(error=[tf.sqrt(s * s + t * t) for s, t in both])
         return sums._replace(target=self.target, notes=self.notes)
 
-    def divided(self, count: int) -> Attribution:
-        """The mean of a sum of so many; steps are counted, not averaged."""
-        mean = Attribution(*[_times(part, 1 / count) for part in self[:-1]])
-        return mean._replace(target=self.target, steps=self.steps, notes=self.notes)
+    def mean_of(self, count: int) -> Attribution:
+        """Of n * count examples the means of each `count` that follow each other; steps are counted, not averaged."""
+
+        def gathered(tensor: tf.Tensor) -> tf.Tensor:
+            return tf.reshape(wide(tensor), tf.concat([[-1, count], tf.shape(tensor)[1:]], 0))
+
+        means = Attribution(*[_mapped(lambda t: tf.reduce_mean(gathered(t), axis=1), part) for part in self[:-1]])
+        error = self.error and [tf.sqrt(tf.reduce_sum(tf.square(gathered(t)), axis=1)) / count for t in self.error]
+        target = None if self.target is None else self.target[::count]
+        steps = None if self.steps is None else tf.reduce_sum(gathered(self.steps), axis=1)
+        return means._replace(error=error, target=target, steps=steps, notes=self.notes)
+
+    def times(self, share: float) -> Attribution:
+        """The share in a mean over several references; steps are counted, not averaged."""
+        if share == 1:
+            return self
+        parts = [_mapped(lambda t: wide(t) * tf.cast(share, wide(t).dtype), part) for part in self[:-1]]
+        return Attribution(*parts)._replace(target=self.target, steps=self.steps, notes=self.notes)
 
 
-def _array(part: Any) -> Any:
-    """A field as arrays: a list or dict of tensors, a tensor, or None."""
-    if isinstance(part, dict):
-        return {k: _array(v) for k, v in part.items()}
-    if part is None or isinstance(part, list):
-        return part and [_array(t) for t in part]
-    array = part.numpy()
+def _array(tensor: tf.Tensor) -> np.ndarray:
+    array = tensor.numpy()
     return array.astype(np.float32) if array.dtype.name in ("float16", "bfloat16") else array
 
 
-def _times(part: Any, factor: float) -> Any:
-    """A field times a number."""
+def wide(tensor: tf.Tensor) -> tf.Tensor:
+    """Half precision as float32: sums of many would lose what is small."""
+    return tf.cast(tensor, tf.float32) if tensor.dtype in (tf.float16, tf.bfloat16) else tensor
+
+
+def _mapped(function: Callable[[Any], Any], part: Any) -> Any:
+    """A field with every tensor of it replaced."""
     if isinstance(part, dict):
-        return {k: _times(v, factor) for k, v in part.items()}
-    if part is None or isinstance(part, list):
-        return part and [_times(t, factor) for t in part]
-    return part * tf.cast(factor, part.dtype)
+        return {k: _mapped(function, v) for k, v in part.items()}
+    if part is None or isinstance(part, (list, tuple)):
+        return part and [_mapped(function, t) for t in part]
+    return function(part)
 
 
 def _concatenated(column: Sequence[Any]) -> Any:

@@ -89,7 +89,7 @@ class Scorer:
         n, width = len(self), self.per_pass(len(self))
         for start in range(0, count, width):
             part = slice(start, min(start + width, count))
-            yield part, *self._of(np.repeat(np.arange(n), part.stop - part.start))
+            yield part, *self.of(np.repeat(np.arange(n), part.stop - part.start))
             self.progress(part.stop, count)
 
     def each(self, rows: Sequence[int]) -> Iterator[tuple[slice, Scorer, Repeat]]:
@@ -101,15 +101,16 @@ class Scorer:
         width = self.per_pass(1)
         for start in range(0, len(rows), width):
             part = slice(start, min(start + width, len(rows)))
-            yield part, *self._of(np.asarray(rows[part]))
+            yield part, *self.of(np.asarray(rows[part]))
 
     def per_pass(self, n: int) -> int:
         """How many changed copies of n examples share a pass; none, where a model makes one prediction of them all."""
-        if rows_of(self.model, self.target) is False:
+        known = rows_of(self.model, self.target)
+        if known is False:
             return 1
-        return max(1, min(self.limit, MOST_COPIES) // n)
+        return max(1, (self.limit if known else min(self.limit, MOST_COPIES)) // n)
 
-    def _of(self, rows: np.ndarray) -> tuple[Scorer, Repeat]:
+    def of(self, rows: np.ndarray) -> tuple[Scorer, Repeat]:
         """The scorer of these examples, and what takes their part of a tensor."""
         n = len(self)
         if np.array_equal(rows, np.arange(n)):
@@ -141,12 +142,12 @@ class Scorer:
 
         def run(inputs: Tensors, x: Tensors, feed: Tensors, *weights: tf.Tensor) -> tuple:
             replay = self.model.replay(FORWARD)
-            env = self._beginning(FORWARD, inputs, [Value(t) for t in x], weights)
-            self._forward(replay, env, self._ends())
-            score, index = self._score(FORWARD, env, feed)
+            env = self.beginning(FORWARD, inputs, [Value(t) for t in x], weights)
+            self.forward(replay, env, self.ends())
+            score, index = self.scored(FORWARD, env, feed)
             return score.x, index
 
-        return self._call(("score",), FORWARD, run, x)
+        return self.call(("score",), FORWARD, run, x)
 
     def with_target_of(self, x: Tensors) -> tuple[Scorer, tf.Tensor, tf.Tensor | None]:
         """The scorer of the classes that are the target at x, however x is changed later; with f(x) and the classes."""
@@ -162,16 +163,16 @@ class Scorer:
         def run(inputs: Tensors, x: Tensors, feed: Tensors, *weights: tf.Tensor) -> tuple:
             replay = self.model.replay(table)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
-                env = self._beginning(table, inputs, [Value(t) for t in x], weights)
+                env = self.beginning(table, inputs, [Value(t) for t in x], weights)
                 for number in sorted(numbers):  # from the first to the last: each is watched before it is read
-                    self._forward(replay, env, [number])
+                    self.forward(replay, env, [number])
                     tape.watch(env[number].x)
-                self._forward(replay, env, self._ends())
-                score, index = self._score(table, env, feed)
+                self.forward(replay, env, self.ends())
+                score, index = self.scored(table, env, feed)
             maps = [env[n].x for n in numbers]
             return score.x, index, maps, tape.gradient(score.x, maps, unconnected_gradients=ZERO)
 
-        score, index, maps, slopes = self._call(("features",), table, run, x)
+        score, index, maps, slopes = self.call(("features",), table, run, x)
         return Features(score, index, *map(self._on_grids, (maps, slopes)))
 
     def _on_grids(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -207,7 +208,7 @@ class Scorer:
                 parts = [m * moved(a, r) for m, a, r in zip(multipliers, x, given, strict=True)]
                 return (parts, score.x, score.reference, index, multipliers), kept
 
-            fields, kept = self._call(("backward", table, *key), table, run, x, reference)
+            fields, kept = self.call(("backward", table, *key), table, run, x, reference)
             return Attribution(*fields)._replace(account=kept)
 
         return self._against(x, reference, attribution)
@@ -225,7 +226,7 @@ class Scorer:
                 self._pass(table, inputs, x, feed, given, weights, audit)
                 return audit.arrived, audit.left
 
-            return self._call(("audit", measure, table, *key), table, run, x, reference)
+            return self.call(("audit", measure, table, *key), table, run, x, reference)
 
         arrived, left = self._against(x, reference, measured)
         return {op: (arrived.get(op, 0), left.get(op, 0)) for op in arrived | left}
@@ -286,7 +287,7 @@ class Scorer:
 
         return Audit(summed, watched)
 
-    def _call(self, key: tuple, table: RuleTable, run: Callable, x: Tensors, reference: Tensors | None = None) -> Any:
+    def call(self, key: tuple, table: RuleTable, run: Callable, x: Tensors, reference: Tensors | None = None) -> Any:
         """`run(inputs, x, feed, [reference,] *weights)`, compiled once per `key` and kind of target.
 
         Raises:
@@ -329,14 +330,14 @@ class Scorer:
         replay = self.model.replay(table, audit)
         with tf.GradientTape() as tape:
             tape.watch(watched)
-            env = self._beginning(table, inputs, _values(table, watched, reference), weights)
-            self._forward(replay, env, self._ends())
-            score, index = self._score(table, env, feed)
+            env = self.beginning(table, inputs, _values(table, watched, reference), weights)
+            self.forward(replay, env, self.ends())
+            score, index = self.scored(table, env, feed)
         multipliers = tape.gradient(score.x, watched, unconnected_gradients=ZERO)
         dense = [tf.convert_to_tensor(m) for m in multipliers]  # a gather's gradient comes sparse
         return score, index, dense
 
-    def _beginning(self, table: RuleTable, inputs: Tensors, values: Sequence[Value], weights: Tensors) -> Environment:
+    def beginning(self, table: RuleTable, inputs: Tensors, values: Sequence[Value], weights: Tensors) -> Environment:
         """What is there before the first op behind the explained tensors: inputs, weights, masks, and these."""
         env = self.model.environment(inputs) | dict(zip(self.weights[table.program], weights, strict=True))
         env |= self._masks(table, env)
@@ -355,17 +356,17 @@ class Scorer:
         run = Replay(activity, FORWARD)(needed(graph, masks, list(env)), dict(env))
         return {m: run[m] for m in masks}
 
-    def _ends(self) -> list[int]:
+    def ends(self) -> list[int]:
         """The outputs that the target reads."""
         outputs = self.model.outputs
         return list(outputs) if isinstance(self.target, FunctionTarget) else [outputs[self.target.output]]
 
-    def _forward(self, replay: Replay, env: Environment, ends: Sequence[int]) -> None:
+    def forward(self, replay: Replay, env: Environment, ends: Sequence[int]) -> None:
         """Adds to `env` what these values need and is not there yet."""
         graph, _ = self.model.program(replay.table)
         replay(needed(graph, ends, list(env), gradients=replay.table.program.gradients), env)
 
-    def _score(self, table: RuleTable, env: Environment, feed: Tensors) -> tuple[Value, tf.Tensor | None]:
+    def scored(self, table: RuleTable, env: Environment, feed: Tensors) -> tuple[Value, tf.Tensor | None]:
         """The explained number per example, in every stream that scores have (x and reference), and the class."""
         if isinstance(self.target, FunctionTarget):
             return self._function_score(self.target, table, env), None

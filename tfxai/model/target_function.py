@@ -63,10 +63,10 @@ class Beside(NamedTuple):
     others: bool
 
 
-def beside(graph: Graph, rows: int) -> Beside:
+def beside(graph: Graph, rows: int) -> Beside | None:
     """What a target function, captured, reads beside a row: tried once on random outputs, of so many rows (2 or more).
 
-    One that cannot be tried is taken to be a function of each row alone.
+    None where it cannot be tried, or does not return one number for each of them.
     """
     rng = np.random.default_rng(0)
     activity = classify(graph, dict.fromkeys(graph.inputs, Activity.ACTIVE))
@@ -85,9 +85,9 @@ def beside(graph: Graph, rows: int) -> Beside:
     try:
         equal, changed = scores(row), scores(another)
     except (ValueError, TypeError, tf.errors.OpError):
-        return Beside(False, False)
+        return None
     if equal.shape != (rows,):
-        return Beside(False, False)
+        return None
     return Beside(not _close(equal, equal[0]), not _close(equal[:-1], changed[:-1]))
 
 

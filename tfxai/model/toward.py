@@ -52,10 +52,21 @@ class Toward:
         return [o for i, o in zip(own.inputs, self.outputs, strict=True) if i in read]
 
     def beside(self, target: BoundTarget, n: int) -> Beside:
-        """What the numbers of a target depend on beside their own row, for n examples: nothing should."""
+        """What the numbers of a target depend on beside their own row, for n examples: nothing should.
+
+        A function that cannot be tried is taken to be one of each row alone.
+        """
         if not isinstance(target, FunctionTarget) or n < 2:
             return Beside(False, False)
-        rows = min(n, MOST_TRIED)
+        return self._tried(target, min(n, MOST_TRIED)) or Beside(False, False)
+
+    def row_by_row(self, target: BoundTarget) -> bool:
+        """Whether the numbers of a target are known to depend on their own row alone, however many rows there are."""
+        if not isinstance(target, FunctionTarget):
+            return True
+        return self._tried(target, 2) == Beside(False, False)
+
+    def _tried(self, target: FunctionTarget, rows: int) -> Beside | None:
         return self.kept(target, ("beside", rows), lambda: target_function.beside(self.graph(target), rows))
 
     def gradient_cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:

@@ -316,10 +316,10 @@ class TracedModel:
     @property
     def whole_reference(self) -> bool:
         """Whether a reference must be repeated to the batch size of x."""
-        return self.compiled.whole_reference or self.rows is not None or self._context_is_met
+        return self.compiled.whole_reference or self.rows is not None or self.context_is_met
 
     @functools.cached_property
-    def _context_is_met(self) -> bool:
+    def context_is_met(self) -> bool:
         """Whether something that belongs to x, of its batch size, meets the explained tensors on the way."""
         ops = needed(self.graph, self.outputs, self.explained)
         return any(

@@ -32,10 +32,10 @@ RULES: dict[str, Rule] = {"guided": guided, "deconvnet": deconvnet}
 class RectifierRules(RuleTable):
     """The ordinary gradient, but for rectifiers of every make."""
 
-    rule: str = "guided"
+    kind: str = "guided"
     program = Program(gradients=True, rectifiers_as_one=True)
 
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:
         if call.op.type in RECTIFYING and len(call.active) == 1:
-            return [Value(t) for t in ruled(call, RULES[self.rule])]
+            return [Value(t) for t in ruled(call, RULES[self.kind])]
         return OrdinaryGradient().apply(call, values)

@@ -38,6 +38,12 @@ def as_array(value: Any) -> np.ndarray:
     raise Unreadable("Python objects, where numbers or strings are expected. Are the rows of the same length?")
 
 
+def surely_finite(numbers: np.ndarray) -> bool:
+    """Whether no number is infinite or missing, seen of their sum; it may be False where they are very large."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite(numbers.sum()))
+
+
 def _dense(value: Any) -> Any:
     """Without zeros left out, without a graph, where the library offers it."""
     if isinstance(value, tf.SparseTensor):
