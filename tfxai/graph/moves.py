@@ -425,7 +425,7 @@ BY_ELEMENT = (
     | {"Square", "SquaredDifference", "Mul", "MulNoNan", "BroadcastTo"}
 )  # fmt: skip
 AS_FIRST = (
-    ops.NORMALISATIONS | ops.ROWS
+    ops.NORMALISATIONS | ops.ROWS | {ops.CHAIN}
     | {"BiasAdd", "BiasAddV1", "Cast", "Cumsum", "Cumprod", "CumulativeLogsumexp", "LRN", "ZerosLike", "OnesLike",
        "Bucketize", "EnsureShape", "MatrixBandPart", "Bitcast", "Real", "Imag", "Conj", "Angle", "ComplexAbs",
        "LogicalNot", "IsNan", "IsInf", "IsFinite"}

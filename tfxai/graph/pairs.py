@@ -215,7 +215,11 @@ def _by_number(op: Op, spread: Spread) -> bool:
 
     Then examples and references need not be laid out as pairs: they meet in the rule, as rows and columns.
     """
-    if op.type not in known.SMOOTH | known.PIECEWISE | known.STEPS or len(op.inputs) != 1:
+    single = known.SMOOTH | known.PIECEWISE | known.STEPS
+    if op.type == known.CHAIN:  # whose choices and decisions want both ends in one shape
+        if not {part.type for part in op.bodies[0].ops} <= single | known.CHAIN_AFFINE | {"Square"}:
+            return False
+    elif op.type not in single or len(op.inputs) != 1:
         return False
     return rows_in(op.outputs[0], spread.followed) == Rows(0)
 
