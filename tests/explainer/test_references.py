@@ -240,3 +240,23 @@ def test_more_references_need_no_more_passes_than_fit(rng):
     assert run._parts(scorer) == [range(100)]
     few = explainer._run(x[:1], 0, b, batch_size=30)
     assert [len(part) for part in few._parts(few._scorer(slice(0, 1))[0])] == [25, 25, 25, 25]
+
+
+@pytest.mark.parametrize("activation", ["silu", "gelu", "hard_silu", "gate", "maximum", "gelu_tanh"])
+def test_chains_meet_references_too(activation, rng):
+    """Several ops of one tensor that are one op: as rows and columns, and with choices inside as pairs."""
+    by_hand = {
+        "gate": lambda t: t * keras.ops.cast(t > 0.1, "float32"),
+        "maximum": lambda t: keras.ops.maximum(t, 0.2 * t * t),
+        "gelu_tanh": lambda t: keras.ops.gelu(t, approximate=True),
+    }
+    f = by_hand.get(activation) or getattr(keras.ops, activation)
+    i = keras.Input((6, 3))
+    h = layers.Dense(7)(f(layers.Conv1D(5, 2)(i)))
+    model = keras.Model(i, layers.Dense(2)(layers.Flatten()(f(h))))
+    x = rng.normal(size=(4, 6, 3)).astype("float32")
+    together, alone = references(rng, x)
+    explainer = tfxai.Explainer(model)
+    assert in_pairs(explainer, x, together)
+    e = assert_mean(explainer, x, together, alone, target=1)
+    assert np.abs(e.delta).max() < 1e-5

@@ -237,7 +237,7 @@ RECTIFIER_GATES = RECTIFIERS | {
 }  # fmt: skip
 # What a chain of ops of one variable is made of: affine in what varies (of two that do, sums are), and others. No
 # roots: they make norms, which have rules of their own.
-CHAIN_AFFINE = ALIASES | {"Add", "AddV2", "BiasAdd", "Mul", "Neg", "RealDiv", "Sub"}
+CHAIN_AFFINE = ALIASES | {"Add", "AddV2", "Mul", "Neg", "RealDiv", "Sub"}
 CHAIN_BENT = (
     COMPARISONS
     | SELECTS

@@ -36,8 +36,6 @@ ROW_BY_ROW = (
 ) - (known.MIXING_ALONG - known.ROWS)  # fmt: skip
 # Places go to the examples and back: each example's stay its own.
 BLOCKS = frozenset({"SpaceToBatchND", "BatchToSpaceND"})
-# In a chain these are laid out as x is, although a reference may differ.
-CHOOSING = known.SELECTS | known.COMPARISONS | known.PAIRWISE - known.DIVISIONS
 # The input that says of what shape the output is: of pairs it is that of what comes back.
 SHAPED = {"Reshape": 1, "BroadcastTo": 1, **dict.fromkeys(known.TRANSPOSED, 0)}
 
@@ -222,9 +220,13 @@ def _by_number(op: Op, spread: Spread) -> bool:
 
     Then examples and references need not be laid out as pairs: they meet in the rule, as rows and columns.
     """
-    unary = op.type in known.SMOOTH | known.PIECEWISE | known.STEPS and len(op.inputs) == 1
-    chain = op.type == known.CHAIN and not any(part.type in CHOOSING for part in op.bodies[0].ops)
-    return (unary or chain) and rows_in(op.outputs[0], spread.followed) == Rows(0)
+    single = known.SMOOTH | known.PIECEWISE | known.STEPS
+    if op.type == known.CHAIN:  # whose choices and decisions want both ends in one shape
+        if not {part.type for part in op.bodies[0].ops} <= single | known.CHAIN_AFFINE | {"Square"}:
+            return False
+    elif op.type not in single or len(op.inputs) != 1:
+        return False
+    return rows_in(op.outputs[0], spread.followed) == Rows(0)
 
 
 def _ruled(

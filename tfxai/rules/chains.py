@@ -112,7 +112,7 @@ def _parts(call: Call, k: int, weight: Weight, rule_of: Callable[[Call], Rule], 
     return dict(zip(call.active, rule_of(call)(call, [full]), strict=True))
 
 
-SUMS = frozenset({"Add", "AddV2", "BiasAdd", "Neg", "Sub"})
+SUMS = frozenset({"Add", "AddV2", "Neg", "Sub"})
 
 
 def _multiplied(call: Call, weight: Weight, made: Mapping[int, int]) -> Parts:
