@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from tfxai.errors import ModelTypeError, received
-from tfxai.explainer import Explainer
+from tfxai.explainer import explain
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
 
@@ -50,9 +50,10 @@ class ExplainMixin:
         **options: Any,
     ) -> Explanation:
         """`tfxai.explain(self, x, ...)`."""
-        shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
-        explainer = Explainer(self, method, **shared, labels=labels, allow_nan=allow_nan, **options)
-        return explainer(x, target, baseline, batch_size, seed, verbose)
+        return explain(
+            self, x, method, target, baseline, batch_size, seed, verbose, on=on, layer=layer, jit_compile=jit_compile,
+            fixed=fixed, reduction=reduction, labels=labels, allow_nan=allow_nan, **options,
+        )  # fmt: skip
 
 
 @keras.saving.register_keras_serializable(package="tfxai")

@@ -108,6 +108,7 @@ def explain(
     """
     shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
     explainer = Explainer(model, method, **shared, labels=labels, allow_nan=allow_nan, **options)
+    explainer._prepared = Prepared(explainer.model, once=True)
     return explainer(x, target, baseline, batch_size, seed, verbose)
 
 

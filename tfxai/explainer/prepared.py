@@ -27,10 +27,12 @@ class Prepared:
 
     Args:
         model: As it is traced.
+        once: Whether it is asked once, so that no change can be missed.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, once: bool = False) -> None:
         self.model = model
+        self._once = once
         self._captured: dict[Form, Kept] = {}
         self._made: dict[Kept, dict[Any, TracedModel]] = {}  # as kept for others too, but for as long as this lives
         self._before: dict[TracedModel, int] = {}  # how many functions had been traced for others
@@ -42,7 +44,7 @@ class Prepared:
 
     def __reduce__(self) -> tuple:
         """A copy is that of the model: what was captured of it, and compiled, cannot be copied and is made again."""
-        return Prepared, (self.model,)
+        return Prepared, (self.model, self._once)
 
     @property
     def traces(self) -> int:
@@ -100,7 +102,8 @@ class Prepared:
             self._captured[form] = self._captured.pop(form)  # the last used is the last
             return self._captured[form]
         capture = captured(self.model, inputs.pack, inputs.specs, watched)
-        self._watch.look()  # tracing may note something in the model
+        if not self._once:
+            self._watch.look()  # tracing may note something in the model
         self._stale.discard(form)
         before = self._captured.get(form)
         found = kept.current(self.model, form, capture, before)
