@@ -28,6 +28,6 @@ def test_deletion_costs_its_forward_passes(name):
         case.kept.clear()
         deletion(case, steps=100)
 
-    ratio = paired_ratio(ours, bare, rounds=5)
+    ratio = paired_ratio(ours, bare, rounds=3)
     print(f"deletion, {name}: {ratio:.2f}")
     assert ratio <= 1.1
