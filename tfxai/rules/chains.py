@@ -7,7 +7,7 @@ sum, and that of a product or quotient
     (p / q)[x0, x] = (p[x0, x] - p(x0) / q(x0) q[x0, x]) / q(x)
 
 (divided-difference arithmetic; Reps & Rall 2003, "Computational Divided Differencing and Divided-Difference
-Arithmetics", doi:10.1023/A:1025684715174). No step subtracts near numbers, so with the chords of `rules.chords` the
+Arithmetics"). No step subtracts near numbers, so with the chords of `rules.chords` the
 whole is as exact beside the reference as far from it.
 
 This is what the rules of the single ops give. Each of them is complete: its multipliers m_i make sum m_i dp_i = dy. Of
