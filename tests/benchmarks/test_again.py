@@ -44,7 +44,7 @@ def resnet50():
     return keras.applications.ResNet50(weights=None, classifier_activation=None)
 
 
-# Of a first call, which takes about as long as a bare gradient's (below). The model is traced at every call, which is how
+# Of a first call, about as long as that of a bare gradient (below). The model is traced at every call, which is how
 # a change of it is seen: 10 ms of the small ones, half a second of ResNet50, where the explanation takes as much again.
 AGAIN = {mlp: 0.2, gru: 0.15, transformer: 0.2, resnet50: 0.5}
 
@@ -58,7 +58,7 @@ def examples(model, n):
 
 
 @pytest.mark.parametrize("make", AGAIN)
-def test_explain_again(make):
+def test_explain_again(make, at_most):
     model, other = make(), make()
     x = examples(model, 1)
     call = lambda m=model: tfxai.explain(m, x, target=0, verbose=0)  # noqa: E731
@@ -68,9 +68,7 @@ def test_explain_again(make):
         tfxai.forget()
         first = seconds(call)
         ratios += [seconds(call) / first for _ in range(3)]
-    ratio = statistics.median(ratios)
-    print(f"{make.__name__}: {ratio:.3f} of a first call (limit {AGAIN[make]})")
-    assert ratio <= AGAIN[make]
+    at_most(AGAIN[make], f"explain() again, {make.__name__}, of a first call", statistics.median(ratios))
 
 
 CODE = """
@@ -103,15 +101,14 @@ FIRST = {"ResNet50": 1.1, "EfficientNetB0": 1.4}
 
 
 @pytest.mark.parametrize("name", FIRST)
-def test_first_call(name):
+def test_first_call(name, at_most):
     def taken(whose):
         done = subprocess.run([sys.executable, "-c", CODE, name, whose], capture_output=True, text=True, check=True)
         return float(done.stdout.split()[-1])
 
     taken("ours")  # files in the cache of the machine
     ratio = statistics.median(taken("ours") / taken("bare") for _ in range(5))
-    print(f"{name}: a first call takes {ratio:.2f} of that of the bare gradient (limit {FIRST[name]})")
-    assert ratio <= FIRST[name]
+    at_most(FIRST[name], f"first call, {name}, of that of the bare gradient", ratio)
 
 
 def resident():
@@ -136,7 +133,7 @@ def silu():
 
 @pytest.mark.parametrize("kind", CALLS)
 @pytest.mark.parametrize("make", [gru, silu])
-def test_memory_of_many_calls(make, kind):
+def test_memory_of_many_calls(make, kind, at_most):
     """At most half a megabyte per call more than a new `tf.function` of the same model keeps each time."""
     model = make()
     x, options = examples(model, 2), {"target": 0} | CALLS[kind]
@@ -164,5 +161,4 @@ def test_memory_of_many_calls(make, kind):
         return (resident() - before) / calls
 
     own, floor = kept(explained, 200 if options["target"] is not None else 60), kept(bare, 40)
-    print(f"{make.__name__}, {kind}: {own:.2f} MB per call (bare {floor:.2f})")
-    assert own <= floor + 0.5
+    at_most(0.5, f"MB kept per explain(), {make.__name__}, {kind}, more than a bare function", own - floor)

@@ -60,7 +60,12 @@ def test_first_call(at_most):
         gradient.get_concrete_function(tf.TensorSpec((None, 224, 224, 3)))
 
     trace()  # Keras' own first-time work
-    ratio = statistics.median(seconds(lambda: tfxai.explain(model, x, target=0)) / seconds(trace) for _ in range(3))
+
+    def first():
+        tfxai.forget(model)
+        tfxai.explain(model, x, target=0)
+
+    ratio = statistics.median(seconds(first) / seconds(trace) for _ in range(3))
     at_most(3, "first call of ResNet50, in traces of the gradient", ratio)
 
 
