@@ -236,10 +236,10 @@ def test_more_references_need_no_more_passes_than_fit(rng):
     b = rng.normal(size=(1, 100, *x.shape[1:]))
     explainer = tfxai.Explainer(model)
     run = explainer._run(x[:1], 0, b)
-    scorer, _ = run._scorer(slice(0, 1))
+    scorer, _ = run.scorer(slice(0, 1))
     assert run._parts(scorer) == [range(100)]
     few = explainer._run(x[:1], 0, b, batch_size=30)
-    assert [len(part) for part in few._parts(few._scorer(slice(0, 1))[0])] == [25, 25, 25, 25]
+    assert [len(part) for part in few._parts(few.scorer(slice(0, 1))[0])] == [25, 25, 25, 25]
 
 
 @pytest.mark.parametrize("activation", ["silu", "gelu", "hard_silu", "gate", "maximum", "gelu_tanh"])

@@ -102,7 +102,7 @@ class Run:
         if beside.position and n > self.size:
             raise TargetError(by_position(self.target))
         if rows is None and self.size == 1 and n > 1:
-            scorer, x = self._scorer(slice(0, 2))
+            scorer, x = self.scorer(slice(0, 2))
             scorer.score(x)
 
     def _apart(self) -> bool:
@@ -190,7 +190,7 @@ class Run:
         return result
 
     def _mean(self, rows: slice) -> Attribution:
-        scorer, x = self._scorer(rows)
+        scorer, x = self.scorer(rows)
         rng = np.random.default_rng(self.seed)
         shares = (
             self._against(part, rows, scorer, x, rng).times(len(part) / scorer.references)
@@ -231,7 +231,7 @@ class Run:
         if table is None:
             return {}
         rows = slice(example, example + 1)
-        scorer, x = self._scorer(rows)
+        scorer, x = self.scorer(rows)
         found = scorer.audit(contribution, table, x, self.references.at(0, rows, self.model, scorer.inputs))
         return {op: float(arrived - left) for op, (arrived, left) in found.items()}
 
@@ -242,7 +242,7 @@ class Run:
         no op's gradient is to blame.
         """
         table, rows = self.method.rules(), slice(example, example + 1)
-        scorer, x = self._scorer(rows)
+        scorer, x = self.scorer(rows)
         reference = self.references.at(0, rows, self.model, scorer.inputs)
         for point in (x, reference) if table is None else (x,):
             if not np.isfinite(scorer.score(point)[0]).all():
@@ -253,7 +253,7 @@ class Run:
                 return origins[0]
         return None
 
-    def _scorer(self, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
+    def scorer(self, rows: slice) -> tuple[Scorer, list[tf.Tensor]]:
         """The scorer of some examples, and their explained tensors."""
         return self._scorer_of([a[rows] for a in self.inputs.arrays], rows)
 

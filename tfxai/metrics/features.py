@@ -155,7 +155,7 @@ class Features:
         model, own = self.run.model, {p.input: p.numbers() for p in self.parts}
         if model.direct:
             return [own[k] for k in model.input_of]
-        _, x = self.run._scorer(slice(0, min(1 if model.rows is None else model.rows, self.run.inputs.n)))
+        _, x = self.run.scorer(slice(0, min(1 if model.rows is None else model.rows, self.run.inputs.n)))
         themselves = [e == model.graph.inputs[o] for e, o in zip(model.explained, model.input_of, strict=True)]
         return [own[o] if direct else self._looked_up(k, o, tuple(t.shape[1:]), own[o])
                 for k, (t, o, direct) in enumerate(zip(x, model.input_of, themselves, strict=True))]  # fmt: skip

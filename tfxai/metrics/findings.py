@@ -143,7 +143,7 @@ def _dead(s: Subject) -> tuple[str, str, float]:
         raise NotMeasured("the model has no ReLU")
     used: list[np.ndarray] = []
     for start in range(0, len(s.probe), PASS):  # all that is inside of a network is large
-        scorer, _ = s.probe.run._scorer(slice(start, min(start + PASS, len(s.probe))))
+        scorer, _ = s.probe.run.scorer(slice(start, min(start + PASS, len(s.probe))))
         values = model.values_at([op.outputs[0] for op in ops], scorer.inputs)
         some = [np.any(np.asarray(v) != 0, axis=0) for v in values]
         used = [a | b for a, b in zip(used, some, strict=True)] if used else some

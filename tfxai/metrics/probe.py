@@ -90,7 +90,7 @@ class Probe:
         """(n,) the class that is the target at x, where it is one."""
         found = []
         for rows in self.run.chunks():
-            scorer, x = self.run._scorer(rows)
+            scorer, x = self.run.scorer(rows)
             found.append(scorer.score(x)[1])
         return None if found[0] is None else np.concatenate([np.asarray(t) for t in found])
 
@@ -103,7 +103,7 @@ class Probe:
         """
         found = np.zeros((len(self), count))
         for rows in self.run.chunks():
-            scorer, x = self.run._scorer(rows)
+            scorer, x = self.run.scorer(rows)
             for k in range(scorer.references):
                 reference = self.run.references.at(k, rows, self.run.model, scorer.inputs)
                 for part, some, repeat in scorer.copies(count):
