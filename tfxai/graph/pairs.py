@@ -72,15 +72,17 @@ def _of_lengths(op: Op, k: int) -> bool:
 
 def _passes(op: Op, output: int, active: Sequence[int], followed: Followed) -> bool:
     """Whether the axis of examples of every input that varies becomes that of an output, nothing done to it."""
-    after, before = (rows_in(output, followed) or Rows(0))[0], {i: (rows_in(i, followed) or Rows(0))[0] for i in active}
+    found = {v: rows_in(v, followed) for v in (output, *active)}
+    axes = {v: rows.axis for v, rows in found.items() if rows}
+    after, before = axes[output], {i: axes[i] for i in active}
     if op.type == "Reshape" or op.type in BLOCKS:
         return after == 0 and set(before.values()) == {0}
     if op.type in known.ROWS and after == len(followed.axes[output].labels) - 1:
         return False
-    found = moves(op, op.outputs.index(output), followed)
-    if found is None:
+    way = moves(op, op.outputs.index(output), followed)
+    if way is None:
         return False
-    move = found.axes[after]
+    move = way.axes[after]
     meeting = {op.inputs[i]: axis for i, axis in move.sources if op.inputs[i] in before}
     return move.change is None and move.cut is None and meeting == before
 
@@ -186,8 +188,8 @@ def multipliers(
     """
     arrived = dict(ends)
     for op in reversed(ops):
-        upstream = [arrived.get(o) for o in op.outputs]
-        if all(u is None for u in upstream) or all(o in sources for o in op.outputs):
+        upstream = [None if o in sources else arrived.get(o) for o in op.outputs]
+        if all(u is None for u in upstream):
             continue
         for i, sent in zip(*_sent(table, op, activity, notes, spread, upstream), strict=True):
             arrived[i] = arrived[i] + sent if i in arrived else sent
