@@ -260,3 +260,27 @@ def test_chains_meet_references_too(activation, rng):
     assert in_pairs(explainer, x, together)
     e = assert_mean(explainer, x, together, alone, target=1)
     assert np.abs(e.delta).max() < 1e-5
+
+
+LOOKS = {
+    "compares": (True, lambda z: tf.cond(tf.shape(z)[0] > 9, lambda: 2 * z, lambda: z * z)),
+    "divides": (True, lambda z: z / tf.cast(tf.shape(z)[0], z.dtype)),
+    "counts": (True, lambda z: z * tf.cast(tf.range(tf.shape(z)[0]), z.dtype)[:, None]),
+    "reshapes": (False, lambda z: tf.reshape(z, [tf.shape(z)[0], -1]) ** 2),
+    "fills": (False, lambda z: z + tf.zeros([tf.shape(z)[0], 3], z.dtype) * z),
+    "by the length": (False, lambda z: z * z / tf.cast(tf.shape(z)[1], z.dtype)),
+}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_model_that_looks_at_how_many_examples_there_are(name, rng):
+    """Then they are not repeated: its values are those of each reference alone, in a pass of as many rows."""
+    looks, model = LOOKS[name]
+    x = rng.normal(size=(4, 3))
+    together, alone = references(rng, x)
+    explainer = tfxai.Explainer(model, "integrated_gradients", steps=3)
+    assert explainer.trace(x)[1].looks_at_its_batch == looks
+    run = explainer._run(x, 0, together)
+    assert len(run._parts(run.scorer(slice(0, 4))[0])) == (COUNT if looks else 1)
+    if not looks:
+        assert_mean(explainer, x, together, alone, tolerance=1e-9, target=0)

@@ -166,7 +166,8 @@ class Run:
     @property
     def _repeats(self) -> bool:
         """Whether examples may be repeated in a pass, each time against another reference."""
-        return self.model.rows is None and not self.method.random and self.model.toward.row_by_row(self.target)
+        alone = not self.model.looks_at_its_batch and self.model.toward.row_by_row(self.target)
+        return alone and not self.method.random
 
     def attribution(self, rows: slice) -> Attribution:
         """The mean over the references of the method's attribution of some examples, as numpy.

@@ -25,7 +25,7 @@ from tfxai.graph.axes import (
 )
 from tfxai.graph.capture import Graph, Op, every
 from tfxai.graph.moves import Move, Moves, joins_at, moves
-from tfxai.graph.ops import ALIASES, BRANCHES, CASES, COUNTING, LOOPS, RANDOM, SHAPE_ONLY, STACKS, STEPS_AS_ONE
+from tfxai.graph.ops import ALIASES, BRANCHES, CASES, COUNTING, LOOPS, RANDOM, SHAPE_ONLY, SIZED, STACKS, STEPS_AS_ONE
 
 COUNTS = SHAPE_ONLY - {"ZerosLike", "OnesLike"}  # sizes
 
@@ -60,6 +60,24 @@ class Followed:
         labels = self.axes[number].labels if number in self.axes else ()
         found = [k for k, label in enumerate(labels) if label and label[0].kind is Kind.EXAMPLES]
         return next((k for k in found if k == 0 or len(labels[k]) == 1), None)
+
+    def looks_at_examples(self, ops: Iterable[Op]) -> bool:
+        """Whether an op, bodies included, takes the number of examples as more than a size: compares it, divides by it.
+
+        Also where it cannot be followed what becomes of it.
+        """
+        for op in every(ops):
+            sized = op.type in SIZED or op.type.startswith(RANDOM)
+            if not sized and any(map(self._counts, op.inputs)):
+                known = all(o in self._sizes and self.graph.values[o].dtype.is_integer for o in op.outputs)
+                if op.type not in COUNTING or not known:
+                    return True
+        return False
+
+    def _counts(self, number: int) -> bool:
+        """Whether a value is the number of examples, has it among its sizes, or is computed of it."""
+        examples = Axis(Kind.EXAMPLES).where
+        return any(size is not None and examples in size.axes for size in self._sizes.get(number) or ())
 
     # --- Facts that the table of moves reads
 

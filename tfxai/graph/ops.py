@@ -198,6 +198,11 @@ COUNTING = ALIASES | {
     "Min", "Fill", "Range", "Tile", "Pack", "ConcatV2", "StridedSlice", "Slice", "GatherV2", "Reshape", "ExpandDims",
     "Squeeze", "Transpose", "ReverseV2", "SelectV2", "Cast",
 }  # fmt: skip
+# What they take as sizes says how large their output is, and nothing else.
+SIZED = TRANSPOSED | {
+    "Reshape", "Fill", "BroadcastTo", "Tile", "Slice", "StridedSlice", "ScatterNd", "EmptyTensorList",
+    "TensorListReserve", "EnsureShape",
+}  # fmt: skip
 # Texts, element by element.
 TEXTS = frozenset({
     "AsString", "StaticRegexReplace", "StringLower", "StringStrip", "StringToHashBucket", "StringToHashBucketFast",

@@ -106,10 +106,11 @@ class Scorer:
 
     def per_pass(self, n: int) -> int:
         """How many changed copies of n examples share a pass; none, where a model makes one prediction of them all."""
-        known = rows_of(self.model, self.target)
-        if known is False:
+        apart = rows_of(self.model, self.target)
+        if apart is False:
             return 1
-        return max(1, (self.limit if known else min(self.limit, MOST_COPIES)) // n)
+        most = MOST_COPIES if apart is None or self.model.looks_at_its_batch else self.limit
+        return max(1, min(self.limit, most) // n)
 
     def of(self, rows: np.ndarray) -> tuple[Scorer, Repeat]:
         """The scorer of these examples, and what takes their part of a tensor."""

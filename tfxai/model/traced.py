@@ -112,6 +112,11 @@ class TracedModel:
         return Followed(self.graph)
 
     @functools.cached_property
+    def looks_at_its_batch(self) -> bool:
+        """Whether the outputs may depend on how many examples there are."""
+        return self.rows is not None or self.followed.looks_at_examples(needed(self.graph, self.outputs))
+
+    @functools.cached_property
     def layouts(self) -> list[Layout]:
         """Which axes of each flat input are places."""
         return layouts(self.graph, self.followed.axes)
