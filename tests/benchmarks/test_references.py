@@ -14,8 +14,8 @@ from tests.benchmarks import networks
 from tests.benchmarks.timing import bare_gradient, paired_ratio
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")]
-# network, examples, references, pairs in a pass of the bare gradient, at most. Aimed at are 1.4 of the thousand rows, and
-# 1.05 of ResNet50.
+# network, examples, references, pairs in a pass of the bare gradient, at most. Aimed at are 1.4 of the thousand
+# rows and 1.05 of ResNet50.
 PAIRS = [
     ("table", 1, 100, 100, None),  # the call itself costs more than the hundred gradients
     ("table", 20, 100, 2000, None),

@@ -12,8 +12,8 @@ from tests.benchmarks import networks
 from tests.benchmarks.timing import bare_gradient, paired_ratio
 
 pytestmark = pytest.mark.benchmark
-# network, its options, examples, what each rule costs at most: what is reached, with a margin. Aimed at are 1.6 and 2.4 of
-# the transformers, 1.5 of the dilated convolutions, 2.1 and 4 of the LSTM.
+# network, its options, examples, what each rule costs at most: what is reached, with a margin. Aimed at are 1.6 and 2.4
+# of the transformers, 1.5 of the dilated convolutions, 2.1 and 4 of the LSTM.
 ROWS = [
     ("transformer", {}, 32, {"rescale": 1.9, "reveal_cancel": 2.6}),
     ("transformer", {"first": True}, 32, {"rescale": 1.8, "reveal_cancel": 2.4}),
