@@ -3,15 +3,12 @@
 Every number is the median of ratios measured in turn in one process, 224 pixels, batch 8, zeros baseline.
 """
 
-import statistics
-
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import tfxai
-from tests.benchmarks.timing import bare_gradient, paired_ratio, seconds
+from tests.benchmarks.timing import bare_gradient, paired_ratio
 
 pytestmark = pytest.mark.benchmark
 # What is reached, with a margin; aimed at are 1.15 (ConvNeXtTiny .29), and 2.4 by reveal-cancel on EfficientNetB0.
@@ -43,31 +40,6 @@ def test_cost(name, method, limits, at_most):
         explainer = tfxai.Explainer(model, method, rule=rule)
         ratio = paired_ratio(lambda e=explainer: e(x, target=0, verbose=0), bare, 5)
         at_most(limit, f"{method} {rule}, {name}", ratio)
-
-
-def test_first_call(at_most):
-    model = keras.applications.ResNet50(weights=None, classifier_activation=None)
-    x = np.zeros((1, 224, 224, 3), "float32")
-    model(x)
-
-    def trace():
-        @tf.function
-        def gradient(z):
-            with tf.GradientTape() as tape:
-                tape.watch(z)
-                y = model(z, training=False)[:, 0]
-            return tape.gradient(y, z)
-
-        gradient.get_concrete_function(tf.TensorSpec((None, 224, 224, 3)))
-
-    trace()  # Keras' own first-time work
-
-    def first():
-        tfxai.forget(model)
-        tfxai.explain(model, x, target=0)
-
-    ratio = statistics.median(seconds(first) / seconds(trace) for _ in range(3))
-    at_most(3, "first call of ResNet50, in traces of the gradient", ratio)
 
 
 def test_many_references_need_no_more_memory(at_most):

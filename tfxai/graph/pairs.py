@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfxai.graph import gradients
 from tfxai.graph import ops as known
 from tfxai.graph.activity import Activity
 from tfxai.graph.axes import Kind
@@ -210,10 +209,6 @@ def _sent(
         rule, call = _ruled(table, op, active, notes, spread, spread.crossed)
         return varying, [spread.flat(m) for m in rule(call, [spread.crossed_pairs(upstream[0])])]
     rule, call = _ruled(table, op, active, notes, spread, spread.of, upstream)
-    if op.type in known.AFFINE or op.type == "Mul" and len(active) == 1:
-        direct = gradients.backward(op.type, active, call.x)
-        if direct is not None:
-            return varying, direct(upstream[0])
     return varying, rule(call, upstream)
 
 
