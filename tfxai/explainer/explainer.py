@@ -407,13 +407,14 @@ class Explainer:
             runs[tuple(places)] = run
         return runs
 
-    def _run(self, x: Any, *arguments: Any) -> Run:
+    def _run(self, x: Any, target: Any, *arguments: Any) -> Run:
         """What a call with one target explains.
 
         Raises:
             TargetError: Several targets.
         """
-        (run,) = self._runs(x, *arguments).values()
+        resolve.single(target)
+        (run,) = self._runs(x, target, *arguments).values()
         return run
 
     def _bound(self, target: Any, inputs: Inputs, kept: Kept, traced: TracedModel) -> tuple[TracedModel, BoundTarget]:

@@ -36,8 +36,10 @@ class Asked(NamedTuple):
 
 def layer_key(model: Any, layer: Any) -> Any:
     """What tells a layer that is asked for from others: layers by what they are, so that none is kept alive."""
-    if isinstance(layer, (list, tuple)):
-        return type(layer).__name__, *(layer_key(model, one) for one in layer)
+    if isinstance(layer, list):
+        return "list", *(layer_key(model, one) for one in layer)
+    if isinstance(layer, tuple):  # a layer, and which call of it
+        return "call", layer_key(model, layer[0]) if layer else None, *map(str, layer[1:])
     layer = resolved(model, layer)
     return layer if layer is None or isinstance(layer, (str, int)) else ("object", id(layer))
 

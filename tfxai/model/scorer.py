@@ -268,7 +268,7 @@ class Scorer:
 
     def _shared(self, tensors: Tensors) -> Points | None:
         """Which rows differ by their target alone, where each point has as many and they are indeed the same."""
-        found = None if self.points is None or self.model.rows is not None else points(self.points)
+        found = None if self.points is None or not self.model.goes_back_in_a_loop else points(self.points)
         return None if found is None or not found.same(tensors) else found
 
     def _at(self, shared: Points) -> Passes:

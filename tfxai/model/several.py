@@ -1,6 +1,8 @@
 """Passes of points that have several targets each: forward once for all of them, back once for each target.
 
-What comes back is in rows, one for each point and target, as if each had had a pass of its own.
+What comes back is in rows, one for each point and target, as if each had had a pass of its own. The tapes are asked
+once, for the body of the loop, and must not be persistent: such a tape sends zeros where nothing is sent, through ops
+whose slope may be infinite.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ def features(passes: Passes, table: RuleTable, x: Tensors, points: Points, numbe
 
     def run(inputs: Tensors, x: Tensors, feed: Tensors, vectors: Tensors, *weights: tf.Tensor) -> tuple:
         replay = passes.model.replay(table)
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
             env = passes.beginning(table, inputs, [Value(t) for t in x], weights)
             for number in sorted(numbers):
                 passes.forward(replay, env, [number])
@@ -73,7 +75,7 @@ def backward(
             given, (vectors, *weights) = (None, rest) if reference is None else (rest[0], rest[1:])
             audit = passes.account(table, x) if table.keeps_account else None
             watched = [tf.identity(t) for t in x]
-            with tf.GradientTape(persistent=True) as tape:
+            with tf.GradientTape() as tape:
                 tape.watch(watched)
                 env = passes.run(table, inputs, streams(table, watched, given), weights, audit)
                 end = passes.ended(table, env)

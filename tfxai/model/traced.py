@@ -14,12 +14,12 @@ from tfxai.graph import logsumexp, normalisations
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.affine import joined
 from tfxai.graph.axes import Axes
-from tfxai.graph.capture import Graph, Op, needed
+from tfxai.graph.capture import Graph, Op, every, needed
 from tfxai.graph.chains import linked
 from tfxai.graph.fold import fold
 from tfxai.graph.follow import Followed
 from tfxai.graph.moves import AS_FIRST, BY_ELEMENT
-from tfxai.graph.ops import ALIASES, STEPS
+from tfxai.graph.ops import ALIASES, OTHER_IN_LOOPS, STEPS
 from tfxai.graph.override import tracing
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
@@ -117,6 +117,11 @@ class TracedModel:
     def looks_at_its_batch(self) -> bool:
         """Whether the outputs may depend on how many examples there are."""
         return self.rows is not None or self.followed.looks_at_examples(needed(self.graph, self.outputs))
+
+    @functools.cached_property
+    def goes_back_in_a_loop(self) -> bool:
+        """Whether one pass may be sent back for several targets, in a loop, as it would be for each alone."""
+        return self.rows is None and not any(op.type in OTHER_IN_LOOPS for op in every(self.graph.ops))
 
     @functools.cached_property
     def layouts(self) -> list[Layout]:

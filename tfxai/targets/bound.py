@@ -81,8 +81,10 @@ class RankedTarget(IndexTarget):
     """The same, where index -1 - r is the class of rank r; equal scores are in the order of their classes."""
 
     def own(self, flat: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        order = tf.math.top_k(flat, tf.shape(flat)[-1]).indices
-        return tf.gather(order, tf.maximum(-1 - index, 0), batch_dims=1)
+        order, rank = tf.math.top_k(flat, tf.shape(flat)[-1]).indices, tf.maximum(-1 - index, 0)
+        rows = tf.maximum(tf.size(rank), tf.shape(order)[0])  # one of them may be there once, for all
+        order = tf.broadcast_to(order, [rows, tf.shape(order)[1]])
+        return tf.gather(order, tf.broadcast_to(rank, [rows]), batch_dims=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

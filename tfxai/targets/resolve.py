@@ -19,7 +19,7 @@ from tfxai.targets.bound import (
     WeightsTarget,
 )
 from tfxai.targets.factories import Adjusted, Output, Target, class_index
-from tfxai.targets.several import Each, Neuron, Ranked, several
+from tfxai.targets.several import Neuron, Ranked, several
 
 
 def resolve(
@@ -38,11 +38,7 @@ def resolve(
     Raises:
         TargetError: It does not fit, or does not say which output is meant.
     """
-    if several(target) is not None or isinstance(target, Neuron):
-        raise TargetError(
-            f"One target is taken here, of the model's output. Received: tfxai.targets.{_called(target)}(). Pass its "
-            "targets one by one, or to tfxai.explain."
-        )
+    single(target)
     output, alone = 0, isinstance(target, Output)
     if isinstance(target, Output):
         output, target = _position(target.name, names), target.inner
@@ -53,6 +49,10 @@ def resolve(
             f"The model has {len(shapes)} outputs ({', '.join(map(str, listed))}): say which with "
             f"target=tfxai.targets.output({one!r}, i). " + received(target)
         )
+    if isinstance(target, Neuron):
+        raise TargetError("A neuron is of a layer, not of an output: pass tfxai.targets.neuron(layer, index) itself.")
+    if isinstance(target, Output):
+        raise TargetError("An output is named once: tfxai.targets.output(name, target). Received: one in another.")
     if callable(target) and not isinstance(target, Target):
         return FunctionTarget(output, label=getattr(target, "__name__", "function"), function=target, alone=alone)
     shape = shapes[output]
@@ -69,6 +69,15 @@ def resolve(
     index = _class(target.index if centred else target, shape, n)
     kind = RankedTarget if isinstance(target, Ranked) else IndexTarget
     return kind(output, (index, np.array(float(centred), np.float32)), "adjusted" if centred else "")
+
+
+def single(target: Any) -> None:
+    """Raises TargetError when a target asks for several explanations."""
+    if several(target) is not None:
+        raise TargetError(
+            "One target is taken here, and several are given by tfxai.targets.each or top. Pass them one by one, or to "
+            "tfxai.explain."
+        )
 
 
 def unit(index: Any, shapes: Sequence[tuple | str], channels: int | None, name: str, n: int) -> BoundTarget:
@@ -109,10 +118,6 @@ def unit(index: Any, shapes: Sequence[tuple | str], channels: int | None, name: 
         )
     said = ", ".join(":" if i is None else str(i) for i in inner) if isinstance(inner, tuple) else found.label
     return dataclasses.replace(found, label=f"{name}[{said}]")
-
-
-def _called(target: Any) -> str:
-    return "neuron" if isinstance(target, Neuron) else "each" if isinstance(target, Each) else "output"
 
 
 def _class(target: Any, shape: tuple, n: int) -> np.ndarray:
