@@ -425,7 +425,7 @@ class Explainer:
                 kept, key, lambda: at_unit(traced, self.model, kept.capture.calls, target.layer)
             )
             wanted = resolve.unit(
-                target.index, inside.output_shapes, inside.channels_of_unit, str(inside.unit_of), inputs.n
+                target.index, inside.output_shapes, inside.channels_of(0), str(inside.unit_of), inputs.n
             )
             return self._at_layer(inputs, kept, inside, wanted), wanted
         both = None
@@ -433,5 +433,7 @@ class Explainer:
             two = two_sided(self.labels, traced.classes())
             both = float(traced.is_probability(0)) if two else None
             target = by_name(target, self.labels, 2 if two else traced.classes())
-        wanted = resolve.resolve(target, traced.output_shapes, traced.output_names, inputs.n, both)
+        wanted = resolve.resolve(
+            target, traced.output_shapes, traced.output_names, inputs.n, both, axis_of_classes=traced.channels_of
+        )
         return self._at_layer(inputs, kept, traced, wanted), wanted

@@ -19,13 +19,16 @@ from tfxai.graph.value import Value, at_x
 EXPECTED = "A target function takes the model's outputs and returns one number per example, shape (batch,)"
 
 
-def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -> Graph:
-    """The graph of a target function.
+def captured(
+    function: Callable, structure: Any, outputs: Sequence[tf.Tensor], data: Sequence[tf.TensorSpec] = ()
+) -> Graph:
+    """The graph of a target function, whose inputs are the outputs of the model, then the data of each example.
 
     Args:
-        function: As the user gave it.
+        function: `function(outputs, data)`, the outputs in their structure and the data in a list.
         structure: What the model returned, with numbers in the place of its tensors.
         outputs: The flat tensors of the trace.
+        data: Of each example.
 
     Raises:
         TargetError: It cannot be traced, returns no tensor, one of another shape, or one that no output is in.
@@ -33,13 +36,13 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
     found: list[Any] = []
 
     def run(*flat: tf.Tensor) -> tf.Tensor:
-        left = iter(flat)  # what the model returns as None stays None
+        left = iter(flat[: len(outputs)])  # what the model returns as None stays None
         packed = tf.nest.map_structure(lambda number: None if number is None else next(left), structure)
-        found[:] = [function(packed)]
+        found[:] = [function(packed, flat[len(outputs) :])]
         return tf.identity(found[0]) if tf.is_tensor(found[0]) else tf.zeros([])
 
     try:
-        graph = capture(run, [tf.TensorSpec(t.shape, t.dtype) for t in outputs])
+        graph = capture(run, [*(tf.TensorSpec(t.shape, t.dtype) for t in outputs), *data])
     except TfxaiError:
         raise
     except Exception as error:
@@ -48,7 +51,7 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
             "here are tensors of a graph: they have no .numpy(), and numpy cannot take them."
         ) from error
     _check(found[0])
-    if graph.outputs[0] not in dependent(graph):
+    if graph.outputs[0] not in dependent(graph, graph.inputs[: len(outputs)]):
         raise TargetError(
             f"{EXPECTED}. What this target function returns does not depend on the outputs, so no gradient and no "
             "change of the input would show."
@@ -63,14 +66,19 @@ class Beside(NamedTuple):
     others: bool
 
 
-def beside(graph: Graph, rows: int) -> Beside | None:
+def beside(graph: Graph, rows: int, data: Sequence[np.ndarray] = ()) -> Beside | None:
     """What a target function, captured, reads beside a row: tried once on random outputs, of so many rows (2 or more).
 
-    None where it cannot be tried, or does not return one number for each of them.
+    Its data are those of the first example, and where a row is changed those of the last. None where it cannot be
+    tried, or does not return one number for each of them.
     """
     rng = np.random.default_rng(0)
-    activity = classify(graph, dict.fromkeys(graph.inputs, Activity.ACTIVE))
-    row, another = ([_drawn(graph.values[i], rng) for i in graph.inputs] for _ in range(2))
+    outputs = graph.inputs[: len(graph.inputs) - len(data)]
+    activity = classify(graph, dict.fromkeys(outputs, Activity.ACTIVE))
+    row, another = (
+        [*(_drawn(graph.values[i], rng) for i in outputs), *(tf.constant(a[example]) for a in data)]
+        for example in (0, -1)
+    )
 
     def scores(last: list[tf.Tensor]) -> np.ndarray:
         """Of equal rows, but for the last one."""
