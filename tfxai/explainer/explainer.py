@@ -240,7 +240,10 @@ class Explainer:
                 raise UnsupportedOpError(f"In the model {name_of(self.model)!r}: {error}") from error
             if run.bar is not None:
                 run.bar.step(rows.stop - rows.start)
-        explanations = [collected(one, own, self.on) for one, *own in zip(run.alone, *results, strict=True)]
+        explanations = [
+            collected(one, own, "probability" if one.target.as_returned else self.on)
+            for one, *own in zip(run.alone, *results, strict=True)
+        ]
         said = [doubt for one, e in zip(run.alone, explanations, strict=True) for doubt in doubts(one, e)]
         for message, category in dict.fromkeys(said):
             warn(message, category)
@@ -343,11 +346,13 @@ class Explainer:
         usual = batch_size or size.usual(inputs.shapes)
         rows = min(inputs.n, max(2, usual))  # of one alone it cannot be seen what it is
         inputs, kept = self._prepared.capture(inputs, watched, rows)
+        return inputs, kept, self._made(inputs, kept, self.on)
+
+    def _made(self, inputs: Inputs, kept: Kept, on: str) -> TracedModel:
+        """The model of a capture, explained at its inputs, with these outputs: logits, or as it returns them."""
         held = self._held(inputs)
-        made = self._prepared.made(
-            kept, self._key(held), lambda: prepare(kept.capture, self.on, self.jit_compile, held)
-        )
-        return inputs, kept, made
+        key = on, *self._key(held)[1:]
+        return self._prepared.made(kept, key, lambda: prepare(kept.capture, on, self.jit_compile, held))
 
     def _key(self, held: Sequence[int], *more: Any) -> tuple:
         """What tells one traced model from others of the same capture."""
@@ -433,7 +438,11 @@ class Explainer:
             two = two_sided(self.labels, traced.classes())
             both = float(traced.is_probability(0)) if two else None
             target = by_name(target, self.labels, 2 if two else traced.classes())
+        sizes = zip(inputs.shapes, traced.layouts, strict=True)
+        pictures = [(s[p.places[0] - 1], s[p.places[1] - 1]) for s, p in sizes if len(p.places) == 2]
         wanted = resolve.resolve(
-            target, traced.output_shapes, traced.output_names, inputs.n, both, axis_of_classes=traced.channels_of
+            target, traced.output_shapes, traced.output_names, inputs.n, both, traced.channels_of, pictures
         )
+        if wanted.as_returned:
+            traced = self._made(inputs, kept, "probability")
         return self._at_layer(inputs, kept, traced, wanted), wanted

@@ -252,7 +252,7 @@ class Passes:
         return score._replace(x=table.start(self._checked(score.x, env, feed)))
 
     def _beside(self, output: Any, number: int, feed: Tensors) -> Any:
-        """An output beside the data of each example: where it is there once, as at a shared reference, once for each."""
+        """An output beside data of each example: where it is there once, as at a shared reference, once for each."""
         known = self.model.graph.values[number].shape
         if not feed or not known.rank or known[0] is not None:
             return output

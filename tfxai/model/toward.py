@@ -71,7 +71,10 @@ class Toward:
         return self._tried(target, 2) == Beside(False, False)
 
     def _tried(self, target: FunctionTarget, rows: int) -> Beside | None:
-        return self.kept(target, ("beside", rows), lambda: target_function.beside(self.graph(target), rows, target.data))
+        def tried() -> Beside | None:
+            return target_function.beside(self.graph(target), rows, target.data)
+
+        return self.kept(target, ("beside", rows), tried)
 
     def gradient_cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:
         """The ops that cut every way of a gradient from these values to what is explained; None where one arrives."""
@@ -105,7 +108,8 @@ class Toward:
         if not isinstance(target, FunctionTarget):
             return self._way(starts, (self.outputs[target.output],))
         own = self.graph(target)
-        return self._way(starts, tuple(self.read(target))) + own_gradients(own, sloped(own, [i for i, _ in self.handed(own)]), own.outputs)
+        inside = sloped(own, [i for i, _ in self.handed(own)])
+        return self._way(starts, tuple(self.read(target))) + own_gradients(own, inside, own.outputs)
 
     def _way(self, starts: tuple[int, ...], ends: tuple[int, ...]) -> list[Op]:
         """The same on the way to some outputs, whatever is made of them."""

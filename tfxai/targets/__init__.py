@@ -6,8 +6,21 @@ weighted sums of the output, so they share one compiled backward pass. `each` an
 `neuron` for what a layer inside of the model returns.
 """
 
+from tfxai.targets.boxes import box
 from tfxai.targets.examples import per_example, region
 from tfxai.targets.factories import adjusted, contrast, difference, mask, output
 from tfxai.targets.several import each, neuron, top
 
-__all__ = ["adjusted", "contrast", "difference", "each", "mask", "neuron", "output", "per_example", "region", "top"]
+__all__ = [
+    "adjusted",
+    "box",
+    "contrast",
+    "difference",
+    "each",
+    "mask",
+    "neuron",
+    "output",
+    "per_example",
+    "region",
+    "top",
+]

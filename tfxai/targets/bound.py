@@ -159,7 +159,9 @@ class RegionTarget(BoundTarget):
         sizes = [tf.gather(tf.shape(t), alike) for t in (mask, y)]
         with tf.control_dependencies([tf.debugging.assert_equal(*sizes, message=OTHER_SIZE)]):
             hot = tf.one_hot(index, tf.shape(y)[self.axis], dtype=y.dtype)
-        return mask * tf.reshape(hot, tf.tensor_scatter_nd_update(tf.ones([y.shape.rank], tf.int32), [[0], [self.axis]], tf.shape(hot))), None
+        for a in alike:
+            hot = tf.expand_dims(hot, a)
+        return mask * hot, None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -174,24 +176,26 @@ class FunctionTarget(BoundTarget):
         structure: That of the data, with the position of each array in its place; None: it takes no data.
     """
 
+    casts: ClassVar[bool] = True  # whether floats of the data come in the dtype of the outputs
+
     function: Callable = dataclasses.field(kw_only=True)
     alone: bool = dataclasses.field(default=False, kw_only=True)
     structure: Any = dataclasses.field(default=None, kw_only=True)
 
     @functools.cached_property
     def cache_key(self) -> tuple:
-        known = getattr(self.function, "cache_key", None) or _weakly(self.function)
+        known = getattr(self.function, "cache_key", None) or weakly(self.function)
         rows = tuple((a.dtype.str, a.shape[1:]) for a in self.data)
         return type(self).__name__, known, self.output if self.alone else None, str(self.structure), rows
 
     def of(self, outputs: Any, feed: Sequence[tf.Tensor]) -> Any:
-        """What the function returns for all outputs, in their structure; floats of the data have the outputs' dtype."""
+        """What the function returns for all outputs, in their structure."""
         flat = [o for o in tf.nest.flatten(outputs) if o is not None]
         given = flat[self.output] if self.alone else outputs
         if self.structure is None:
             return self.function(given)
         dtype = next((o.dtype for o in flat if o.dtype.is_floating), tf.float32)
-        rows = [tf.cast(t, dtype) if t.dtype.is_floating else t for t in feed]
+        rows = [tf.cast(t, dtype) if self.casts and t.dtype.is_floating else t for t in feed]
         return self.function(given, map_structure(lambda k: rows[k], self.structure))
 
     def feed(self, rows: slice) -> list[tf.Tensor]:
@@ -204,7 +208,7 @@ class FunctionTarget(BoundTarget):
         raise TypeError("a target that is a function is replayed, not weighed")
 
 
-def _weakly(function: Callable) -> Any:
+def weakly(function: Callable) -> Any:
     """What tells a function from others and does not keep it alive: it may hold the model that it belongs to."""
     kind: Any = weakref.WeakMethod if isinstance(function, types.MethodType) else weakref.ref
     try:

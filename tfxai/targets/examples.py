@@ -136,8 +136,8 @@ def _structured(data: Any) -> Any:
     return _Leaf(data)
 
 
-def region_weights(region: Region, shape: tuple, axis: int | None, n: int) -> np.ndarray:
-    """(n or 1, places...) the weights of a region.
+def region_weights(region: Region, shape: tuple, axis: int | None, n: int) -> tuple[np.ndarray, int]:
+    """(n or 1, places...) the weights of a region; and the axis of the classes, now that it is known to be there.
 
     Args:
         region: As the user gave it.
@@ -169,4 +169,4 @@ def region_weights(region: Region, shape: tuple, axis: int | None, n: int) -> np
     if len(empty):
         where = f" of example {empty[0]}" if len(full) > 1 else ""
         raise TargetError(f"A region has a place. Received: a mask{where} that is 0 everywhere.")
-    return full
+    return full, axis

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import TargetError, received, suggest
+from tfxai.targets import agreement
 from tfxai.targets.bound import (
     BoundTarget,
     FunctionTarget,
@@ -19,6 +20,7 @@ from tfxai.targets.bound import (
     SideTarget,
     WeightsTarget,
 )
+from tfxai.targets.boxes import Box
 from tfxai.targets.examples import PerExample, Region, region_weights, rows_of
 from tfxai.targets.factories import Adjusted, Output, Target, class_index
 from tfxai.targets.several import Neuron, Ranked, several
@@ -31,7 +33,7 @@ def _unknown(output: int) -> None:
 
 def resolve(
     target: Any, shapes: Sequence[tuple | str], names: Sequence[Sequence[str]], n: int, both: float | None = None,
-    axis_of_classes: Callable[[int], int | None] = _unknown,
+    axis_of_classes: Callable[[int], int | None] = _unknown, pictures: Sequence[tuple[int, int]] = (),
 ) -> BoundTarget:  # fmt: skip
     """Checks a target against the model's outputs.
 
@@ -43,6 +45,7 @@ def resolve(
         both: Where the one output is the score of the second of two classes that have names: what the scores of both
             add up to.
         axis_of_classes: Which axis of an output holds its classes or channels, the batch counted; None: not known.
+        pictures: (height, width) of those among the inputs.
 
     Raises:
         TargetError: It does not fit, or does not say which output is meant.
@@ -51,7 +54,7 @@ def resolve(
     output, alone = 0, isinstance(target, Output)
     if isinstance(target, Output):
         output, target = _position(target.name, names), target.inner
-    elif len(shapes) > 1 and not callable(target) and not isinstance(target, PerExample):
+    elif len(shapes) > 1 and not callable(target) and not isinstance(target, (PerExample, Box)):
         listed = [n[0] if n else str(i) for i, n in enumerate(names)]
         one = next((name for name, shape in zip(listed, shapes, strict=True) if isinstance(shape, tuple)), listed[0])
         raise TargetError(
@@ -64,6 +67,10 @@ def resolve(
         raise TargetError("An output is named once: tfxai.targets.output(name, target). Received: one in another.")
     if callable(target) and not isinstance(target, Target):
         return FunctionTarget(output, label=getattr(target, "__name__", "function"), function=target, alone=alone)
+    if isinstance(target, Box):
+        if alone:
+            raise TargetError("A box reads several outputs: name them in tfxai.targets.box(..., outputs=).")
+        return agreement.bound(target, shapes, lambda name: _position(name, names), pictures, n)
     if isinstance(target, PerExample):
         data, structure = rows_of(target.data, n)
         label = getattr(target.function, "__name__", "function")
@@ -138,8 +145,7 @@ def unit(index: Any, shapes: Sequence[tuple | str], channels: int | None, name: 
 
 def _region(output: int, target: Region, shape: tuple, axis: int | None, n: int) -> RegionTarget:
     """The class over a region of an output whose classes are on this axis."""
-    weights = region_weights(target, shape, axis, n)
-    assert axis is not None  # region_weights has said so
+    weights, axis = region_weights(target, shape, axis, n)
     if target.classes is None:
         raise TargetError("A region is explained for a class: tfxai.targets.region(mask, class_index).")
     classes = class_index(target.classes, (shape[axis - 1],), n)
