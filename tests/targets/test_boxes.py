@@ -252,7 +252,7 @@ OPTIONS = {
     "rise": {"samples": 1200, "grid": 8},
     "occlusion": {"window": 8, "stride": 2},
     "deeplift": {},
-    "integrated_gradients": {"steps": 16},
+    "integrated_gradients": {"steps": 128},  # it jumps where another prediction becomes the best
 }
 
 
@@ -267,3 +267,70 @@ def test_the_evidence_for_a_box_lies_in_it_and_moves_with_it(detector, method):
         assert e.score.min() > 0.5  # all are found
         assert all(peak_is_in(e.values[i], boxes[i, k]) for i in range(20))
         assert not any(peak_is_in(e.values[i], boxes[i, 1 - k]) for i in range(20))
+
+
+# --- RetinaNet --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def retinanet():
+    """A tiny one of keras-hub, and a picture batch."""
+    hub = pytest.importorskip("keras_hub")
+    keras.utils.set_random_seed(5)
+    encoder = hub.models.ResNetBackbone(
+        input_conv_filters=[64], input_conv_kernel_sizes=[3], stackwise_num_filters=[64, 64], block_type="basic_block",
+        stackwise_num_blocks=[1, 1], stackwise_num_strides=[1, 2], image_shape=(32, 40, 3),
+    )  # fmt: skip
+    backbone = hub.models.RetinaNetBackbone(
+        image_encoder=encoder, min_level=2, max_level=3, use_p5=False, image_shape=(32, 40, 3)
+    )
+    generator = hub.layers.AnchorGenerator("xyxy", 2, 3, num_scales=1, aspect_ratios=[0.5, 1.0], anchor_size=2)
+    everything = hub.layers.NonMaxSuppression("yxyx", True, iou_threshold=1.0, confidence_threshold=0.0)
+    model = hub.models.RetinaNetObjectDetector(
+        backbone, 3, "yxyx", anchor_generator=generator, pre_logits_num_conv_layers=1, prediction_decoder=everything
+    )
+    for weight in model.weights:  # a new one has deltas of 0, and all scores alike
+        if "logits" in weight.path or "box_head" in weight.path:
+            weight.assign(np.random.default_rng(1).normal(scale=0.05, size=weight.shape))
+    return model, np.random.default_rng(0).normal(size=(2, 32, 40, 3)).astype("float32")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_retinanet_is_read_as_its_decoder_reads_it(retinanet):
+    """The decoder's own boxes, before any is left out, scored by hand."""
+    model, x = retinanet
+    outputs = model(x)
+    kept = []
+
+    class Keep(keras.layers.Layer):
+        bounding_box_format = "yxyx"
+
+        def call(self, boxes, scores, images=None):
+            kept[:] = np.asarray(boxes), np.asarray(keras.ops.sigmoid(scores))
+            return {"boxes": boxes}
+
+    decoder, model._prediction_decoder = model._prediction_decoder, Keep()
+    model.decode_predictions(outputs, x)
+    model._prediction_decoder = decoder
+    boxes, scores = kept
+    yxyx = np.array([[4, 6, 20, 30], [10, 10, 30, 34.0]])
+    wanted = np.eye(3)[[2, 0]]
+    order = [1, 0, 3, 2]
+    expected = [by_hand(yxyx[i][order], wanted[i], boxes[i][:, order], scores[i], scores[i].max(1)) for i in range(2)]
+    target = targets.box(yxyx, [2, 0], outputs=model)
+    for method in ("gradient", "occlusion", "deeplift"):
+        e = tfxai.explain(model, x, method, target)
+        np.testing.assert_allclose(e.score, expected, rtol=1e-3)
+        assert np.abs(e.values).max() > 0
+    np.testing.assert_allclose(e.delta, 0, atol=1e-4)
+    with pytest.raises(OptionError, match="The detector's boxes are 'yxyx'.*leave format= and activation= out"):
+        tfxai.explain(model, x, target=targets.box(yxyx, 1, format="xyxy", outputs=model))
+    with pytest.raises(TargetError, match="classes 0 to 2. Received: target 3"):
+        tfxai.explain(model, x, target=targets.box(yxyx, 3, outputs=model))
+
+
+def test_other_models_are_no_outputs(small):
+    model, x, _ = small
+    with pytest.raises(OptionError, match="or a RetinaNetObjectDetector of keras-hub. Of another detector name"):
+        tfxai.explain(model, x, target=targets.box(BOXES, CLASSES, format="xyxy", outputs=model))

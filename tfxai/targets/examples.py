@@ -131,7 +131,7 @@ def _structured(data: Any) -> Any:
     """The data with every array a leaf: a list of numbers is one array, a list of arrays is several."""
     if isinstance(data, dict):
         return {key: _structured(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple)) and any(isinstance(v, dict) or np.ndim(getattr(v, "shape", ())) for v in data):
+    if isinstance(data, (list, tuple)) and any(isinstance(v, dict) or len(getattr(v, "shape", ())) for v in data):
         return [_structured(value) for value in data]
     return _Leaf(data)
 
