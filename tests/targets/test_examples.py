@@ -156,7 +156,9 @@ MASKS = RNG.uniform(size=(3, 6, 8)) > 0.6
 PICTURES = RNG.normal(size=(3, 6, 8, 2)).astype("float32")
 
 
-@pytest.mark.parametrize("masks", [MASKS, MASKS[1], MASKS * RNG.normal(size=MASKS.shape)], ids=["each", "one", "weights"])  # fmt: skip
+@pytest.mark.parametrize(
+    "masks", [MASKS, MASKS[1], MASKS * RNG.normal(size=MASKS.shape)], ids=["each", "one", "weights"]
+)
 @pytest.mark.parametrize("method", ["gradient", "deeplift", "integrated_gradients", "occlusion"])
 def test_a_region_is_a_weighted_sum_of_its_class(masks, method):
     model, classes = segmenter(), [3, 0, 2]

@@ -277,7 +277,7 @@ class Run:
         count = self.references.count if self.method.uses_baseline else 1
         feed = interleaved(self.targets or [self.target], rows)
         scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
-        scorer = dataclasses.replace(scorer, missing=bool(self.missing))
+        scorer = dataclasses.replace(scorer, missing=bool(self.missing), positions=self.inputs.positions)
         x = self.model.explained_of(raw)
         if not self.targets:
             return scorer, x

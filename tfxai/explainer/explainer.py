@@ -24,7 +24,7 @@ from tfxai.method.lookup import SHARED, get
 from tfxai.model import size
 from tfxai.model.asked import Asked, at_layer, at_unit, layer_key
 from tfxai.model.ends import explained_ends, reads_of
-from tfxai.model.function import declared_inputs, name_of, open_model
+from tfxai.model.function import name_of, open_model
 from tfxai.model.prepare import prepare
 from tfxai.model.traced import TracedModel
 from tfxai.result.names import by_name, class_names, two_sided
@@ -360,10 +360,7 @@ class Explainer:
 
     def _held(self, inputs: Inputs) -> list[int]:
         """The flat inputs that are to stay as they are."""
-        known: dict[Any, int] = {k: k for k in range(len(inputs.names))}
-        known.update((name, k) for k, name in enumerate(inputs.names))
-        if inputs.names == [str(k) for k in range(len(inputs.names))]:  # a list, in the order of the model's own names
-            known.update((name, k) for k, (name, *_) in enumerate(declared_inputs(self.model) or []))
+        known = inputs.positions
         for name in self.fixed:
             if name not in known:
                 raise InputError(f"fixed= names inputs. {suggest(name, inputs.names)} {received(name)}")

@@ -12,6 +12,7 @@ from tfxai.explainer.chunks import Run
 from tfxai.explanation import Explanation
 from tfxai.graph.capture import Op
 from tfxai.support.arrays import surely_finite
+from tfxai.support.checks import is_number
 from tfxai.targets.bound import FunctionTarget
 
 Found = list[tuple[str, type[Warning]]]
@@ -69,10 +70,12 @@ def _without_noise(run: Run, e: Explanation) -> Found:
     """That noise was asked for, and some examples have none."""
     if not run.unvaried:
         return []
+    noise = e.options["noise"]  # of all inputs, or by input
+    noise = f"{noise:g}" if is_number(noise) else str(noise)
     owners = [run.inputs.names[run.model.input_of[k]] for k in sorted(run.unvaried) if run.model.layer is None]
     where = f"input {', '.join(map(repr, dict.fromkeys(owners)))}" if owners else f"layer {run.model.layer!r}"
     return [(
-        f"{e.method}: noise={e.options['noise']:g} is a share of each example's largest minus smallest number, which "
+        f"{e.method}: noise={noise} is a share of each example's largest minus smallest number, which "
         f"is 0 in some examples of the {where}: no noise is added there. Pass noise_std=, in the input's own units.",
         UserWarning,
     )]  # fmt: skip

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfxai.errors import OptionError, received
 from tfxai.method.base import Method, Tensors
+from tfxai.method.by_input import by_input, each_value, of_input
 from tfxai.method.places import resized
 from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
@@ -27,14 +28,15 @@ class Occlusion(Method):
     A window covers all channels of its places, which share the drop evenly; on tables it is one feature (ablation).
 
     Args:
-        window: Its size in places: one number, or one per spatial axis (or per axis, channels included). None: one
-            feature of a table, a 16th of a sequence, an 8th of each side of a picture.
+        window: Its size in places: one number, or a tuple of one per spatial axis (or per axis, channels included).
+            None: one feature of a table, a 16th of a sequence, an 8th of each side of a picture. By input: a list with
+            one of these for each of several inputs, or a dict by name, where None is for those it leaves out.
         stride: Steps between windows, likewise; None: half a window. The last window always touches the edge.
         fill: What replaces the window: None for the baseline, or a number.
 
     Raises:
         OptionError: When used: a window larger than the input or of another number of axes, a stride below 1 or that
-            leaves places out, a fill that is no number.
+            leaves places out, a fill that is no number, an input that is not there.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -44,9 +46,9 @@ class Occlusion(Method):
         [[1.0, 2.0]]
     """
 
-    window: int | tuple[int, ...] | None = None
-    stride: int | tuple[int, ...] | None = None
-    fill: float | None = None
+    window: Any = None
+    stride: Any = None
+    fill: Any = None
 
     name: ClassVar[str] = "occlusion"
     signed: ClassVar[bool] = True
@@ -54,22 +56,27 @@ class Occlusion(Method):
 
     def check(self) -> None:
         for value, name in ((self.window, "window"), (self.stride, "stride")):
-            for size in value if isinstance(value, (tuple, list)) else () if value is None else (value,):
-                whole_number(size, name)
-        if self.fill is not None and not is_number(self.fill):
-            raise OptionError(f"fill is a number, or None for the baseline. {received(self.fill)}")
+            for size in each_value(value):
+                whole_number(1 if size is None else size, name)
+        for value in each_value(self.fill):
+            if value is not None and not is_number(value):
+                raise OptionError(f"fill is a number, or None for the baseline. {received(self.fill)}")
 
     def takes_missing(self) -> bool:
         return True
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        windows = by_input(self.window, "window", scorer, per_axis=True)
+        strides, fills = by_input(self.stride, "stride", scorer, per_axis=True), by_input(self.fill, "fill", scorer)
         scorer, score, target = scorer.with_target_of(x)
         values = []
         for k, tensor in enumerate(x):
             shape = tuple(int(s) for s in tensor.shape[1:])
-            masks = list(_windows(shape, scorer.model.layout(k).places, self.window, self.stride))
+            with of_input(scorer, k):
+                masks = list(_windows(shape, scorer.model.layout(k).places, windows[k], strides[k]))
             total = np.zeros(tensor.shape, np.float64)
-            blank = reference[k] if self.fill is None else tf.fill(tensor.shape, tf.cast(self.fill, tensor.dtype))
+            fill = fills[k]
+            blank = reference[k] if fill is None else tf.fill(tensor.shape, tf.cast(fill, tensor.dtype))
             for part, some, repeat in scorer.copies(len(masks)):
                 hidden = np.stack(masks[part])
                 points = [repeat(t) for t in x]

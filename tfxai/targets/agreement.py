@@ -104,15 +104,16 @@ def _detector(
     named = isinstance(target.outputs, (tuple, list)) and len(target.outputs) in (2, 3)
     if named and all(isinstance(name, (str, int)) for name in target.outputs):
         places = [position(name) for name in target.outputs]
-        if wrong := next((s for s in (shapes[k] for k in places) if isinstance(s, str)), None):
+        found = [shapes[k] for k in places]
+        if wrong := next((shape for shape in found if isinstance(shape, str)), None):
             raise TargetError(wrong)
-        scores = shapes[places[1]]
+        classes = next(iter(found[1][-1:]), None)
 
         def read(outputs: Any) -> list[tf.Tensor]:
             flat = [o for o in tf.nest.flatten(outputs) if o is not None]
             return [flat[k] for k in places]
 
-        return Detector(read, ("flat", *places), scores[-1] if scores else None, *options)
+        return Detector(read, ("flat", *places), classes, *options)
     if callable(target.outputs) and not hasattr(target.outputs, "layers"):
         return Detector(target.outputs, weakly(target.outputs), None, *options)
     raise OptionError(
