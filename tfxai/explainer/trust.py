@@ -13,6 +13,7 @@ from tfxai.explanation import Explanation
 from tfxai.graph.capture import Op
 from tfxai.support.arrays import surely_finite
 from tfxai.support.checks import is_number
+from tfxai.support.structure import named
 from tfxai.targets.bound import FunctionTarget
 
 Found = list[tuple[str, type[Warning]]]
@@ -202,10 +203,10 @@ def _reason(run: Run, examples: int, worst: int, allowed: float) -> str:
 
 
 def _empty_maps(e: Explanation) -> Found:
-    """Maps that are zero everywhere, by layer."""
-    maps = e.values if isinstance(e.values, dict) else {e.layer: e.values}
+    """Maps that are zero everywhere, by layer or picture."""
     found: Found = []
-    for layer, values in maps.items():
+    for name, values in named(e.values):
+        layer = name or e.layer
         empty = np.flatnonzero(~values.reshape(len(values), -1).any(axis=1))
         if len(empty):
             found.append((
