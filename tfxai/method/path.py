@@ -167,31 +167,53 @@ class ExpectedGradients(Method):
 def averaged(scorer: Scorer, x: Tensors, reference: Tensors, nodes: np.ndarray, weights: np.ndarray) -> Tensors:
     """The weighted sum of the gradients at `reference + node * (x - reference)`: one (n, ...) per tensor.
 
-    Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same.
+    Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same. The
+    points are made inside of the compiled pass, and their slopes added up there.
     """
-    total = [tf.zeros_like(t) for t in x]
+    total: Tensors = [tf.zeros_like(t) for t in x]
     change = [a - r for a, r in zip(x, reference, strict=True)]
-    for part, some, repeat in scorer.copies(len(nodes)):
-        back = np.tile(nodes[part] - 1, len(scorer))
-        points = [repeat(a) + repeat(d) * _column(back, a) for a, d in zip(x, change, strict=True)]
-        slopes = some.backward(OrdinaryGradient(), points).values
-        total = [t + _weighted(g, weights[part]) for t, g in zip(total, slopes, strict=True)]
+    width = 1 if scorer.model.rows is not None else scorer.per_pass(len(scorer))  # of fixed rows none can be repeated
+    if width > 1:
+        scorer.refuse_positions()
+    for start in range(0, len(nodes), width):
+        part = slice(start, start + width)
+        total = _added(scorer, x, change, total, nodes[part], weights[part])
+        scorer.progress(min(part.stop, len(nodes)), len(nodes))
     return total
+
+
+def _added(
+    scorer: Scorer, x: Tensors, change: Tensors, total: Tensors, nodes: np.ndarray, weights: np.ndarray
+) -> Tensors:
+    """`total`, with the weighted gradients at these nodes added: one compiled pass, of n * len(nodes) examples."""
+    table = OrdinaryGradient()
+
+    def run(inputs: Tensors, x: Tensors, feed: Tensors, change: Tensors, total: Tensors, *rest: tf.Tensor) -> Tensors:
+        (back, shares), fixed = rest[:2], rest[2:]
+        count = tf.size(back)
+
+        def column(numbers: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+            """(nodes,) numbers, to be multiplied with (n, nodes, ...)."""
+            return tf.reshape(tf.cast(numbers, like.dtype), [-1] + [1] * (like.shape.rank - 1))
+
+        def point(a: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
+            along = a[:, None] + d[:, None] * column(back, d)
+            return tf.reshape(along, tf.concat([[-1], tf.shape(a)[1:]], 0))
+
+        def added(t: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+            apart = tf.reshape(slopes, tf.concat([[-1, count], tf.shape(t)[1:]], 0))
+            return t + tf.reduce_sum(apart * column(shares, t), axis=1)
+
+        points = [point(a, d) for a, d in zip(x, change, strict=True)]
+        own = scorer.target.repeated(feed, count)
+        _, _, slopes = scorer.passed(table, [tf.repeat(t, count, axis=0) for t in inputs], points, own, None, fixed)
+        return [added(t, g) for t, g in zip(total, slopes, strict=True)]
+
+    return scorer.call(
+        ("path", table), table, run, x, None, (change, total), [tf.constant(nodes - 1), tf.constant(weights)]
+    )
 
 
 def times(slopes: Tensors, x: Tensors, reference: Tensors) -> Tensors:
     """Slopes times the change from the reference."""
     return [g * (a - r) for g, a, r in zip(slopes, x, reference, strict=True)]
-
-
-def _weighted(slopes: tf.Tensor, weights: np.ndarray) -> tf.Tensor:
-    """(n * nodes, ...) -> (n, ...): the rows of one example added up with their weights."""
-    if len(weights) == 1:
-        return slopes * tf.cast(weights[0], slopes.dtype)
-    apart = tf.reshape(slopes, [-1, len(weights), *slopes.shape[1:]])
-    return tf.tensordot(tf.cast(weights, slopes.dtype), apart, [[0], [1]])
-
-
-def _column(values: np.ndarray, like: tf.Tensor) -> tf.Tensor:
-    """(rows,) numbers, to be multiplied with a tensor (rows, ...)."""
-    return tf.reshape(tf.cast(values, like.dtype), [-1] + [1] * (like.shape.rank - 1))

@@ -125,10 +125,14 @@ class Scorer:
         Raises:
             TargetError: The target is a function that knows the examples by their position.
         """
-        if self.model.toward.beside(self.target, len(self)).position:
-            raise TargetError(by_position(self.target))
+        self.refuse_positions()
         inputs = [tf.gather(t, rows) for t in self.inputs]
         return dataclasses.replace(self, inputs=inputs, feed=self.target.taken(self.feed, rows))
+
+    def refuse_positions(self) -> None:
+        """Raises TargetError where the target knows the examples by their position, which is to change."""
+        if self.model.toward.beside(self.target, len(self)).position:
+            raise TargetError(by_position(self.target))
 
     def progress(self, done: int, steps: int) -> None:
         """Tells the progress bar how far this chunk is."""
@@ -203,7 +207,7 @@ class Scorer:
             def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple:
                 given, weights = (None, rest) if reference is None else (rest[0], rest[1:])
                 audit = self._account(table, x) if table.keeps_account else None
-                score, index, multipliers = self._pass(table, inputs, x, feed, given, weights, audit)
+                score, index, multipliers = self.passed(table, inputs, x, feed, given, weights, audit)
                 kept = audit and {"arrived": audit.arrived, "left": audit.left}
                 if given is None:
                     return (multipliers, score.x, None, index, None), kept
@@ -225,7 +229,7 @@ class Scorer:
             def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple[dict, dict]:
                 given, weights = (None, rest) if reference is None else (rest[0], rest[1:])
                 audit = Audit(measure)
-                self._pass(table, inputs, x, feed, given, weights, audit)
+                self.passed(table, inputs, x, feed, given, weights, audit)
                 return audit.arrived, audit.left
 
             return self.call(("audit", measure, table, *key), table, run, x, reference)
@@ -289,8 +293,20 @@ class Scorer:
 
         return Audit(summed, watched)
 
-    def call(self, key: tuple, table: RuleTable, run: Callable, x: Tensors, reference: Tensors | None = None) -> Any:
-        """`run(inputs, x, feed, [reference,] *weights)`, compiled once per `key` and kind of target.
+    def call(
+        self, key: tuple, table: RuleTable, run: Callable, x: Tensors, reference: Tensors | None = None,
+        beside: Sequence[Tensors] = (), shared: Tensors = (),
+    ) -> Any:  # fmt: skip
+        """`run(inputs, x, feed, [reference,] *beside, *shared, *weights)`, compiled once per `key` and kind of target.
+
+        Args:
+            key: Tells this function from others.
+            table: Whose program is replayed.
+            run: The function.
+            x: Explained tensors (n, ...).
+            reference: Their reference values.
+            beside: More lists like x.
+            shared: Tensors that belong to no example, of any size.
 
         Raises:
             TargetError: The target is outside of an output whose size is known only now.
@@ -299,11 +315,12 @@ class Scorer:
         if table.program not in self.weights:
             self.weights[table.program] = model.weights(table)
         weights = list(self.weights[table.program].values())
-        given = [] if reference is None else [list(reference)]
+        given = [list(tensors) for tensors in (reference, *beside) if tensors is not None]
 
         def specs() -> list:
             made = [model.input_specs(), model.specs(model.explained), self.target.specs()]
             made += [model.specs(model.explained, 1 if "single" in key else None) for _ in given]
+            made += [tf.TensorSpec([None] * t.shape.rank, t.dtype) for t in shared]
             return made + [tf.TensorSpec(w.shape, w.dtype) for w in weights]
 
         target = self.target.cache_key
@@ -313,7 +330,7 @@ class Scorer:
         def called(some: Any) -> Any:
             scorer = self if some is None else self.take(some)
             points = [taken(tensors, some) for tensors in (x, *given)]
-            return compiled(list(scorer.inputs), points[0], list(scorer.feed), *points[1:], *weights)
+            return compiled(list(scorer.inputs), points[0], list(scorer.feed), *points[1:], *shared, *weights)
 
         try:
             return in_blocks(model.rows, len(self), called)
@@ -323,7 +340,7 @@ class Scorer:
                 raise
             raise understood from error
 
-    def _pass(
+    def passed(
         self, table: RuleTable, inputs: Tensors, x: Tensors, feed: Tensors, reference: Tensors | None,
         weights: Tensors, audit: Audit | None = None,
     ) -> tuple[Value, tf.Tensor | None, list[tf.Tensor]]:  # fmt: skip
