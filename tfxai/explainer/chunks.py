@@ -23,6 +23,7 @@ from tfxai.method.base import Method
 from tfxai.model import pairs
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
+from tfxai.model.groups import Groups
 from tfxai.model.scorer import Scorer
 from tfxai.model.stops import NO_ROWS, ONE_EACH, by_position, stopped
 from tfxai.model.traced import TracedModel
@@ -47,6 +48,7 @@ class Run:
         reduction: How the channels of an embedding become one value: "sum", "norm", or as the method has it.
         weights: What does not depend on the input, read at the first pass.
         unvaried: Positions of explained tensors that some example has without a range, where noise is a share of it.
+        groups: What is hidden together, for methods that hide groups.
     """
 
     method: Method
@@ -61,6 +63,7 @@ class Run:
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
     unvaried: set[int] = dataclasses.field(default_factory=set)
     labels: Any = None
+    groups: Groups | None = None
 
     def check(self) -> None:
         """Looks at what is known before anything is computed.
@@ -265,5 +268,6 @@ class Run:
         count = self.references.count if self.method.uses_baseline else 1
         feed = self.target.feed(rows)
         scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
-        scorer = dataclasses.replace(scorer, missing=bool(self.missing))
+        groups = None if self.groups is None else self.groups.take(np.arange(self.inputs.n)[rows])
+        scorer = dataclasses.replace(scorer, missing=bool(self.missing), groups=groups)
         return scorer, self.model.explained_of(raw)

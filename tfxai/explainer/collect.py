@@ -56,6 +56,9 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
     if joined.steps is not None:
         meta["steps"] = joined.steps.tolist()
     meta |= joined.notes or {}
+    if run.groups is not None:
+        least, most = int(run.groups.counts.min()), int(run.groups.counts.max())
+        meta["groups"] = {"made_by": run.groups.words, "count": most if least == most else [least, most]}
     meta["channels"] = _channels(run)
     meta["signed"] = run.method.signed and run.reduction != "norm"
     held = [name for k, name in enumerate(run.inputs.names) if k not in run.model.input_of]

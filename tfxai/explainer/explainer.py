@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfxai.errors import InputError, ModelError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
-from tfxai.explainer import ragged, references
+from tfxai.explainer import groups, ragged, references
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
 from tfxai.explainer.inputs import Inputs
@@ -347,4 +348,5 @@ class Explainer:
         if seed is None and (self.method.random or any(traced.draws)):
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
         bar = Progress(inputs.n, verbose)
-        return Run(self.method, traced, inputs, wanted, refs, rows, seed, bar, self.reduction, labels=self.labels)
+        run = Run(self.method, traced, inputs, wanted, refs, rows, seed, bar, self.reduction, labels=self.labels)
+        return dataclasses.replace(run, groups=groups.resolve(self.method, inputs, traced))

@@ -90,6 +90,11 @@ class Method(abc.ABC):
         """What makes the values add up better."""
         return self.remedy
 
+    def grouping(self) -> Any:
+        """What it hides together: groups as the user gave them; True: the usual ones; None: it hides no groups."""
+        inner = getattr(self, "inner", None)
+        return inner.grouping() if isinstance(inner, Method) else None
+
     def options(self) -> dict[str, Any]:
         """The fields and their values."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

@@ -20,6 +20,7 @@ from tfxai.model.attribution import Attribution
 from tfxai.model.blocks import in_blocks, taken
 from tfxai.model.compiled import of_table, of_target
 from tfxai.model.ends import rows_of
+from tfxai.model.groups import Groups
 from tfxai.model.stops import NO_ROWS, SCOPE, by_position, understood_as
 from tfxai.model.traced import FORWARD, TracedModel, repeated
 from tfxai.targets.bound import BoundTarget, FunctionTarget
@@ -62,6 +63,7 @@ class Scorer:
         unvaried: Positions of explained tensors to which a method that adds noise could add none, noted by it; shared
             by all chunks.
         missing: Whether numbers of the explained tensors may be missing (NaN).
+        groups: What is hidden together, for methods that hide groups.
     """
 
     model: TracedModel
@@ -74,6 +76,7 @@ class Scorer:
     bar: Bar | None = None
     unvaried: set[int] = dataclasses.field(default_factory=set)
     missing: bool = False
+    groups: Groups | None = None
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -128,7 +131,8 @@ class Scorer:
         if self.model.toward.beside(self.target, len(self)).position:
             raise TargetError(by_position(self.target))
         inputs = [tf.gather(t, rows) for t in self.inputs]
-        return dataclasses.replace(self, inputs=inputs, feed=self.target.taken(self.feed, rows))
+        groups = None if self.groups is None else self.groups.take(np.asarray(rows))
+        return dataclasses.replace(self, inputs=inputs, feed=self.target.taken(self.feed, rows), groups=groups)
 
     def progress(self, done: int, steps: int) -> None:
         """Tells the progress bar how far this chunk is."""
