@@ -170,7 +170,7 @@ class Run:
     def _repeats(self) -> bool:
         """Whether examples may be repeated in a pass, each time against another reference."""
         alone = not self.model.looks_at_its_batch and self.model.toward.row_by_row(self.target)
-        return alone and not self.method.random
+        return alone and not self.method.random and not self.method.follows_input()
 
     def attribution(self, rows: slice) -> Attribution:
         """The mean over the references of the method's attribution of some examples, as numpy.
@@ -217,6 +217,9 @@ class Run:
         if self.in_pairs:
             return self.method.mean(scorer, x, self.references.together(part, rows, self.model, scorer.inputs))
         if len(part) == 1:
+            if self.method.follows_input() and self.model.explained != self.model.embedded:
+                start = self.references.entering(part[0], rows, self.model, scorer.inputs)
+                scorer = dataclasses.replace(scorer, start=start)
             return self.method(scorer, x, self.references.at(part[0], rows, self.model, scorer.inputs), rng)
         some, repeat = scorer.of(np.repeat(np.arange(len(scorer)), len(part)))
         tiled = self.references.tiled(part, rows, self.model, scorer.inputs)

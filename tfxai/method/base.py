@@ -90,6 +90,10 @@ class Method(abc.ABC):
         """What makes the values add up better."""
         return self.remedy
 
+    def follows_input(self) -> bool:
+        """Whether it follows a layer's output while the input moves from the reference to x."""
+        return False
+
     def grouping(self) -> Any:
         """What it hides together: groups as the user gave them; True: the usual ones; None: it hides no groups."""
         inner = getattr(self, "inner", None)

@@ -64,6 +64,7 @@ class Scorer:
             by all chunks.
         missing: Whether numbers of the explained tensors may be missing (NaN).
         groups: What is hidden together, for methods that hide groups.
+        start: What stands for the inputs at the reference, for methods that follow a layer while the input moves.
     """
 
     model: TracedModel
@@ -77,6 +78,7 @@ class Scorer:
     unvaried: set[int] = dataclasses.field(default_factory=set)
     missing: bool = False
     groups: Groups | None = None
+    start: list[tf.Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -132,12 +134,26 @@ class Scorer:
             raise TargetError(by_position(self.target))
         inputs = [tf.gather(t, rows) for t in self.inputs]
         groups = None if self.groups is None else self.groups.take(np.asarray(rows))
-        return dataclasses.replace(self, inputs=inputs, feed=self.target.taken(self.feed, rows), groups=groups)
+        start = self.start and [t if len(t) == 1 else tf.gather(t, rows) for t in self.start]
+        feed = self.target.taken(self.feed, rows)
+        return dataclasses.replace(self, inputs=inputs, feed=feed, groups=groups, start=start)
 
     def progress(self, done: int, steps: int) -> None:
         """Tells the progress bar how far this chunk is."""
         if self.bar is not None:
             self.bar.within(done / steps, len(self))
+
+    def along(self, shares: np.ndarray) -> list[tf.Tensor]:
+        """The explained tensors where what stands for the inputs has gone so far from `start`, in a straight line.
+
+        Args:
+            shares: (n,) how far, from 0 to 1.
+        """
+        points = [
+            r + (e - r) * tf.reshape(tf.cast(shares, e.dtype), [-1] + [1] * (e.shape.rank - 1))
+            for e, r in zip(self.model.embedded_at(self.inputs), self.start or (), strict=True)
+        ]
+        return self.model.explained_at(self.inputs, points)
 
     # --- One pass
 
