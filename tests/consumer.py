@@ -56,6 +56,7 @@ def methods() -> list[Any]:
         tfxai.GradCAM(resize=False), tfxai.GradCAMPlusPlus(), tfxai.LayerCAM(), tfxai.HiResCAM(),
         tfxai.ScoreCAM(channels=8), tfxai.GuidedGradCAM(), tfxai.IntegratedGradients(steps=8),
         tfxai.ExpectedGradients(samples=8), tfxai.Occlusion(window=3), tfxai.RISE(samples=8),
+        tfxai.ShapleySampling(samples=8), tfxai.KernelSHAP(groups=[0, 1]), tfxai.LIME(ridge=0.0),
         tfxai.LRP(rule="epsilon_plus"), tfxai.DeepTaylor(low=0, high=1), tfxai.PatternNet(), tfxai.PatternAttribution(),
         tfxai.SmoothGrad("gradient", samples=8), tfxai.SmoothGradSquared(tfxai.Gradient()), tfxai.VarGrad(noise=0.1),
     ]  # fmt: skip

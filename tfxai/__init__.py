@@ -64,6 +64,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.gradient import InputXGradient as InputXGradient
     from tfxai.method.guided import DeconvNet as DeconvNet
     from tfxai.method.guided import GuidedBackprop as GuidedBackprop
+    from tfxai.method.lime import LIME as LIME
     from tfxai.method.lookup import methods as methods
     from tfxai.method.lrp import LRP as LRP
     from tfxai.method.lrp import DeepTaylor as DeepTaylor
@@ -76,6 +77,8 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.pattern import PatternNet as PatternNet
     from tfxai.method.perturb import RISE as RISE
     from tfxai.method.perturb import Occlusion as Occlusion
+    from tfxai.method.shapley import KernelSHAP as KernelSHAP
+    from tfxai.method.shapley import ShapleySampling as ShapleySampling
     from tfxai.metrics.evaluated import Evaluation as Evaluation
     from tfxai.metrics.evaluation import evaluate as evaluate
     from tfxai.metrics.selfcheck import check as check

@@ -108,6 +108,16 @@ class Run:
             scorer, x = self.scorer(slice(0, 2))
             scorer.score(x)
 
+    @functools.cached_property
+    def game_rows(self) -> int | None:
+        """How many rows go through the model for sets of groups, those of all references; None without such sets."""
+        if self.groups is None:
+            return None
+        counts = np.broadcast_to(self.groups.counts, self.inputs.n)
+        taken = {int(count): self.method.coalitions(int(count)) for count in np.unique(counts)}
+        found = [taken[int(count)] for count in counts]
+        return None if None in found else self.references.count * sum(2 + one[0] for one in found if one is not None)
+
     def _apart(self) -> bool:
         """Whether each example has a score that the others do not change, seen where the first or the last is another.
 

@@ -32,6 +32,8 @@ from tfxai.support.checks import either, one_of, whole_number
 from tfxai.targets import bound
 from tfxai.targets.bound import BoundTarget
 
+MANY_ROWS = 10_000  # of the model, which are said before the work
+
 
 def explain(
     model: Any,
@@ -193,6 +195,8 @@ class Explainer:
             return self._of_ragged(x)(target, ragged.baseline_of(baseline), batch_size, seed, verbose)
         run = self._run(x, target, baseline, batch_size, seed, verbose)
         run.check()
+        if run.bar is not None and (run.game_rows or 0) >= MANY_ROWS:
+            run.bar.say(f"{self.method.name}: {run.game_rows:,} rows go through the model, for {run.inputs.n} examples")
         results = []
         for rows in run.chunks():
             try:
@@ -349,4 +353,6 @@ class Explainer:
             seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
         bar = Progress(inputs.n, verbose)
         run = Run(self.method, traced, inputs, wanted, refs, rows, seed, bar, self.reduction, labels=self.labels)
-        return dataclasses.replace(run, groups=groups.resolve(self.method, inputs, traced))
+        run = dataclasses.replace(run, groups=groups.resolve(self.method, inputs, traced))
+        _ = run.game_rows  # refused now if they are too few
+        return run

@@ -99,6 +99,16 @@ class Method(abc.ABC):
         inner = getattr(self, "inner", None)
         return inner.grouping() if isinstance(inner, Method) else None
 
+    def coalitions(self, count: int) -> tuple[int, bool] | None:
+        """Of `count` groups how many sets are shown, beside none and all; whether those are all there are.
+
+        None for methods that hide nothing, or by other means.
+
+        Raises:
+            OptionError: Those that it was told to take are too few.
+        """
+        return None
+
     def options(self) -> dict[str, Any]:
         """The fields and their values."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
