@@ -56,6 +56,7 @@ def methods() -> list[Any]:
         tfxai.GradCAM(resize=False), tfxai.GradCAMPlusPlus(), tfxai.LayerCAM(), tfxai.HiResCAM(),
         tfxai.ScoreCAM(channels=8), tfxai.GuidedGradCAM(), tfxai.IntegratedGradients(steps=8),
         tfxai.ExpectedGradients(samples=8), tfxai.Occlusion(window=3), tfxai.RISE(samples=8),
+        tfxai.ShapleySampling(samples=8), tfxai.KernelSHAP(groups=[0, 1]), tfxai.LIME(ridge=0.0),
         tfxai.LRP(rule="epsilon_plus"), tfxai.DeepTaylor(low=0, high=1), tfxai.PatternNet(), tfxai.PatternAttribution(),
         tfxai.SmoothGrad("gradient", samples=8), tfxai.SmoothGradSquared(tfxai.Gradient()), tfxai.VarGrad(noise=0.1),
     ]  # fmt: skip
@@ -71,7 +72,8 @@ def modules(model: keras.Model, x: np.ndarray, e: tfxai.Explanation) -> list[Any
     return [
         tfxai.targets.difference(0, 1), tfxai.baselines.blur(3.0)(x), tfxai.plot.auto(e, 0),
         tfxai.figures.convergence(model, x, steps=(2, 4)), tfxai.metrics.axioms.completeness("ig", model, x).residual,
-        tfxai.check(model).layers, tfxai.callbacks.ExplanationSnapshot(x, "gradcam").history, digits.labels,
+        tfxai.segments.grid(8)(x), e.grouped(tfxai.segments.grid(2)).values, tfxai.check(model).layers,
+        tfxai.callbacks.ExplanationSnapshot(x, "gradcam").history, digits.labels,
     ]  # fmt: skip
 
 

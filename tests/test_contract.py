@@ -17,7 +17,9 @@ from tfxai.method.lookup import class_of
 from tfxai.method.table import METHODS
 
 FEWER = {"samples": 6}
-OPTIONS = {"smoothgrad": FEWER, "vargrad": FEWER, "smoothgrad_squared": FEWER, "rise": FEWER}
+CELLS = {"samples": 16, "groups": tfxai.segments.grid(2)}
+OPTIONS = {"smoothgrad": FEWER, "vargrad": FEWER, "smoothgrad_squared": FEWER, "rise": FEWER, "kernel_shap": CELLS,
+           "lime": CELLS, "shapley_sampling": {"samples": 2}}  # fmt: skip
 # For the promises that hold for any number of passes.
 COARSE = {
     "integrated_gradients": {"steps": 3},
@@ -155,6 +157,7 @@ def check_promises(subject, name, options):
         subject.check_weights()
         return
     rough = subject.kind in ROUGH and name in ("integrated_gradients", "expected_gradients")
+    warnings.filterwarnings("ignore", "lime: .* is no linear function of the groups")
     with pytest.warns(tfxai.CompletenessWarning, match="Raise") if rough else contextlib.nullcontext():
         e = explainer(x, seed=3, verbose=0)
 

@@ -12,6 +12,7 @@ Where to start:
     methods()                   the methods by name; each is a class too: DeepLIFT, IntegratedGradients, GradCAM...
     Explanation, load           the result: values, score, delta; plot, save, to_html, to_dataframe...
     targets, baselines          what is explained, and against what
+    segments                    what is hidden or summed together: superpixels, stretches, words, columns
     plot, figures, report       pictures, the lecture's figures, one page to mail
     callbacks                   explanations while a model learns
     Patterns                    what the units of a model look for, of data: for patternnet, pattern_attribution
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai import figures as figures
     from tfxai import metrics as metrics
     from tfxai import plot as plot
+    from tfxai import segments as segments
     from tfxai import targets as targets
     from tfxai.errors import CompletenessWarning as CompletenessWarning
     from tfxai.errors import EmptyMapWarning as EmptyMapWarning
@@ -62,6 +64,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.gradient import InputXGradient as InputXGradient
     from tfxai.method.guided import DeconvNet as DeconvNet
     from tfxai.method.guided import GuidedBackprop as GuidedBackprop
+    from tfxai.method.lime import LIME as LIME
     from tfxai.method.lookup import methods as methods
     from tfxai.method.lrp import LRP as LRP
     from tfxai.method.lrp import DeepTaylor as DeepTaylor
@@ -74,6 +77,8 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.pattern import PatternNet as PatternNet
     from tfxai.method.perturb import RISE as RISE
     from tfxai.method.perturb import Occlusion as Occlusion
+    from tfxai.method.shapley import KernelSHAP as KernelSHAP
+    from tfxai.method.shapley import ShapleySampling as ShapleySampling
     from tfxai.metrics.evaluated import Evaluation as Evaluation
     from tfxai.metrics.evaluation import evaluate as evaluate
     from tfxai.metrics.selfcheck import check as check
@@ -104,7 +109,7 @@ _WHERE = {
     "EmptyMapWarning": "tfxai.errors",
     "SnapshotWarning": "tfxai.errors",
 } | {kind: f"tfxai.method.{file}" for file, _, kind in (path.partition(".") for path in _METHODS.values())}
-_MODULES = ("baselines", "callbacks", "demo", "errors", "figures", "metrics", "plot", "targets")
+_MODULES = ("baselines", "callbacks", "demo", "errors", "figures", "metrics", "plot", "segments", "targets")
 
 __all__ = [*_WHERE, *_MODULES]
 

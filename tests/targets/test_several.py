@@ -65,6 +65,11 @@ def test_against_references(net, baseline, method):
         {"method": "integrated_gradients", "tolerance": 1e-4},  # its paths are cut where each class bends
         {"method": "smoothgrad", "samples": 3, "inner": "integrated_gradients"},
         {"method": "rise", "samples": 10},
+        {"method": "shapley_sampling", "samples": 4},
+        {"method": "kernel_shap"},
+        {"method": "lime", "samples": 20},
+        {"method": "occlusion", "groups": [0, 0, 1, 1, 2]},
+        {"method": "integrated_gradients", "steps": 5, "layer": 0, "path": "input"},
         {"method": "lrp", "rule": "epsilon"},
         {"method": "deeplift", "rule": "reveal_cancel"},
         {"method": "deeplift", "multipliers": True},

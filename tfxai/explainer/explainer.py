@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from tfxai.errors import InputError, ModelError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
-from tfxai.explainer import ragged, references
+from tfxai.explainer import groups, ragged, references
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
 from tfxai.explainer.inputs import Inputs
@@ -17,6 +17,7 @@ from tfxai.explainer.inputs import read as as_inputs
 from tfxai.explainer.kept import Kept
 from tfxai.explainer.prepared import Prepared
 from tfxai.explainer.progress import Progress
+from tfxai.explainer.references import References
 from tfxai.explainer.trust import doubts
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
@@ -25,6 +26,7 @@ from tfxai.model import size
 from tfxai.model.asked import Asked, at_layer, at_unit, layer_key
 from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
+from tfxai.model.groups import Groups
 from tfxai.model.prepare import prepare
 from tfxai.model.traced import TracedModel
 from tfxai.result.names import by_name, class_names, two_sided
@@ -32,6 +34,8 @@ from tfxai.support.checks import either, one_of, whole_number
 from tfxai.targets import resolve
 from tfxai.targets.bound import BoundTarget, alike
 from tfxai.targets.several import Each, Neuron, several
+
+MANY_ROWS = 10_000  # of the model, which are said before the work
 
 
 @overload
@@ -232,6 +236,8 @@ class Explainer:
 
     def _explained(self, run: Run) -> list[Explanation]:
         """What a run explains, for each of its targets, with a word on what is doubtful."""
+        if run.bar is not None and (run.game_rows or 0) >= MANY_ROWS:
+            run.bar.say(f"{self.method.name}: {run.game_rows:,} rows go through the model, for {run.inputs.n} examples")
         results = []
         for rows in run.chunks():
             try:
@@ -395,15 +401,19 @@ class Explainer:
         found = [self._bound(one, inputs, kept, traced) for one in wanted]
         for place, (model, one) in enumerate(found):
             together.setdefault((model, *alike(one)), []).append(place)
-        runs, baselines = {}, {}
+        runs: dict[tuple[int, ...], Run] = {}
+        around: dict[TracedModel, tuple[References, Groups | None]] = {}  # functions of x are called once
         bar = Progress(inputs.n * len(together), verbose)
         for places in together.values():
             model, targets = found[places[0]][0], tuple(found[k][1] for k in places)
-            if model not in baselines:  # one function of x, called once
-                baselines[model] = references.resolve(baseline, inputs, model)
+            if model not in around:
+                against = references.resolve(baseline, inputs, model)
+                around[model] = against, groups.resolve(self.method, inputs, model)
             rows = int(batch_size or size.rows(model, inputs.shapes))
-            run = Run(self.method, model, inputs, targets[0], baselines[model], rows, seed, bar, self.reduction,
-                      labels=self.labels, targets=targets if asked is not None else ())  # fmt: skip
+            against, hidden = around[model]
+            run = Run(self.method, model, inputs, targets[0], against, rows, seed, bar, self.reduction,
+                      labels=self.labels, targets=targets if asked is not None else (), groups=hidden)  # fmt: skip
+            _ = run.game_rows  # refused now if they are too few
             runs[tuple(places)] = run
         return runs
 

@@ -31,6 +31,11 @@ class Progress:
         """How much of the next so many is done, for chunks of many passes."""
         self._show(self.done + min(fraction, 1.0) * examples)
 
+    def say(self, words: str) -> None:
+        """A line before the work, where somebody reads it."""
+        if self.draws or self.waits:
+            print(words, flush=True)
+
     def _show(self, done: float) -> None:
         done = min(done, self.n)  # explained once more, to find out why values do not add up
         now = time.monotonic()

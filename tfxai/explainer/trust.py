@@ -19,13 +19,14 @@ Found = list[tuple[str, type[Warning]]]
 # a user is warned at twenty times that, where it can no longer be the depth of the network or a score near zero. Half
 # precision keeps three digits less.
 TOLERATED, TOLERATED_IN_HALF = 2e-3, 5e-2
+POOR = 0.5  # R^2 of a surrogate
 GROWN = 1e3  # times the score: relevance that is only divided does not grow
 SUMMED = 1.02  # an accuracy that is met on the way may be missed by so much when the values are added up again
 
 
 def doubts(run: Run, e: Explanation) -> Found:
     """What a user should know about an explanation: (message, category) of every warning."""
-    return _random(run, e) + _reversed(run, e) + _without_noise(run, e) + _doubts(run, e)
+    return _random(run, e) + _reversed(run, e) + _without_noise(run, e) + _doubts(run, e) + _not_linear(e)
 
 
 def _random(run: Run, e: Explanation) -> Found:
@@ -74,6 +75,21 @@ def _without_noise(run: Run, e: Explanation) -> Found:
     return [(
         f"{e.method}: noise={e.options['noise']:g} is a share of each example's largest minus smallest number, which "
         f"is 0 in some examples of the {where}: no noise is added there. Pass noise_std=, in the input's own units.",
+        UserWarning,
+    )]  # fmt: skip
+
+
+def _not_linear(e: Explanation) -> Found:
+    """That a linear function of what is shown does not describe the score."""
+    r2 = np.array(e.meta.get("r2", []))
+    low = np.flatnonzero(r2 < POOR)
+    if not len(low):
+        return []
+    worst = int(np.nanargmin(r2))
+    return [(
+        f"{e.method}: near example {worst} the score is no linear function of the groups, R^2 = {r2[worst]:.2g} (below "
+        f"{POOR:g} in {len(low)} of {len(r2)} examples): the values should not be believed. Take other groups=, or "
+        "method='kernel_shap', whose values add up.",
         UserWarning,
     )]  # fmt: skip
 

@@ -90,6 +90,25 @@ class Method(abc.ABC):
         """What makes the values add up better."""
         return self.remedy
 
+    def follows_input(self) -> bool:
+        """Whether it follows a layer's output while the input moves from the reference to x."""
+        return False
+
+    def grouping(self) -> Any:
+        """What it hides together: groups as the user gave them; True: the usual ones; None: it hides no groups."""
+        inner = getattr(self, "inner", None)
+        return inner.grouping() if isinstance(inner, Method) else None
+
+    def coalitions(self, count: int) -> tuple[int, bool] | None:
+        """Of `count` groups how many sets are shown, beside none and all; whether those are all there are.
+
+        None for methods that hide nothing, or by other means.
+
+        Raises:
+            OptionError: Those that it was told to take are too few.
+        """
+        return None
+
     def options(self) -> dict[str, Any]:
         """The fields and their values."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

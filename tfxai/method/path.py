@@ -16,7 +16,7 @@ from tfxai.model import along
 from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer, some
 from tfxai.rules.gradient import OrdinaryGradient
-from tfxai.support.checks import is_number, one_of, whole_number
+from tfxai.support.checks import either, is_number, one_of, whole_number
 
 Nodes = tuple[np.ndarray, np.ndarray]  # places on [0, 1] and their weights, which sum to 1
 
@@ -54,6 +54,13 @@ class IntegratedGradients(Method):
 
     Kinks on the path (ReLU) limit every quadrature: `delta` says how well the sum was met.
 
+    With `layer=` the straight line is that of the layer's output, from its value y0 at the baseline to that at x: the
+    layer is the input of the rest of the network. With `path="input"` the input moves in a straight line, and the
+    layer's output as it then does: this is the conductance of its units,
+    C_j = integral_0^1 df/dy_j(y(a)) dy_j/da da = sum_i (x_i - x0_i) integral_0^1 df/dy_j dy_j/dx_i da, y(a) the output
+    at x0 + a (x - x0).  Dhamdhere et al. 2018, arXiv:1805.12233.  Both sum to f(x) - f(x0). They are the same where the
+    output moves in a straight line, as before the first nonlinearity, or where f is linear behind the layer; else not.
+
     Args:
         steps: Gradients per example and reference.
         tolerance: Instead of equal steps, cut the path finer where the function bends, for each example until its
@@ -62,9 +69,12 @@ class IntegratedGradients(Method):
             number of gradients that each example took. `steps` and `quadrature` then have no effect.
         max_steps: Where `tolerance` gives up, with a warning.
         quadrature: "gauss_legendre", "right" (the Riemann sum of the paper), "left", "middle", "trapezoid".
+        path: With `layer=`, what moves in a straight line: the "layer"'s output, or the "input" (conductance). Without
+            a layer both are the same.
 
     Raises:
-        OptionError: When used: steps or max_steps below 1, a tolerance not above 0, another quadrature.
+        OptionError: When used: steps or max_steps below 1, a tolerance not above 0, another quadrature or path; a
+            tolerance for path="input", or that inside of another method.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -78,6 +88,7 @@ class IntegratedGradients(Method):
     tolerance: float | None = None
     max_steps: int = 1000
     quadrature: str = "gauss_legendre"
+    path: str = "layer"
 
     name: ClassVar[str] = "integrated_gradients"
     reads_gradients: ClassVar[bool] = True
@@ -93,6 +104,12 @@ class IntegratedGradients(Method):
         one_of(self.quadrature, "quadrature", QUADRATURES)
         if self.tolerance is not None and not (is_number(self.tolerance) and self.tolerance > 0):
             raise OptionError(f"tolerance is a number above 0, such as 0.01, or None. {received(self.tolerance)}")
+        either(self.path, "path", "layer", "input")
+        if self.follows_input() and self.tolerance is not None:
+            raise OptionError('path="input" takes equal steps. Received: tolerance= beside it. Raise steps= instead.')
+
+    def follows_input(self) -> bool:
+        return self.path == "input"
 
     def accuracy(self) -> float:
         return 0.05 if self.tolerance is None else self.tolerance
@@ -110,6 +127,8 @@ class IntegratedGradients(Method):
         scorer, score, target = scorer.with_target_of(x)
         start, _ = scorer.score(reference)
         steps = None
+        if self.follows_input() and scorer.model.explained != scorer.model.embedded:
+            return Attribution(conducted(scorer, x, *QUADRATURES[self.quadrature](self.steps)), score, start, target)
         if self.tolerance is None:
             slopes = averaged(scorer, x, reference, *QUADRATURES[self.quadrature](self.steps))
         else:
@@ -184,6 +203,24 @@ def averaged(scorer: Scorer, x: Tensors, reference: Tensors, nodes: np.ndarray, 
         part = slice(start, start + width)
         total = along.added(passes, OrdinaryGradient(), own, change, total, nodes[part], weights[part], shared)
         scorer.progress(min(part.stop, len(nodes)), len(nodes))
+    return total
+
+
+def conducted(scorer: Scorer, x: Tensors, nodes: np.ndarray, weights: np.ndarray) -> Tensors:
+    """The sum of the gradients at the nodes times the change of the explained tensors around each: one per tensor.
+
+    [0, 1] is cut so that each node lies in a piece of the length of its weight.
+    """
+    if scorer.start is None:
+        raise OptionError('path="input" cannot be followed inside of another method, which moves the layer\'s output.')
+    total = [tf.zeros_like(t) for t in x]
+    ends = np.concatenate([[0.0], np.cumsum(weights)])
+    for part, copies, _ in scorer.copies(len(nodes)):
+        here, before, behind = (copies.along(np.tile(a[part], len(scorer))) for a in (nodes, ends[:-1], ends[1:]))
+        slopes = copies.backward(OrdinaryGradient(), here).values
+        moved = [g * (b - a) for g, a, b in zip(slopes, before, behind, strict=True)]
+        apart = [tf.reshape(m, [len(scorer), -1, *m.shape[1:]]) for m in moved]
+        total = [t + tf.reduce_sum(m, axis=1) for t, m in zip(total, apart, strict=True)]
     return total
 
 

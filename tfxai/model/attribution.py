@@ -24,6 +24,7 @@ class Attribution(NamedTuple):
         error: As `values`: their standard error, where they are a mean of draws.
         steps: (n,) how many gradients each example took, where that varies.
         account: Op -> (n,) what arrived at it, and what it handed on; by layer when the method has looked at it.
+        measures: What else is measured of each example, by name: (n,) each.
         notes: What else is to be said of the whole.
     """
 
@@ -36,6 +37,7 @@ class Attribution(NamedTuple):
     error: list[Any] | None = None
     steps: Any = None
     account: dict[str, Any] | None = None
+    measures: dict[str, Any] | None = None
     notes: dict[str, Any] | None = None
 
     def numpy(self) -> Attribution:

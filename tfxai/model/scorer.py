@@ -16,6 +16,7 @@ from tfxai.model import several
 from tfxai.model.attribution import Attribution
 from tfxai.model.blocks import taken
 from tfxai.model.ends import rows_of
+from tfxai.model.groups import Groups
 from tfxai.model.passes import ZERO, Passes, Tensors
 from tfxai.model.points import Points, again, one_by_one, points
 from tfxai.model.traced import FORWARD, TracedModel, repeated
@@ -59,6 +60,8 @@ class Scorer:
         targets: How many rows an example has: one for each of its targets, after each other.
         points: (n,) where there are several: rows of the same number differ by their target, and by nothing else as
             long as a method changes them alike.
+        groups: What is hidden together, for methods that hide groups.
+        start: What stands for the inputs at the reference, for methods that follow a layer while the input moves.
     """
 
     model: TracedModel
@@ -73,6 +76,8 @@ class Scorer:
     missing: bool = False
     targets: int = 1
     points: np.ndarray | None = None
+    groups: Groups | None = None
+    start: list[tf.Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -129,14 +134,30 @@ class Scorer:
         Raises:
             TargetError: The target is a function that knows the examples by their position.
         """
-        some = self.passes.take(rows)
-        numbers = None if self.points is None else again(self.points, rows)
-        return dataclasses.replace(self, inputs=some.inputs, feed=some.feed, points=numbers)
+        here = self.passes.take(rows)
+        rows = np.asarray(rows)
+        return dataclasses.replace(
+            self, inputs=here.inputs, feed=here.feed, points=None if self.points is None else again(self.points, rows),
+            groups=None if self.groups is None else self.groups.take(rows),
+            start=None if self.start is None else some(self.start, rows),
+        )  # fmt: skip
 
     def progress(self, done: int, steps: int) -> None:
         """Tells the progress bar how far this chunk is."""
         if self.bar is not None:
             self.bar.within(done / steps, len(self))
+
+    def along(self, shares: np.ndarray) -> list[tf.Tensor]:
+        """The explained tensors where what stands for the inputs has gone so far from `start`, in a straight line.
+
+        Args:
+            shares: (n,) how far, from 0 to 1.
+        """
+        points = [
+            r + (e - r) * tf.reshape(tf.cast(shares, e.dtype), [-1] + [1] * (e.shape.rank - 1))
+            for e, r in zip(self.model.embedded_at(self.inputs), self.start or (), strict=True)
+        ]
+        return self.model.explained_at(self.inputs, points)
 
     # --- One pass
 
