@@ -1,7 +1,6 @@
 """What a layer of a model puts out, and the slopes there: by Keras and a tape, without tfxai."""
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 
