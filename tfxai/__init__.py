@@ -53,12 +53,12 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.explanation import load as load
     from tfxai.keras_model import ExplainMixin as ExplainMixin
     from tfxai.keras_model import explainable as explainable
+    from tfxai.method.activation import Activation as Activation
     from tfxai.method.cam import GradCAM as GradCAM
     from tfxai.method.cam import GradCAMPlusPlus as GradCAMPlusPlus
     from tfxai.method.cam import GuidedGradCAM as GuidedGradCAM
     from tfxai.method.cam import HiResCAM as HiResCAM
     from tfxai.method.cam import LayerCAM as LayerCAM
-    from tfxai.method.cam import ScoreCAM as ScoreCAM
     from tfxai.method.deeplift import DeepLIFT as DeepLIFT
     from tfxai.method.gradient import Gradient as Gradient
     from tfxai.method.gradient import InputXGradient as InputXGradient
@@ -77,6 +77,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.pattern import PatternNet as PatternNet
     from tfxai.method.perturb import RISE as RISE
     from tfxai.method.perturb import Occlusion as Occlusion
+    from tfxai.method.scorecam import ScoreCAM as ScoreCAM
     from tfxai.method.shapley import KernelSHAP as KernelSHAP
     from tfxai.method.shapley import ShapleySampling as ShapleySampling
     from tfxai.metrics.evaluated import Evaluation as Evaluation

@@ -13,6 +13,12 @@ from tfxai.support.arrays import Unreadable, as_array
 Baseline = Callable[[np.ndarray], np.ndarray]  # x (n, ...) -> (1 or n, ...), or (1 or n, references, ...)
 
 
+def called(words: str, baseline: Baseline) -> Baseline:
+    """The baseline under the words that results say of it: `e.meta["baseline"]`, the line below a table."""
+    baseline.__qualname__ = words  # what `described` reads of every function
+    return baseline
+
+
 def fitted(baseline: Any, x: np.ndarray) -> np.ndarray:
     """Any baseline for one input as an array of shape (1 or n, R, *x.shape[1:]): R references for all, or each.
 

@@ -345,7 +345,7 @@ class Explainer:
             inside: Whether what a layer inside returns is explained.
         """
         inputs = self._prepared.read(x, self.allow_nan)
-        watched = inside or self.method.reads_feature_maps or self.layer is not None
+        watched = inside or self.method.reads_feature_maps or self._asked is not None
         usual = batch_size or size.usual(inputs.shapes)
         rows = min(inputs.n, max(2, usual))  # of one alone it cannot be seen what it is
         inputs, kept = self._prepared.capture(inputs, watched, rows)
@@ -370,20 +370,25 @@ class Explainer:
                 raise InputError(f"fixed= names inputs. {suggest(name, inputs.names)} {received(name)}")
         return [known[name] for name in self.fixed]
 
+    @property
+    def _asked(self) -> Any:
+        """The layer that is asked for, or else what the method means by none."""
+        return self.method.usual_layer if self.layer is None else self.layer
+
     def _at_layer(self, inputs: Inputs, kept: Kept, traced: TracedModel, target: BoundTarget) -> TracedModel:
         """The model at the layer that is asked for, for this target: one for all targets that read the same layer."""
         maps, held = self.method.reads_feature_maps, self._held(inputs)
-        if not maps and self.layer is None:
+        if not maps and self._asked is None:
             return traced
         ends = explained_ends(traced, target)
 
         def made() -> TracedModel:
-            asked = Asked(self.layer, maps, inputs.names)
+            asked = Asked(self._asked, maps, inputs.names)
             found = at_layer(traced, self.model, kept.capture.calls, asked, reads_of(traced, ends))
             same = self._key(held, maps, found.layer, found.explained, found.feature_maps, traced.outputs)
             return self._prepared.made(kept, same, lambda: found)
 
-        key = self._key(held, maps, layer_key(self.model, self.layer), tuple(ends.items()), traced.unit_of)
+        key = self._key(held, maps, layer_key(self.model, self._asked), tuple(ends.items()), traced.unit_of)
         return self._prepared.made(kept, key, made)
 
     def _runs(

@@ -217,13 +217,19 @@ def _reason(run: Run, examples: int, worst: int, allowed: float) -> str:
 def _empty_maps(e: Explanation) -> Found:
     """Maps that are zero everywhere, by layer."""
     maps = e.values if isinstance(e.values, dict) else {e.layer: e.values}
+    rectified = e.options.get("relu", True)
+    why = (
+        "after its ReLU nothing in this layer speaks for"
+        if rectified
+        else "nothing in this layer speaks for or against"
+    )
     found: Found = []
     for layer, values in maps.items():
         empty = np.flatnonzero(~values.reshape(len(values), -1).any(axis=1))
         if len(empty):
             found.append((
-                f"{e.method}: the map of {len(empty)} examples (first: example {empty[0]}) at {layer!r} is zero: after "
-                "its ReLU nothing in this layer speaks for the target. Choose another layer= or target=.",
+                f"{e.method}: the map of {len(empty)} examples (first: example {empty[0]}) at {layer!r} is zero: "
+                f"{why} the target. Choose another layer= or target=.",
                 EmptyMapWarning,
             ))  # fmt: skip
     return found

@@ -26,6 +26,7 @@ class Method(abc.ABC):
         random: Whether it draws random numbers.
         reads_gradients: Whether it follows slopes: where none arrives, it has nothing to say.
         reads_feature_maps: Whether `layer` means feature maps that it reads, and None the last convolution's.
+        usual_layer: What `layer=None` means, where that is not the inputs.
         one_map_per_layer: Whether it gives one map per layer, instead of one value per input feature.
         signed: Whether its values speak for and against; False or not said: it is seen of the values.
         reduction: What becomes of the channels of an embedding: "sum" of contributions, "norm" of slopes, whose sum
@@ -43,6 +44,7 @@ class Method(abc.ABC):
     random: ClassVar[bool] = False
     reads_gradients: ClassVar[bool] = False
     reads_feature_maps: ClassVar[bool] = False
+    usual_layer: ClassVar[str | None] = None
     one_map_per_layer: ClassVar[bool] = False
     signed: ClassVar[bool] = False
     reduction: ClassVar[str] = "sum"
