@@ -23,6 +23,7 @@ from tfxai.method.base import Method
 from tfxai.model import pairs
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
+from tfxai.model.opaque import BoxScorer, Opaque
 from tfxai.model.scorer import Scorer
 from tfxai.model.stops import NO_ROWS, ONE_EACH, by_position, stopped
 from tfxai.model.traced import TracedModel
@@ -264,6 +265,7 @@ class Run:
         raw += self.model.drawn(raw, self.seed)
         count = self.references.count if self.method.uses_baseline else 1
         feed = self.target.feed(rows)
-        scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
+        kind = BoxScorer if isinstance(self.model, Opaque) else Scorer
+        scorer = kind(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
         scorer = dataclasses.replace(scorer, missing=bool(self.missing))
         return scorer, self.model.explained_of(raw)

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError, ModelError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
-from tfxai.explainer import ragged, references
+from tfxai.explainer import black_boxes, ragged, references
+from tfxai.explainer.black_boxes import Boxed, prepared
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
 from tfxai.explainer.inputs import Inputs
@@ -22,6 +23,7 @@ from tfxai.explanation import Explanation
 from tfxai.method.base import Method
 from tfxai.method.lookup import SHARED, get
 from tfxai.model import size
+from tfxai.model.black_box import BlackBox
 from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
 from tfxai.model.prepare import Asked, at_layer, layer_key, prepare
@@ -108,7 +110,7 @@ def explain(
     """
     shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
     explainer = Explainer(model, method, **shared, labels=labels, allow_nan=allow_nan, **options)
-    explainer._prepared = Prepared(explainer.model, once=True)
+    explainer._prepared = prepared(explainer.model, once=True)
     return explainer(x, target, baseline, batch_size, seed, verbose)
 
 
@@ -165,11 +167,14 @@ class Explainer:
         self.method = get(method, options)
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
+        if isinstance(self.model, BlackBox):
+            black_boxes.check(self.method, on, layer, jit_compile)
+            self.on = "score"
         self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
         class_names(labels)  # refused now if they are none
         self.labels = labels
         self.allow_nan = bool(allow_nan)
-        self._prepared = Prepared(self.model)
+        self._prepared: Prepared | Boxed = prepared(self.model)
         self._ragged: Explainer | None = None
 
     @property
@@ -267,6 +272,8 @@ class Explainer:
             )
         other = copy.copy(self)
         other.method, other._ragged = get(method, options), None
+        if isinstance(self.model, BlackBox):
+            black_boxes.check(other.method)
         return other
 
     def trace(self, x: Any) -> tuple[Inputs, TracedModel]:
@@ -285,8 +292,10 @@ class Explainer:
         run.check()
         return run
 
-    def _trace(self, x: Any, batch_size: int | None = None) -> tuple[Inputs, Kept, TracedModel]:
+    def _trace(self, x: Any, batch_size: int | None = None) -> tuple[Inputs, Kept | None, TracedModel]:
         """The inputs in the form that is captured, the capture, and the model explained at its inputs."""
+        if isinstance(self._prepared, Boxed):
+            return self._prepared.trace(x, self.allow_nan, self._held)
         inputs = self._prepared.read(x, self.allow_nan)
         watched = self.method.reads_feature_maps or self.layer is not None
         usual = batch_size or size.usual(inputs.shapes)
@@ -313,10 +322,10 @@ class Explainer:
                 raise InputError(f"fixed= names inputs. {suggest(name, inputs.names)} {received(name)}")
         return [known[name] for name in self.fixed]
 
-    def _at_layer(self, inputs: Inputs, kept: Kept, traced: TracedModel, target: BoundTarget) -> TracedModel:
+    def _at_layer(self, inputs: Inputs, kept: Kept | None, traced: TracedModel, target: BoundTarget) -> TracedModel:
         """The model at the layer that is asked for, for this target: one for all targets that read the same layer."""
-        maps, held = self.method.reads_feature_maps, self._held(inputs)
-        if not maps and self.layer is None:
+        maps, held, store = self.method.reads_feature_maps, self._held(inputs), self._prepared
+        if kept is None or isinstance(store, Boxed) or not maps and self.layer is None:
             return traced
         ends = explained_ends(traced, target)
 
@@ -324,10 +333,10 @@ class Explainer:
             asked = Asked(self.layer, maps, inputs.names)
             found = at_layer(traced, self.model, kept.capture.calls, asked, reads_of(traced, ends))
             same = self._key(held, maps, found.layer, found.explained, found.feature_maps)
-            return self._prepared.made(kept, same, lambda: found)
+            return store.made(kept, same, lambda: found)
 
         key = self._key(held, maps, layer_key(self.model, self.layer), tuple(ends.items()))
-        return self._prepared.made(kept, key, made)
+        return store.made(kept, key, made)
 
     def _run(
         self, x: Any, target: Any, baseline: Any, batch_size: int | None = None, seed: int | None = None,

@@ -25,6 +25,11 @@ def methods() -> dict[str, str]:
     return {name: (class_of(name).__doc__ or "").strip().splitlines()[0] for name in METHODS}
 
 
+def score_only() -> list[str]:
+    """The names of the methods that ask for nothing but scores."""
+    return [name for name in METHODS if class_of(name).scores_only]
+
+
 def class_of(name: str) -> type[Method]:
     """The class of a method in the table."""
     file, _, kind = METHODS[name].partition(".")

@@ -51,6 +51,7 @@ class Occlusion(Method):
     name: ClassVar[str] = "occlusion"
     signed: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
+    scores_only: ClassVar[bool] = True
 
     def check(self) -> None:
         for value, name in ((self.window, "window"), (self.stride, "stride")):
@@ -77,7 +78,7 @@ class Occlusion(Method):
                 scores = tf.reshape(some.score(points)[0], [len(scorer), len(hidden)]).numpy()
                 total += np.tensordot(score.numpy()[:, None] - scores, hidden, 1)
             spread = np.prod([s for s, m in zip(shape, masks[0].shape, strict=True) if m == 1 < s], initial=1)
-            values.append(tf.constant(total / spread, tensor.dtype))
+            values.append(tf.constant(total / spread, _numbers(tensor, score)))
         return Attribution(values, score, None, target)
 
 
@@ -110,6 +111,7 @@ class RISE(Method):
 
     name: ClassVar[str] = "rise"
     uses_baseline: ClassVar[bool] = True
+    scores_only: ClassVar[bool] = True
     random: ClassVar[bool] = True
     quick: ClassVar[dict[str, Any]] = {"samples": 64}
 
@@ -139,9 +141,9 @@ class RISE(Method):
         for k, (tensor, once, twice) in enumerate(zip(x, sums, squares, strict=True)):
             scale = self.probability * _sharing(tensor.shape, scorer.model.layout(k).places)
             mean = once / self.samples
-            values.append(tf.constant(mean / scale, tensor.dtype))
+            values.append(tf.constant(mean / scale, _numbers(tensor, score)))
             deviation = np.sqrt(np.maximum(twice / self.samples - mean**2, 0) / max(self.samples - 1, 1))
-            errors.append(tf.constant(deviation / scale, tensor.dtype))
+            errors.append(tf.constant(deviation / scale, _numbers(tensor, score)))
         return Attribution(values, score, None, target, error=errors if self.samples > 1 else None)
 
     def _masks(self, rng: np.random.Generator, scorer: Scorer, x: Tensors) -> list[np.ndarray]:
@@ -199,7 +201,17 @@ def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[i
 
 def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
     """x where the mask is 1, the reference where it is 0; what is missing is so where it is shown at all."""
-    return tf.where(mask == 0, reference, reference + (x - reference) * tf.cast(mask, x.dtype))
+    if x.dtype.is_floating:
+        return tf.where(mask == 0, reference, reference + (x - reference) * tf.cast(mask, x.dtype))
+    if x.dtype == tf.string or x.dtype.is_bool or ((mask == 0) | (mask == 1)).all():
+        return tf.where(mask >= 0.5, x, reference)
+    low, high = (tf.cast(t, tf.float64) for t in (reference, x))  # bytes, mixed and rounded
+    return tf.cast(tf.round(low + (high - low) * mask), x.dtype)
+
+
+def _numbers(x: tf.Tensor, score: tf.Tensor) -> tf.DType:
+    """Of the values of x: its own, or that of the score where it holds whole numbers or text."""
+    return x.dtype if x.dtype.is_floating else score.dtype
 
 
 def _sharing(shape: Sequence[int], places: Sequence[int]) -> int:

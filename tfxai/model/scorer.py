@@ -378,9 +378,7 @@ class Scorer:
         added = self.target.added(feed)
 
         def summed(output: tf.Tensor) -> tf.Tensor:
-            output = _column(output)
-            own = weights if output.shape.rank == weights.shape.rank else tf.reshape(weights, [-1, 1])
-            score = tf.reduce_sum(own * output, list(range(1, output.shape.rank)))
+            score = weighted(_column(output), weights)
             return score if added is None else score + tf.cast(added, score.dtype)
 
         return Value(summed(value.x), None if value.reference is None else summed(value.reference)), index
@@ -405,6 +403,12 @@ class Scorer:
         score = found[own.outputs[0]]
         score = score if isinstance(score, Value) else Value(score, score if table.streams > 1 else None)
         return score._replace(x=table.start(self._checked(score.x, env)))
+
+
+def weighted(output: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """(n,) the sum of an output (n, *shape) with weights (n or 1, *shape), or (n or 1,) where it is a column."""
+    own = weights if output.shape.rank == weights.shape.rank else tf.reshape(weights, [-1, 1])
+    return tf.reduce_sum(own * output, list(range(1, output.shape.rank)))
 
 
 def _column(output: tf.Tensor) -> tf.Tensor:
