@@ -201,10 +201,11 @@ def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[i
 
 def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
     """x where the mask is 1, the reference where it is 0; what is missing is so where it is shown at all."""
+    shown = mask == 1
+    if x.dtype in (tf.string, tf.bool) or (shown | (mask == 0)).all():
+        return tf.where(shown, x, reference)
     if x.dtype.is_floating:
         return tf.where(mask == 0, reference, reference + (x - reference) * tf.cast(mask, x.dtype))
-    if x.dtype == tf.string or x.dtype.is_bool or ((mask == 0) | (mask == 1)).all():
-        return tf.where(mask >= 0.5, x, reference)
     low, high = (tf.cast(t, tf.float64) for t in (reference, x))  # bytes, mixed and rounded
     return tf.cast(tf.round(low + (high - low) * mask), x.dtype)
 

@@ -119,6 +119,12 @@ class BoxScorer(Scorer):
 
     model: Opaque
 
+    def take(self, rows: Any) -> Scorer:
+        if not self.model.direct:
+            return super().take(rows)
+        counted = [tf.zeros([len(self)])] * len(self.inputs)  # all else comes with x
+        return Scorer.take(dataclasses.replace(self, inputs=counted), rows)
+
     def score(self, x: Tensors) -> tuple[tf.Tensor, tf.Tensor | None]:
         n = len(self)
         if not self.model.direct:  # other inputs have a row for each example
