@@ -10,6 +10,8 @@ import numpy as np
 
 from tfxai.errors import InputError, ModelError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
 from tfxai.explainer import black_boxes, ragged, references
+from tfxai.explainer import labels as labels_of
+from tfxai.explainer.batches import gathered, is_data
 from tfxai.explainer.black_boxes import Boxed, prepared
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
@@ -21,7 +23,7 @@ from tfxai.explainer.progress import Progress
 from tfxai.explainer.trust import doubts
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
-from tfxai.method.lookup import SHARED, get
+from tfxai.method.lookup import SHARED, get, takes
 from tfxai.model import size
 from tfxai.model.black_box import BlackBox
 from tfxai.model.ends import explained_ends, reads_of
@@ -60,14 +62,17 @@ def explain(
 
     Args:
         model: Keras model of any kind (functional, Sequential, subclassed, nested), tf_keras model, loaded
-            SavedModel, function of tensors, or path to a `.keras` file. It is never changed.
-        x: Array of shape (n, ...), or a list/dict of arrays for several inputs. Token ids are explained at their
+            SavedModel, function of tensors, path to a `.keras` file, or a `tfxai.black_box`. It is never changed.
+        x: Array of shape (n, ...), or a list/dict of arrays for several inputs; or a `tf.data.Dataset`, a
+            `keras.utils.PyDataset` or a generator of batches, x or (x, y) or (x, y, weights), which are read into
+            arrays (`steps=`: at most so many, needed where their number is not known). Token ids are explained at their
             embedding, one value per token. A `tf.RaggedTensor` of floats, for a model that takes it: values and inputs
             are padded with 0, and `e.meta["lengths"]` says how long each row is.
         method: A name of `tfxai.methods()`, or a method object such as `tfxai.DeepLIFT(rule="reveal_cancel")`.
         target: What is explained, one number per example: None (each example's own arg max), a class index, one
             index per example, a tuple index into outputs of higher rank, a function `outputs -> (n,)`, or an
-            object of `tfxai.targets`; with `labels` also a class name, or one per example.
+            object of `tfxai.targets`; with `labels` also a class name, or one per example; "labels" for each
+            example's own in a data set of (x, y): whole numbers, one-hot rows, 0 and 1 for an output of one number.
         baseline: Reference that contributions are measured against: None (zeros; for tokens the zero embedding),
             a scalar, an array with or without the batch axis, an array with one axis more (several references,
             results averaged), a function of x, or a list/dict of these. See `tfxai.baselines`.
@@ -108,10 +113,11 @@ def explain(
         >>> e.values.shape, bool(abs(e.delta).max() < 1e-5)
         ((4, 3), True)
     """
+    steps = options.pop("steps", None) if is_data(x) and not takes(method, "steps") else None
     shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
     explainer = Explainer(model, method, **shared, labels=labels, allow_nan=allow_nan, **options)
     explainer._prepared = prepared(explainer.model, once=True)
-    return explainer(x, target, baseline, batch_size, seed, verbose)
+    return explainer(x, target, baseline, batch_size, seed, verbose, steps)
 
 
 class Explainer:
@@ -189,10 +195,17 @@ class Explainer:
         batch_size: int | None = None,
         seed: int | None = None,
         verbose: int | str = "auto",
+        steps: int | None = None,
     ) -> Explanation:
         """Explains x; the arguments are those of `explain`."""
-        if batch_size is not None:
-            whole_number(batch_size, "batch_size", more=", or None")
+        for value, name in ((batch_size, "batch_size"), (steps, "steps")):
+            if value is not None:
+                whole_number(value, name, more=", or None")
+        if is_data(x):
+            data = gathered(x, declared_inputs(self.model), steps, verbose)
+            x, target = data.x, labels_of.of_data(target, data.y)
+        elif steps is not None:
+            raise UnknownOptionError(f"steps= says how many batches of a data set are read. {received(x)}")
         if ragged.taken(self.model, x):
             return self._of_ragged(x)(target, ragged.baseline_of(baseline), batch_size, seed, verbose)
         run = self._run(x, target, baseline, batch_size, seed, verbose)
@@ -345,6 +358,7 @@ class Explainer:
         """What a call with these arguments explains."""
         inputs, kept, traced = self._trace(x, batch_size)
         both = None
+        target = labels_of.resolved(target, traced, self.labels)
         if self.labels is not None:
             two = two_sided(self.labels, traced.classes())
             both = float(traced.is_probability(0)) if two else None

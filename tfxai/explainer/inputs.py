@@ -175,7 +175,7 @@ def _array(value: Any, declared: Declared, float_dtype: str | None, allow_nan: b
     name, shape, dtype = declared
     if isinstance(value, (tf.data.Dataset, keras.utils.PyDataset)):
         raise InputTypeError(
-            f"x is arrays, not a {type(value).__name__}. Take a batch, without its labels: x = next(iter(dataset)). "
+            f"x is arrays here, not a {type(value).__name__}. Take a batch, without its labels: x = next(iter(data)). "
             "For many batches prepare once: explainer = tfxai.Explainer(model), then explainer(x) for each."
         )
     try:

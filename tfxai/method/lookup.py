@@ -55,6 +55,12 @@ def get(method: Any, options: dict[str, Any]) -> Method:
     return made
 
 
+def takes(method: Any, option: str) -> bool:
+    """Whether a method that is given by its name has this option."""
+    name = ALIASES.get(method, method) if isinstance(method, str) else ""
+    return name in METHODS and option in [f.name for f in dataclasses.fields(class_of(name))]
+
+
 def _made(name: Any, options: dict[str, Any]) -> Method:
     """The method of this name with these options."""
     name = ALIASES.get(name, name) if isinstance(name, str) else name
