@@ -1,6 +1,8 @@
 """Black boxes: functions of arrays against closed forms, and against the same function explained as a model."""
 
+import copy
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -58,7 +60,7 @@ def test_the_mean_over_references():
 def test_names_of_classes():
     e = tfxai.explain(LINEAR, X, "occlusion", "cat", labels=["dog", "cat", "cow"])
     assert e.target.tolist() == [1, 1, 1] and e.meta["labels"] == {"0": "dog", "1": "cat", "2": "cow"}
-    with pytest.raises(tfxai.errors.InputError, match="Return a column for each class"):
+    with pytest.raises(tfxai.errors.InputError, match="Two classes .*Return a column for each class"):
         tfxai.explain(tfxai.black_box(lambda x: x[:, 0]), X, "occlusion", labels=["dog", "cat"])
 
 
@@ -146,6 +148,33 @@ def test_metrics_measure_what_they_measure_of_the_model(kind):
     assert tables[1].meta["on"] == "score" and "deletion" in str(tables[1])
 
 
+def test_metrics_of_bytes_and_of_text(rng):
+    """Everything that hides features; what moves x a little needs floats."""
+    x = rng.integers(0, 256, (4, 8, 8, 1)).astype("uint8")
+    x[:, 2:4, 2:4] = 255
+
+    def function(x):
+        assert x.dtype == np.uint8
+        return x[:, 2:4, 2:4].astype(float).mean((1, 2, 3))
+
+    box, hidden = tfxai.black_box(function, "image"), ["deletion", "insertion", "correlation", "road", "pointing_game"]
+    inside = np.zeros((4, 8, 8))
+    inside[:, 2:4, 2:4] = 1
+    table = tfxai.evaluate(box, x, ["occlusion"], hidden, masks=inside, verbose=0)
+    assert table.mean("occlusion", "pointing_game") == 1
+    assert table.mean("occlusion", "road") < table.mean("random", "road")
+    with pytest.raises(tfxai.errors.InputError, match="holds floats. Received: dtype uint8"):
+        tfxai.evaluate(box, x, ["occlusion"], ["max_sensitivity"], verbose=0)
+    words = np.array([["good", "film", "so"], ["not", "so", "good"]])
+    box = tfxai.black_box(lambda x: 1.0 * (x == "good").sum(1))
+    table = tfxai.evaluate(box, words, ["occlusion"], ["deletion"], baseline="", verbose=0)
+    assert table.mean("occlusion", "deletion") == pytest.approx(
+        1 / 6
+    )  # 1 of three steps, of which the first counts half
+    again = tfxai.evaluate(box, words.tolist(), ["occlusion"], ["deletion"], baseline="", verbose=0)
+    np.testing.assert_array_equal(again.values["random"]["deletion"], table.values["random"]["deletion"])
+
+
 def test_what_is_compared_unless_told():
     table = tfxai.evaluate(LINEAR, X, metrics=["deletion"], target=0, verbose=0)
     assert table.methods == [*score_only(), "random"]
@@ -197,6 +226,10 @@ def test_texts():
     assert e.values[1, 0] > e.values[1, 1] + 0.5
     with pytest.raises(tfxai.errors.BaselineError, match="stands for nothing"):
         tfxai.explain(tfxai.black_box(function), x, "occlusion")
+    with pytest.raises(tfxai.errors.OptionError, match="holds text, which fill"):
+        tfxai.explain(tfxai.black_box(function), x, "occlusion", baseline="", fill=0)
+    with pytest.raises(tfxai.errors.OptionError, match="whole numbers .int64., which fill"):
+        tfxai.explain(tfxai.black_box(lambda x: x.sum(1) * 1.0), np.array([[1, 2]]), "occlusion", fill=0.5)
 
 
 def test_a_function_may_change_what_it_is_handed():
@@ -355,6 +388,20 @@ def test_layouts_are_not_guessed():
     np.testing.assert_allclose(grey.values, x[..., 0])
     every = tfxai.black_box(lambda x: (x * x).sum((1, 2)), "table")
     np.testing.assert_allclose(tfxai.explain(every, 2 * x[..., 0], "occlusion", window=1).values, 4 * x[..., 0])
+
+
+def test_an_explainer_is_copied_without_what_it_knows():
+    explainer = tfxai.Explainer(LINEAR, "occlusion")
+    e = explainer(X, 0)
+    np.testing.assert_array_equal(copy.deepcopy(explainer)(X, 0).values, e.values)
+
+
+def test_from_several_threads():
+    explainer = tfxai.Explainer(LINEAR, "rise", samples=50)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda k: explainer(X + k, 0, seed=0).values, range(8)))
+    for k, values in enumerate(found):
+        np.testing.assert_array_equal(values, tfxai.explain(LINEAR, X + k, "rise", 0, seed=0, samples=50).values)
 
 
 def test_what_can_be_wrapped():

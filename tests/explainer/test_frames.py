@@ -43,7 +43,7 @@ def by_hand(predict, frame, row):
     return np.stack(found, 1)
 
 
-def test_a_pipeline_with_numbers_and_words(pipeline):
+def test_a_pipeline_with_numbers_and_words(pipeline, tmp_path):
     model, frame = pipeline
     x, row = frame.iloc[:12], frame.mode().iloc[0]
     row["age"], row["wage"] = 30, 2.5
@@ -54,6 +54,9 @@ def test_a_pipeline_with_numbers_and_words(pipeline):
         np.testing.assert_allclose(e.score, model.predict_proba(x)[:, 1], atol=1e-12)
     assert e.meta["features"] == {"": list(frame.columns)} and e.meta["words"]["job"][0] == x.job.iloc[0]
     assert np.abs(expected).max() > 0.1
+    loaded = tfxai.load(e.save(tmp_path / "e"))
+    assert loaded.meta == e.meta and list(e.to_dataframe().columns)[:5] == list(frame.columns)
+    e.plot()
 
 
 def test_the_frame_that_it_is_handed(rng):

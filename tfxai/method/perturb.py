@@ -70,7 +70,7 @@ class Occlusion(Method):
             shape = tuple(int(s) for s in tensor.shape[1:])
             masks = list(_windows(shape, scorer.model.layout(k).places, self.window, self.stride))
             total = np.zeros(tensor.shape, np.float64)
-            blank = reference[k] if self.fill is None else tf.fill(tensor.shape, tf.cast(self.fill, tensor.dtype))
+            blank = reference[k] if self.fill is None else _filled(tensor, self.fill)
             for part, some, repeat in scorer.copies(len(masks)):
                 hidden = np.stack(masks[part])
                 points = [repeat(t) for t in x]
@@ -197,6 +197,18 @@ def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[i
     if len(sizes) != len(lengths):
         raise OptionError(f"{name} has one number, or one for each of the {len(lengths)} axes. {received(value)}")
     return sizes
+
+
+def _filled(x: tf.Tensor, number: float) -> tf.Tensor:
+    """The number, in the place of all of x.
+
+    Raises:
+        OptionError: x holds text, or whole numbers, and this is none.
+    """
+    if x.dtype == tf.string or not x.dtype.is_floating and number != int(number):
+        held = "text" if x.dtype == tf.string else f"whole numbers ({x.dtype.name})"
+        raise OptionError(f"The input holds {held}, which fill replaces by such. Pass baseline=. {received(number)}")
+    return tf.fill(x.shape, tf.cast(number, x.dtype))
 
 
 def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray) -> tf.Tensor:

@@ -78,8 +78,8 @@ class Opaque(TracedModel):
             InputError: What the score of the first is depends on what that number is, which nobody says.
         """
         raise InputError(
-            f"labels= names two classes, and the black box {self.name!r} returns one number: whether the other class "
-            "has 1 less it or -1 times it is not known. Return a column for each class."
+            f"Two classes have names or labels, and the black box {self.name!r} returns one number: whether the other "
+            "class has 1 less it or -1 times it is not known. Return a column for each class."
         )
 
     def embedded_at(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
