@@ -43,6 +43,33 @@ def test_targets(name):
     assert e.values.dtype == e.score.dtype == np.float64
 
 
+@pytest.mark.parametrize("method", ["occlusion", "rise"])
+def test_several_targets_share_the_calls(method):
+    """Each is what a call of its own gives, and the function is asked no more than for one."""
+    rows = []
+
+    def function(x):
+        rows.append(len(x))
+        return x @ W
+
+    explainer = tfxai.Explainer(tfxai.black_box(function), method, **class_of(method).quick)
+    targets = [1, [2, 0, 1], None, lambda y: y[:, 0] * y[:, 1]]
+    together = explainer(X, tfxai.targets.each(targets[:3]), 0.5, seed=0)
+    asked = sum(rows[3:])
+    for target, e in zip(targets, together, strict=False):
+        rows.clear()
+        np.testing.assert_allclose(e.values, explainer(X, target, 0.5, seed=0).values, atol=1e-12)
+        assert sum(rows) == asked
+    both = explainer(X, tfxai.targets.each(targets[::3]), 0.5, batch_size=2, seed=0)
+    for target, e in zip(targets[::3], both, strict=True):
+        np.testing.assert_allclose(e.values, explainer(X, target, 0.5, seed=0).values, atol=1e-12)
+    first, second = explainer(X, tfxai.targets.top(2), 0.5, seed=0)
+    order = np.argsort(-(X @ W), axis=1)
+    assert first.target.tolist() == order[:, 0].tolist() and second.target.tolist() == order[:, 1].tolist()
+    with pytest.raises(tfxai.errors.LayerError, match="has no layers"):
+        explainer(X, tfxai.targets.neuron("dense", 0))
+
+
 def test_a_function_that_curves():
     """Of a product each factor loses all of it; against a baseline, what is between."""
     e = tfxai.explain(tfxai.black_box(lambda x: x[:, 0] * x[:, 1]), X[:, :2], "occlusion", baseline=1.0)

@@ -142,6 +142,13 @@ def test_each_example_is_explained_by_its_own_label(form, kind):
     np.testing.assert_array_equal(e.target, Y)
 
 
+def test_labels_beside_other_targets():
+    own, second = tfxai.explain(model := model_of(), dataset(X, Y), target=tfxai.targets.each(["labels", 2]))
+    np.testing.assert_array_equal(own.target, Y)
+    np.testing.assert_allclose(own.values, tfxai.explain(model, X, target=Y).values, atol=1e-6)
+    np.testing.assert_allclose(second.values, tfxai.explain(model, X, target=2).values, atol=1e-6)
+
+
 def test_labels_of_an_output_of_one_number():
     """Class 1 has the score, class 0 what it lacks: -1 times the logit, 1 less the probability."""
     model, y = model_of(1, "sigmoid"), (Y > 0).astype("float32")

@@ -45,10 +45,15 @@ def check(method: Method, on: str = "logit", layer: Any = None, jit_compile: boo
             f"{works}."
         )
     if layer is not None:
-        raise LayerError(f"A black box has no layers. {received(layer)} Leave layer= out.")
+        raise no_layers(layer)
     if on != "logit" or jit_compile:
         name = "jit_compile" if on == "logit" else "on"
         raise OptionError(f"A black box is explained by what its function returns, as it is: leave {name}= out.")
+
+
+def no_layers(layer: Any) -> LayerError:
+    """That a layer is asked for, and there is none."""
+    return LayerError(f"A black box has no layers. {received(layer)} Explain what it returns.")
 
 
 def prepared(model: Any, once: bool = False) -> Prepared | Boxed:

@@ -11,8 +11,9 @@ import numpy as np
 from tfxai.errors import TargetError
 from tfxai.model.traced import TracedModel
 from tfxai.result.names import by_name
-from tfxai.targets.bound import output_position
 from tfxai.targets.factories import Output, Sides
+from tfxai.targets.resolve import output_position
+from tfxai.targets.several import Each
 
 WORD = "labels"
 FORMS = "whole numbers, one-hot rows, 0 and 1 for an output of one number, or names that labels= has"
@@ -37,6 +38,10 @@ def of_data(target: Any, y: Any) -> Any:
     Raises:
         TargetError: There are none.
     """
+    if isinstance(target, Each):
+        return Each(tuple(of_data(one, y) for one in target.targets))
+    if isinstance(target, Output) and isinstance(target.inner, Each):
+        return dataclasses.replace(target, inner=of_data(target.inner, y))
     if not asked(target):
         return target
     if y is None:

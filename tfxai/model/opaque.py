@@ -14,9 +14,12 @@ import tensorflow as tf
 from tfxai.errors import InputError, MethodError, ModelError, TargetError
 from tfxai.graph.axes import Axes, Axis, Kind, made
 from tfxai.graph.follow import Followed
+from tfxai.graph.value import Value
 from tfxai.model import target_function
+from tfxai.model.blocks import taken
 from tfxai.model.layout import Layout
-from tfxai.model.scorer import Scorer, Tensors, weighted
+from tfxai.model.passes import Tensors
+from tfxai.model.scorer import Scorer
 from tfxai.model.stops import understood_as
 from tfxai.model.target_function import Beside
 from tfxai.model.toward import Toward
@@ -24,6 +27,10 @@ from tfxai.model.traced import TracedModel, repeated
 from tfxai.support.arrays import Unreadable, as_array
 from tfxai.targets.bound import BoundTarget, FunctionTarget
 
+NOTHING_ELSE = (
+    "A black box gives scores and nothing else: no gradients, no layers. A method that sets scores_only = True asks "
+    "for no more."
+)
 MOST_ROWS, NUMBERS = 2**15, 8 * 224 * 224 * 3  # in a call: eight photographs, or many rows of a table
 
 
@@ -127,13 +134,26 @@ class BoxScorer(Scorer):
 
     def score(self, x: Tensors) -> tuple[tf.Tensor, tf.Tensor | None]:
         n = len(self)
-        if not self.model.direct:  # other inputs have a row for each example
-            x = repeated(x, n)
-        given = list(self.inputs)
+        if self.points is None or len(x[0]) != n:
+            return self._checked(*self._scored(self._outputs(self.inputs, x)))
+        shared = self._shared(x)
+        if shared is None:
+            return self._apart(lambda scorer, rows: scorer.score(taken(x, rows)))
+        outputs = self._outputs(taken(self.inputs, shared.first), taken(x, shared.first))
+        return self._checked(*self._scored([output[shared.of] for output in outputs]))
+
+    def _outputs(self, inputs: Tensors, x: Tensors) -> list[np.ndarray]:
+        """What the function returns for these inputs, with x in the place of those that are explained."""
+        if not self.model.direct:  # others have a row for each example
+            x = repeated(x, len(inputs[0]))
+        given = list(inputs)
         for k, tensor in zip(self.model.input_of, x, strict=True):
             given[k] = tensor
-        outputs = self.model.ask([np.array(t) for t in given])  # copies: the function may change them
-        score, index = self._scored(outputs)
+        return self.model.ask([np.array(t) for t in given])  # copies: the function may change them
+
+    def _checked(self, score: tf.Tensor, index: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The score of every row, which is a number."""
+        n = len(self)
         score = score if len(score) == n else tf.repeat(score, n)
         finite = np.isfinite(score.numpy())
         if not finite.all():
@@ -147,27 +167,25 @@ class BoxScorer(Scorer):
     def audit(self, *args: Any, **options: Any) -> dict:
         return {}  # no ops
 
-    def call(self, key: tuple, *args: Any, **options: Any) -> Any:
-        raise MethodError(
-            f"A black box gives scores and nothing else: no gradients, no layers. Asked for: {key[0]!r}. Methods that "
-            "work on it set scores_only = True."
-        )
+    def backward(self, *args: Any, **options: Any) -> Any:
+        raise MethodError(NOTHING_ELSE)
+
+    def features(self, *args: Any, **options: Any) -> Any:
+        raise MethodError(NOTHING_ELSE)
 
     def _scored(self, outputs: list[np.ndarray]) -> tuple[tf.Tensor, tf.Tensor | None]:
         """The explained number of each row, and the class if it is one."""
         target: BoundTarget = self.target
         if isinstance(target, FunctionTarget):
             return tf.constant(_of_function(target, self.model.graph.structure, outputs)), None
-        output = tf.constant(outputs[target.output])
-        output = output if output.shape.rank > 1 else output[:, None]
         try:
-            weights, index = target.weights(output, self.feed)
+            score, index = self.passes.summed(Value(tf.constant(outputs[target.output])), self.feed)
         except tf.errors.InvalidArgumentError as error:
             understood = understood_as(error.message, target, len(self))
             if understood is None:
                 raise
             raise understood from error
-        return weighted(output, weights), index
+        return score.x, index
 
 
 def _of_function(target: FunctionTarget, structure: Any, outputs: list[np.ndarray]) -> np.ndarray:
