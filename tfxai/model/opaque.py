@@ -136,9 +136,9 @@ class BoxScorer(Scorer):
         n = len(self)
         if self.points is None or len(x[0]) != n:
             return self._checked(*self._scored(self._outputs(self.inputs, x)))
-        shared = self._shared(x)
+        shared = self.shared(x)
         if shared is None:
-            return self._apart(lambda scorer, rows: scorer.score(taken(x, rows)))
+            return self.apart(lambda scorer, rows: scorer.score(taken(x, rows)))
         outputs = self._outputs(taken(self.inputs, shared.first), taken(x, shared.first))
         return self._checked(*self._scored([output[shared.of] for output in outputs]))
 

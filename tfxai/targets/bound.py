@@ -53,6 +53,11 @@ class BoundTarget(abc.ABC):
         """The feed of some of a chunk's examples, which may repeat."""
         return [tf.gather(t, rows) if self.by_example and t.shape.rank and len(t) > 1 else t for t in feed]
 
+    def repeated(self, feed: Sequence[tf.Tensor], count: tf.Tensor) -> list[tf.Tensor]:
+        """The feed of so many copies of each example; also while a pass is traced."""
+        own = [tf.where(tf.shape(t)[0] > 1, count, 1) if self.by_example and t.shape.rank else None for t in feed]
+        return [t if c is None else tf.repeat(t, c, axis=0) for t, c in zip(feed, own, strict=True)]
+
     def specs(self) -> list[tf.TensorSpec]:
         """Of the feed, for tracing."""
         return [tf.TensorSpec([None, *a.shape[1:]] if a.ndim else [], tf.as_dtype(a.dtype)) for a in self.data]
