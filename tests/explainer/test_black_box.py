@@ -240,6 +240,16 @@ def test_bytes_of_pictures_are_mixed_and_rounded(rng):
     assert len(np.unique((mixed[8:] - x.astype(float)).round())) > 50
 
 
+def test_flags_of_pictures_are_shown_whole(rng):
+    """Binary pictures: what a mask shows by half is shown or hidden, and counted as that."""
+    x = np.ones((1, 6, 6), bool)
+    box = tfxai.black_box(lambda x: x[:, 2, 3].astype(float), "image")
+    e = tfxai.explain(box, x, "rise", samples=2000, grid=3, seed=0)
+    assert (
+        e.values[0].max() == e.values[0, 2, 3] == pytest.approx(1, abs=0.06)
+    )  # the share of masks that show it, twice
+
+
 def test_texts():
     def function(x):
         return (1.0 * (x == "good") - 2.0 * (x == "bad")).sum(1)

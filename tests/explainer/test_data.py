@@ -107,6 +107,9 @@ def test_several_inputs_text_and_rows_of_different_length():
     e = tfxai.explain(total, tf.data.Dataset.from_tensor_slices(rows).batch(2))
     np.testing.assert_allclose(e.values, [[1, 4, 0], [9, 0, 0], [1, 1, 1]], atol=1e-5)
     assert e.meta["lengths"] == [2, 1, 3]
+    both = lambda x: tf.stack([total(x)[:, 0], 2 * total(x)[:, 0]], axis=1)  # noqa: E731
+    e = tfxai.explain(both, tf.data.Dataset.from_tensor_slices((rows, [1, 0, 1])).batch(2), target="labels")
+    np.testing.assert_allclose(e.values, [[2, 8, 0], [9, 0, 0], [2, 2, 2]], atol=1e-5)
     words = tfxai.black_box(lambda x: 1.0 * (x == b"good").sum(1))
     e = tfxai.explain(words, dataset(np.array([["good", "film"]] * 3), size=2), "occlusion", baseline="")
     assert e.values.tolist() == [[1, 0]] * 3

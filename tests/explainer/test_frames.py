@@ -97,6 +97,13 @@ def test_one_explainer_keeps_the_number_of_a_word(rng):
         np.testing.assert_allclose(e.values[:, 1], rows.job.map({"cook": 0, "clerk": -1, "none": 1}))
 
 
+def test_columns_without_names(rng):
+    frame = pd.DataFrame({0: ["a", "b"], 1: [1.0, 2.0], ("x", 2): [True, False]})
+    box = tfxai.black_box(lambda f: 1.0 * (f[0] == "b") + f[1] * f[("x", 2)])
+    e = tfxai.explain(box, frame, "occlusion", baseline=pd.DataFrame({0: ["a"], 1: [0.0], ("x", 2): [False]}))
+    np.testing.assert_allclose(e.values, [[0, 1, 1], [1, 0, 0]])
+
+
 def test_missing_words_are_words(rng):
     frame = pd.DataFrame({"job": ["cook", None, "clerk"], "wage": [1.0, 2.0, 3.0]})
     box = tfxai.black_box(lambda f: 1.0 * f.job.isna() + f.wage)

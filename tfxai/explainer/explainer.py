@@ -89,7 +89,8 @@ def explain(
             SavedModel, function of tensors, path to a `.keras` file, or a `tfxai.black_box`. It is never changed.
         x: Array of shape (n, ...), or a list/dict of arrays for several inputs; or a `tf.data.Dataset`, a
             `keras.utils.PyDataset` or a generator of batches, x or (x, y) or (x, y, weights), which are read into
-            arrays (`steps=`: at most so many, needed where their number is not known). Token ids are explained at their
+            arrays (`steps=`: at most so many, needed where their number is not known; of a method that has steps itself
+            pass the object). Token ids are explained at their
             embedding, one value per token. A `tf.RaggedTensor` of floats, for a model that takes it: values and inputs
             are padded with 0, and `e.meta["lengths"]` says how long each row is.
         method: A name of `tfxai.methods()`, or a method object such as `tfxai.DeepLIFT(rule="reveal_cancel")`.

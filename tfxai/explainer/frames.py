@@ -56,6 +56,14 @@ class Words:
         return [self.words[k] for k in whole]
 
 
+def _with(frame: Any, columns: dict[Any, Any]) -> Any:
+    """The frame with these columns replaced."""
+    made = frame.copy()
+    for name, column in columns.items():
+        made[name] = column
+    return made
+
+
 def _holds(kind: Any, numbers: np.ndarray) -> bool:
     """Whether a column of whole numbers or flags holds these."""
     own = np.dtype(getattr(kind, "numpy_dtype", kind))
@@ -97,7 +105,7 @@ class Frame:
         """A frame like it, as numbers."""
         if self.kept:
             return x
-        return x.assign(**{c: words.coded(x[c]) for c, words in self.words.items()}).astype("float64")
+        return _with(x, {c: words.coded(x[c]) for c, words in self.words.items()}).astype("float64")
 
     def baseline(self, given: Any) -> Any:
         """A baseline as numbers: where there are words, a frame or a row of one."""
@@ -121,4 +129,4 @@ class Frame:
         made = type(self.like)(array, columns=self.like.columns)
         own = {c: kind for c, kind in self.whole.items() if _holds(kind, made[c].to_numpy())}
         words = {c: words.read(made[c].to_numpy(), c) for c, words in self.words.items()}
-        return made.assign(**words).astype(own | {c: self.like.dtypes[c] for c in words})
+        return _with(made, words).astype(own | {c: self.like.dtypes[c] for c in words})

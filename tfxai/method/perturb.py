@@ -17,6 +17,8 @@ from tfxai.model.attribution import Attribution
 from tfxai.model.scorer import Scorer
 from tfxai.support.checks import is_number, whole_number
 
+WHOLE = (tf.string, tf.bool)  # of which no half can be shown
+
 
 @dataclasses.dataclass(frozen=True)
 class Occlusion(Method):
@@ -150,8 +152,9 @@ class RISE(Method):
         """One mask per tensor, its places or features, with 1 for channels."""
         shapes = [tuple(int(s) for s in t.shape[1:]) for t in x]
         layouts = [scorer.model.layout(k) for k in range(len(x))]
-        return [_mask(rng, shape, layout.places, self.grid, self.probability)
-                for shape, layout in zip(shapes, layouts, strict=True)]  # fmt: skip
+        masks = [_mask(rng, shape, layout.places, self.grid, self.probability)
+                 for shape, layout in zip(shapes, layouts, strict=True)]  # fmt: skip
+        return [(m >= 0.5).astype(m.dtype) if t.dtype in WHOLE else m for t, m in zip(x, masks, strict=True)]
 
 
 def _windows(shape: tuple[int, ...], places: Sequence[int], window: Any, stride: Any) -> Iterator[np.ndarray]:
@@ -214,7 +217,7 @@ def _filled(x: tf.Tensor, number: float) -> tf.Tensor:
 def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
     """x where the mask is 1, the reference where it is 0; what is missing is so where it is shown at all."""
     shown = mask == 1
-    if x.dtype in (tf.string, tf.bool) or (shown | (mask == 0)).all():
+    if x.dtype in WHOLE or (shown | (mask == 0)).all():
         return tf.where(shown, x, reference)
     if x.dtype.is_floating:
         return tf.where(mask == 0, reference, reference + (x - reference) * tf.cast(mask, x.dtype))

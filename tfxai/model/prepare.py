@@ -114,7 +114,7 @@ def _captured(function: Callable, specs: Sequence[tf.TensorSpec], model: Any) ->
         raise ModelError(
             f"The model {name_of(model)!r} cannot be traced on inputs of shape {shapes}: {_in_short(error)}. Check "
             "that it works inside tf.function, on tensors (without numpy(), predict and the like); pass the model "
-            "itself. A function of arrays gives scores alone: tfxai.black_box(function) is explained by these."
+            "itself. A function of arrays is explained by its scores alone: tfxai.black_box(function)."
         ) from error
     if not graph.outputs:
         raise ModelError("The model returns no tensor. Expected one or more numbers per example.")
