@@ -48,6 +48,11 @@ def models(model: keras.Model, x: np.ndarray) -> None:
     assert_type(Mixed().explain(x), tfxai.Explanation)
 
 
+def functions(x: np.ndarray) -> tfxai.Explanation:
+    scores = tfxai.black_box(lambda x: x.sum(axis=1), "table", batch_size=64, name="sums")
+    return tfxai.Explainer(scores, "occlusion")(x)
+
+
 def methods() -> list[Any]:
     assert_type(tfxai.methods(), dict[str, str])
     assert_type(tfxai.supported_ops(), dict[str, str])

@@ -9,6 +9,7 @@
 Where to start:
 
     explain, Explainer          one call; a model prepared once and called often; forget drops what is kept of it
+    black_box                   any function from arrays to scores, as a model
     methods()                   the methods by name; each is a class too: DeepLIFT, IntegratedGradients, GradCAM...
     Explanation, load           the result: values, score, delta; plot, save, to_html, to_dataframe...
     targets, baselines          what is explained, and against what
@@ -83,6 +84,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.metrics.evaluated import Evaluation as Evaluation
     from tfxai.metrics.evaluation import evaluate as evaluate
     from tfxai.metrics.selfcheck import check as check
+    from tfxai.model.black_box import black_box as black_box
     from tfxai.patterns import Patterns as Patterns
     from tfxai.plot.report import report as report
     from tfxai.rules.supported import supported_ops as supported_ops
@@ -93,6 +95,7 @@ _WHERE = {
     "explain": "tfxai.explainer",
     "Explainer": "tfxai.explainer",
     "forget": "tfxai.explainer",
+    "black_box": "tfxai.model.black_box",
     "ExplainMixin": "tfxai.keras_model",
     "explainable": "tfxai.keras_model",
     "Explanation": "tfxai.explanation",

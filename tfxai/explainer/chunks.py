@@ -24,6 +24,7 @@ from tfxai.model import pairs
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
 from tfxai.model.groups import Groups
+from tfxai.model.opaque import BoxScorer, Opaque
 from tfxai.model.scorer import Scorer
 from tfxai.model.stops import NO_ROWS, ONE_EACH, by_position, stopped
 from tfxai.model.traced import TracedModel
@@ -292,7 +293,8 @@ class Run:
         raw += self.model.drawn(raw, self.seed)
         count = self.references.count if self.method.uses_baseline else 1
         feed = interleaved(self.targets or [self.target], rows)
-        scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
+        kind = BoxScorer if isinstance(self.model, Opaque) else Scorer
+        scorer = kind(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
         groups = None if self.groups is None else self.groups.take(np.arange(self.inputs.n)[rows])
         scorer = dataclasses.replace(scorer, missing=bool(self.missing), groups=groups)
         x = self.model.explained_of(raw)

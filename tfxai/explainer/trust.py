@@ -11,6 +11,7 @@ from tfxai.errors import CompletenessWarning, EmptyMapWarning
 from tfxai.explainer.chunks import Run
 from tfxai.explanation import Explanation
 from tfxai.graph.capture import Op
+from tfxai.model.opaque import Opaque
 from tfxai.support.arrays import surely_finite
 from tfxai.targets.bound import FunctionTarget
 
@@ -26,7 +27,28 @@ SUMMED = 1.02  # an accuracy that is met on the way may be missed by so much whe
 
 def doubts(run: Run, e: Explanation) -> Found:
     """What a user should know about an explanation: (message, category) of every warning."""
-    return _random(run, e) + _reversed(run, e) + _without_noise(run, e) + _doubts(run, e) + _not_linear(e)
+    found = _of_black_box(run, e) + _random(run, e) + _reversed(run, e) + _without_noise(run, e)
+    return found + _doubts(run, e) + _not_linear(e)
+
+
+def _of_black_box(run: Run, e: Explanation) -> Found:
+    """That a function gave the same rows other scores when it was tried."""
+    if not isinstance(run.model, Opaque):
+        return []
+    found: Found = []
+    if by := run.model.draws_at_random:
+        found.append((
+            f"{e.method}: the black box {run.model.name!r} draws at random: two calls with the same rows differ by "
+            f"{by:.2g} of the largest score, so differences of scores are partly noise. Fix its draws.",
+            UserWarning,
+        ))  # fmt: skip
+    if (by := run.model.mixes_rows) and run.size > 1:
+        found.append((
+            f"{e.method}: the black box {run.model.name!r} gives a row another score when other rows are beside it (by "
+            f"{by:.2g} of the largest), so values depend on what shares a call. Pass batch_size=1.",
+            UserWarning,
+        ))  # fmt: skip
+    return found
 
 
 def _random(run: Run, e: Explanation) -> Found:

@@ -32,6 +32,7 @@ class Method(abc.ABC):
         reduction: What becomes of the channels of an embedding: "sum" of contributions, "norm" of slopes, whose sum
             depends on signs that the network is free to choose.
         shares_references: Whether `mean` takes several references in one pass, by the rules of its table.
+        scores_only: Whether it asks the scorer for scores and nothing else, so that it explains black boxes too.
         needs_data: Whether it must be given what was estimated from data.
         remedy: What makes the values of a complete method add up better.
         quick: Options with which it finishes soon, for a demonstration.
@@ -49,6 +50,7 @@ class Method(abc.ABC):
     signed: ClassVar[bool] = False
     reduction: ClassVar[str] = "sum"
     shares_references: ClassVar[bool] = False
+    scores_only: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
     remedy: ClassVar[str] = ""
     quick: ClassVar[dict[str, Any]] = {}

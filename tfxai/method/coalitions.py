@@ -79,6 +79,7 @@ class OfGroups(Method):
 
     signed: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
+    scores_only: ClassVar[bool] = True
     random: ClassVar[bool] = True
 
     samples: Any = None

@@ -160,7 +160,8 @@ class VarGrad(Method):
         return Attribution([s / means.count for s in means.squares], score, None, target)
 
 
-FACTS = ("uses_baseline", "reads_feature_maps", "usual_layer", "one_map_per_layer", "reads_gradients", "reduction")
+FACTS = ("uses_baseline", "reads_feature_maps", "usual_layer", "one_map_per_layer", "reads_gradients", "reduction",
+         "scores_only")  # fmt: skip
 
 
 def adopt(method: Any) -> None:

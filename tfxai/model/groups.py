@@ -69,7 +69,8 @@ class Groups:
             rows = np.arange(len(values))[:, None]
             flat = np.broadcast_to(labels, (len(values), *labels.shape[1:])).reshape(len(values), -1)
             own = each[rows, flat].reshape(len(values), *labels.shape[1:]) * weights
-            found.append(tf.constant(np.broadcast_to(own, tensor.shape), tensor.dtype))
+            kind = tensor.dtype if tensor.dtype.is_floating else tf.float32  # of ids and texts too
+            found.append(tf.constant(np.broadcast_to(own, tensor.shape), kind))
         return found
 
     def _sizes(self, count: int, x: Tensors) -> np.ndarray:
