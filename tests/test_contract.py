@@ -191,6 +191,34 @@ def check_promises(subject, name, options):
     subject.check_weights()
 
 
+SEVERAL = [
+    ("deeplift", {}), ("integrated_gradients", {"steps": 3}), ("occlusion", COARSE["occlusion"]), ("gradcam", {}),
+    ("lrp", {}), ("smoothgrad", FEWER),
+]  # fmt: skip
+
+
+@on(MODELS)
+@pytest.mark.parametrize("name, options", SEVERAL, ids=[name for name, _ in SEVERAL])
+@pytest.mark.filterwarnings("ignore::tfxai.CompletenessWarning", "ignore::tfxai.EmptyMapWarning")
+def test_several_targets_are_one_and_one(subject, name, options):
+    explainer = subject.explainer.using(name, **options)
+    if subject.kind in refusals(explainer.method):
+        pytest.skip("refused, as the contract says")
+    last = subject.outputs(subject.x).shape[-1] - 1
+    wanted = [last, np.arange(len(subject.before)) % 2 * last, 0]
+    found = explainer(subject.x, tfxai.targets.each(wanted), seed=3)
+    for target, e in zip(wanted, found, strict=True):
+        own = explainer(subject.x, target, seed=3)
+        scale = max(np.abs(v).max() for v in keras.tree.flatten(own.values))
+        close(e.values, own.values, scale)
+        np.testing.assert_allclose(e.score, own.score, rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(e.target, own.target)
+        assert (e.baseline_score is None) == (own.baseline_score is None)
+        if own.baseline_score is not None:
+            np.testing.assert_allclose(e.baseline_score, own.baseline_score, rtol=1e-5, atol=1e-6)
+        assert e.meta == own.meta and e.fingerprint == own.fingerprint and e.layer == own.layer
+
+
 @on(MODELS)
 @pytest.mark.parametrize("name, options", [("gradient", {}), ("deeplift", {}), ("integrated_gradients", {"steps": 2})])
 @pytest.mark.filterwarnings("ignore::tfxai.CompletenessWarning")  # two steps are few; the scores are what is tested

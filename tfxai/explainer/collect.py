@@ -79,9 +79,9 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
     read = isinstance(run.target, FunctionTarget)  # a function may read any of the outputs
     if isinstance(run.target, SideTarget):
         meta["classes"] = 2
-    elif not read and (classes := run.model.classes(run.target.output)) is not None:
+    elif not read and run.model.unit_of is None and (classes := run.model.classes(run.target.output)) is not None:
         meta["classes"] = classes
-    if names := class_names(run.labels):
+    if run.model.unit_of is None and (names := class_names(run.labels)):
         meta["labels"] = {str(c): name for c, name in names.items()}  # as JSON has them
     return meta
 

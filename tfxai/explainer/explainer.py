@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -23,16 +22,40 @@ from tfxai.explanation import Explanation
 from tfxai.method.base import Method
 from tfxai.method.lookup import SHARED, get
 from tfxai.model import size
+from tfxai.model.asked import Asked, at_layer, at_unit, layer_key
 from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
-from tfxai.model.prepare import Asked, at_layer, layer_key, prepare
+from tfxai.model.prepare import prepare
 from tfxai.model.traced import TracedModel
 from tfxai.result.names import by_name, class_names, two_sided
 from tfxai.support.checks import either, one_of, whole_number
-from tfxai.targets import bound
-from tfxai.targets.bound import BoundTarget
+from tfxai.targets import resolve
+from tfxai.targets.bound import BoundTarget, alike
+from tfxai.targets.several import Each, Neuron, several
 
 MANY_ROWS = 10_000  # of the model, which are said before the work
+
+
+@overload
+def explain(model: Any, x: Any, method: str | Method = ..., *, target: Each, **more: Any) -> list[Explanation]: ...
+
+
+@overload
+def explain(model: Any, x: Any, method: str | Method, target: Each, *more: Any, **also: Any) -> list[Explanation]: ...
+
+
+@overload
+def explain(
+    model: Any,
+    x: Any,
+    method: str | Method = ...,
+    target: Any = ...,
+    baseline: Any = ...,
+    batch_size: int | None = ...,
+    seed: int | None = ...,
+    verbose: int | str = ...,
+    **options: Any,
+) -> Explanation: ...
 
 
 def explain(
@@ -53,7 +76,7 @@ def explain(
     labels: Any = None,
     allow_nan: bool = False,
     **options: Any,
-) -> Explanation:
+) -> Any:
     """Explains the predictions of any Keras model: how much each input feature contributed to each score.
 
     The model is traced at every call, so it is explained as it is now; what was compiled for it before is used where
@@ -67,8 +90,9 @@ def explain(
             are padded with 0, and `e.meta["lengths"]` says how long each row is.
         method: A name of `tfxai.methods()`, or a method object such as `tfxai.DeepLIFT(rule="reveal_cancel")`.
         target: What is explained, one number per example: None (each example's own arg max), a class index, one
-            index per example, a tuple index into outputs of higher rank, a function `outputs -> (n,)`, or an
-            object of `tfxai.targets`; with `labels` also a class name, or one per example.
+            index per example, a tuple index into outputs of higher rank (None for all of an axis, added up) or one per
+            example, a function `outputs -> (n,)`, or an object of `tfxai.targets`; with `labels` also a class name, or
+            one per example.
         baseline: Reference that contributions are measured against: None (zeros; for tokens the zero embedding),
             a scalar, an array with or without the batch axis, an array with one axis more (several references,
             results averaged), a function of x, or a list/dict of these. See `tfxai.baselines`.
@@ -97,7 +121,8 @@ def explain(
         **options: Of the method: its fields.
 
     Returns:
-        Explanation: `values` of x's structure and shape, `score`, `baseline_score`, `delta`, provenance.
+        Explanation: `values` of x's structure and shape, `score`, `baseline_score`, `delta`, provenance. For
+        `targets.each` and `targets.top` a list, one for each target.
 
     Raises:
         TfxaiError: A subclass that says what was expected, what was received, and what to do.
@@ -179,6 +204,12 @@ class Explainer:
     def traces(self) -> int:
         return self._prepared.traces + (0 if self._ragged is None else self._ragged.traces)
 
+    @overload
+    def __call__(self, x: Any, target: Each, *more: Any, **also: Any) -> list[Explanation]: ...
+
+    @overload
+    def __call__(self, x: Any, target: Any = ..., *more: Any, **also: Any) -> Explanation: ...
+
     def __call__(
         self,
         x: Any,
@@ -187,30 +218,39 @@ class Explainer:
         batch_size: int | None = None,
         seed: int | None = None,
         verbose: int | str = "auto",
-    ) -> Explanation:
-        """Explains x; the arguments are those of `explain`."""
+    ) -> Any:
+        """Explains x; the arguments and the result are those of `explain`."""
         if batch_size is not None:
             whole_number(batch_size, "batch_size", more=", or None")
         if ragged.taken(self.model, x):
             return self._of_ragged(x)(target, ragged.baseline_of(baseline), batch_size, seed, verbose)
-        run = self._run(x, target, baseline, batch_size, seed, verbose)
-        run.check()
-        if run.bar is not None and (run.game_rows or 0) >= MANY_ROWS:
-            run.bar.say(f"{self.method.name}: {run.game_rows:,} rows go through the model, for {run.inputs.n} examples")
+        runs = self._runs(x, target, baseline, batch_size, seed, verbose)
+        for run in runs.values():
+            run.alone[0].check()
+            if run.bar is not None and (rows := run.game_rows or 0) >= MANY_ROWS:
+                run.bar.say(f"{self.method.name}: {rows:,} rows go through the model, for {run.inputs.n} examples")
+        found = {
+            place: e for places, run in runs.items() for place, e in zip(places, self._explained(run), strict=True)
+        }
+        return found[0] if several(target) is None else [found[place] for place in sorted(found)]
+
+    def _explained(self, run: Run) -> list[Explanation]:
+        """What a run explains, for each of its targets, with a word on what is doubtful."""
         results = []
         for rows in run.chunks():
             try:
-                results.append(run.attribution(rows))
+                results.append(run.attribution(rows).every(len(run.alone)))
             except UnsupportedOpError as error:
                 raise UnsupportedOpError(f"In the model {name_of(self.model)!r}: {error}") from error
             if run.bar is not None:
                 run.bar.step(rows.stop - rows.start)
-        explanation = collected(run, results, self.on)
-        for message, category in doubts(run, explanation):
+        explanations = [collected(one, own, self.on) for one, *own in zip(run.alone, *results, strict=True)]
+        said = [doubt for one, e in zip(run.alone, explanations, strict=True) for doubt in doubts(one, e)]
+        for message, category in dict.fromkeys(said):
             warn(message, category)
-        return explanation
+        return explanations
 
-    def _of_ragged(self, x: Any) -> Callable[..., Explanation]:
+    def _of_ragged(self, x: Any) -> Callable[..., Any]:
         """What explains these rows of different length; else they are refused."""
         if self._ragged is None:
             shared = {name: getattr(self, name) for name in SHARED if name != "fixed"}
@@ -221,7 +261,12 @@ class Explainer:
             explainer.trace(rows)
         except ModelError:  # it takes none
             as_inputs(x, None, None)
-        return lambda *arguments: ragged.presented(explainer(rows, *arguments))
+
+        def explained(*arguments: Any) -> Any:
+            found = explainer(rows, *arguments)
+            return [ragged.presented(e) for e in found] if isinstance(found, list) else ragged.presented(found)
+
+        return explained
 
     def leaks(self, x: Any, target: Any = None, baseline: Any = None, example: int = 0) -> dict[str, float]:
         """How much every op loses of the change of one example's score: the parts of its delta.
@@ -290,10 +335,15 @@ class Explainer:
         run.check()
         return run
 
-    def _trace(self, x: Any, batch_size: int | None = None) -> tuple[Inputs, Kept, TracedModel]:
-        """The inputs in the form that is captured, the capture, and the model explained at its inputs."""
+    def _trace(self, x: Any, batch_size: int | None = None, inside: bool = False) -> tuple[Inputs, Kept, TracedModel]:
+        """The inputs in the form that is captured, the capture, and the model explained at its inputs.
+
+        Args:
+            x, batch_size: As in `explain`.
+            inside: Whether what a layer inside returns is explained.
+        """
         inputs = self._prepared.read(x, self.allow_nan)
-        watched = self.method.reads_feature_maps or self.layer is not None
+        watched = inside or self.method.reads_feature_maps or self.layer is not None
         usual = batch_size or size.usual(inputs.shapes)
         rows = min(inputs.n, max(2, usual))  # of one alone it cannot be seen what it is
         inputs, kept = self._prepared.capture(inputs, watched, rows)
@@ -328,31 +378,66 @@ class Explainer:
         def made() -> TracedModel:
             asked = Asked(self.layer, maps, inputs.names)
             found = at_layer(traced, self.model, kept.capture.calls, asked, reads_of(traced, ends))
-            same = self._key(held, maps, found.layer, found.explained, found.feature_maps)
+            same = self._key(held, maps, found.layer, found.explained, found.feature_maps, traced.outputs)
             return self._prepared.made(kept, same, lambda: found)
 
-        key = self._key(held, maps, layer_key(self.model, self.layer), tuple(ends.items()))
+        key = self._key(held, maps, layer_key(self.model, self.layer), tuple(ends.items()), traced.unit_of)
         return self._prepared.made(kept, key, made)
 
-    def _run(
+    def _runs(
         self, x: Any, target: Any, baseline: Any, batch_size: int | None = None, seed: int | None = None,
         verbose: int | str = 0,
-    ) -> Run:  # fmt: skip
-        """What a call with these arguments explains."""
-        inputs, kept, traced = self._trace(x, batch_size)
+    ) -> dict[tuple[int, ...], Run]:  # fmt: skip
+        """What a call with these arguments explains: places of the targets -> the run that they share."""
+        asked = several(target)
+        wanted = [target] if asked is None else asked
+        inside = any(isinstance(one, Neuron) for one in wanted)
+        inputs, kept, traced = self._trace(x, batch_size, inside)
+        if seed is None and (self.method.random or any(traced.draws)):
+            seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk and target meets the same draws
+        together: dict[tuple, list[int]] = {}
+        found = [self._bound(one, inputs, kept, traced) for one in wanted]
+        for place, (model, one) in enumerate(found):
+            together.setdefault((model, *alike(one)), []).append(place)
+        runs, baselines = {}, {}
+        bar = Progress(inputs.n * len(together), verbose)
+        for places in together.values():
+            model, targets = found[places[0]][0], tuple(found[k][1] for k in places)
+            if model not in baselines:  # one function of x, called once
+                baselines[model] = references.resolve(baseline, inputs, model)
+            rows = int(batch_size or size.rows(model, inputs.shapes))
+            run = Run(self.method, model, inputs, targets[0], baselines[model], rows, seed, bar, self.reduction,
+                      labels=self.labels, targets=targets if asked is not None else (),
+                      groups=groups.resolve(self.method, inputs, model))  # fmt: skip
+            _ = run.game_rows  # refused now if they are too few
+            runs[tuple(places)] = run
+        return runs
+
+    def _run(self, x: Any, target: Any, *arguments: Any) -> Run:
+        """What a call with one target explains.
+
+        Raises:
+            TargetError: Several targets.
+        """
+        resolve.single(target)
+        (run,) = self._runs(x, target, *arguments).values()
+        return run
+
+    def _bound(self, target: Any, inputs: Inputs, kept: Kept, traced: TracedModel) -> tuple[TracedModel, BoundTarget]:
+        """The model of which a target is explained, at the layer that is asked for, and the target, checked."""
+        if isinstance(target, Neuron):
+            key = self._key(self._held(inputs), "unit", layer_key(self.model, target.layer))
+            inside = self._prepared.made(
+                kept, key, lambda: at_unit(traced, self.model, kept.capture.calls, target.layer)
+            )
+            wanted = resolve.unit(
+                target.index, inside.output_shapes, inside.channels_of_unit, str(inside.unit_of), inputs.n
+            )
+            return self._at_layer(inputs, kept, inside, wanted), wanted
         both = None
         if self.labels is not None:
             two = two_sided(self.labels, traced.classes())
             both = float(traced.is_probability(0)) if two else None
             target = by_name(target, self.labels, 2 if two else traced.classes())
-        wanted = bound.resolve(target, traced.output_shapes, traced.output_names, inputs.n, both)
-        traced = self._at_layer(inputs, kept, traced, wanted)
-        refs = references.resolve(baseline, inputs, traced)
-        rows = int(batch_size or size.rows(traced, inputs.shapes))
-        if seed is None and (self.method.random or any(traced.draws)):
-            seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk meets the same draws
-        bar = Progress(inputs.n, verbose)
-        run = Run(self.method, traced, inputs, wanted, refs, rows, seed, bar, self.reduction, labels=self.labels)
-        run = dataclasses.replace(run, groups=groups.resolve(self.method, inputs, traced))
-        _ = run.game_rows  # refused now if they are too few
-        return run
+        wanted = resolve.resolve(target, traced.output_shapes, traced.output_names, inputs.n, both)
+        return self._at_layer(inputs, kept, traced, wanted), wanted

@@ -32,12 +32,12 @@ class References:
         """How many references there are for each example: R."""
         return max((r.shape[1] for r in self.arrays if r is not None), default=1)
 
-    def at(self, k: int, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+    def at(self, k: int, rows: Any, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
         """The explained tensors at reference number k.
 
         Args:
             k: Which; an input with a single reference has it for all k.
-            rows: The chunk's examples.
+            rows: The chunk's examples: a slice, or their numbers.
             model: The traced model.
             inputs: The chunk's raw inputs: where there is no reference, they stay as they are.
 
@@ -65,14 +65,14 @@ class References:
         """Whether all examples have the same references."""
         return all(r is None or len(r) == 1 for r in self.arrays)
 
-    def together(self, part: range, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+    def together(self, part: range, rows: Any, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
         """The explained tensors at several references that all examples share: one (len(part), ...) each."""
         if model.direct:
             numbers = np.array(part)
             return [tf.constant(r[0, np.minimum(numbers, r.shape[1] - 1)]) for r in self.arrays if r is not None]
         return [tf.concat(ends, axis=0) for ends in zip(*[self.at(k, rows, model, inputs) for k in part], strict=True)]
 
-    def tiled(self, part: range, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+    def tiled(self, part: range, rows: Any, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
         """The same for every example: one (n * len(part), ...) each, all references of an example after each other."""
         n = len(inputs[0])
         ends = [repeated(self.at(k, rows, model, inputs), n) for k in part]

@@ -12,8 +12,9 @@ import tensorflow as tf
 from tfxai.errors import OptionError, received
 from tfxai.method.adaptive import NODES, allowed, integrated
 from tfxai.method.base import Method, Tensors
+from tfxai.model import along
 from tfxai.model.attribution import Attribution
-from tfxai.model.scorer import Scorer
+from tfxai.model.scorer import Scorer, some
 from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.support.checks import either, is_number, one_of, whole_number
 
@@ -188,13 +189,20 @@ def averaged(scorer: Scorer, x: Tensors, reference: Tensors, nodes: np.ndarray, 
 
     Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same.
     """
-    total = [tf.zeros_like(t) for t in x]
-    change = [a - r for a, r in zip(x, reference, strict=True)]
-    for part, some, repeat in scorer.copies(len(nodes)):
-        back = np.tile(nodes[part] - 1, len(scorer))
-        points = [repeat(a) + repeat(d) * _column(back, a) for a, d in zip(x, change, strict=True)]
-        slopes = some.backward(OrdinaryGradient(), points).values
-        total = [t + _weighted(g, weights[part]) for t, g in zip(total, slopes, strict=True)]
+    shared, change, own = None, [a - r for a, r in zip(x, reference, strict=True)], x
+    if scorer.points is not None:
+        if (shared := scorer.shared([*x, *reference])) is None:
+            return scorer.apart(lambda one, rows: averaged(one, some(x, rows), some(reference, rows), nodes, weights))
+        change, own = some(change, shared.first), some(x, shared.first)
+    passes = scorer.passes if shared is None else scorer.at(shared)
+    total: Tensors = [tf.zeros_like(t) for t in x]
+    width = 1 if scorer.model.rows is not None else scorer.per_pass(len(scorer))  # of fixed rows none can be repeated
+    if width > 1:
+        passes.refuse_positions()
+    for start in range(0, len(nodes), width):
+        part = slice(start, start + width)
+        total = along.added(passes, OrdinaryGradient(), own, change, total, nodes[part], weights[part], shared)
+        scorer.progress(min(part.stop, len(nodes)), len(nodes))
     return total
 
 
@@ -207,27 +215,15 @@ def conducted(scorer: Scorer, x: Tensors, nodes: np.ndarray, weights: np.ndarray
         raise OptionError('path="input" cannot be followed inside of another method, which moves the layer\'s output.')
     total = [tf.zeros_like(t) for t in x]
     ends = np.concatenate([[0.0], np.cumsum(weights)])
-    for part, some, _ in scorer.copies(len(nodes)):
-        here, before, behind = (some.along(np.tile(a[part], len(scorer))) for a in (nodes, ends[:-1], ends[1:]))
-        slopes = some.backward(OrdinaryGradient(), here).values
+    for part, copied, _ in scorer.copies(len(nodes)):
+        here, before, behind = (copied.along(np.tile(a[part], len(scorer))) for a in (nodes, ends[:-1], ends[1:]))
+        slopes = copied.backward(OrdinaryGradient(), here).values
         moved = [g * (b - a) for g, a, b in zip(slopes, before, behind, strict=True)]
-        total = [t + _weighted(m, np.ones(part.stop - part.start)) for t, m in zip(total, moved, strict=True)]
+        apart = [tf.reshape(m, [len(scorer), -1, *m.shape[1:]]) for m in moved]
+        total = [t + tf.reduce_sum(m, axis=1) for t, m in zip(total, apart, strict=True)]
     return total
 
 
 def times(slopes: Tensors, x: Tensors, reference: Tensors) -> Tensors:
     """Slopes times the change from the reference."""
     return [g * (a - r) for g, a, r in zip(slopes, x, reference, strict=True)]
-
-
-def _weighted(slopes: tf.Tensor, weights: np.ndarray) -> tf.Tensor:
-    """(n * nodes, ...) -> (n, ...): the rows of one example added up with their weights."""
-    if len(weights) == 1:
-        return slopes * tf.cast(weights[0], slopes.dtype)
-    apart = tf.reshape(slopes, [-1, len(weights), *slopes.shape[1:]])
-    return tf.tensordot(tf.cast(weights, slopes.dtype), apart, [[0], [1]])
-
-
-def _column(values: np.ndarray, like: tf.Tensor) -> tf.Tensor:
-    """(rows,) numbers, to be multiplied with a tensor (rows, ...)."""
-    return tf.reshape(tf.cast(values, like.dtype), [-1] + [1] * (like.shape.rank - 1))

@@ -61,6 +61,16 @@ class Attribution(NamedTuple):
         columns = list(zip(*parts, strict=True))[:-1]
         return Attribution(*map(_concatenated, columns))._replace(notes=parts[0].notes)
 
+    def every(self, step: int) -> list[Attribution]:
+        """Of arrays with `step` rows per example, the rows of each kind."""
+        if step == 1:
+            return [self]
+
+        def kind(k: int) -> Attribution:
+            return Attribution(*[_mapped(lambda a: a[k::step], part) for part in self[:-1]])._replace(notes=self.notes)
+
+        return [kind(k) for k in range(step)]
+
     def plus(self, other: Attribution) -> Attribution:
         """The sum with that of another reference; of independent errors the root of the sum of squares."""
         sums = Attribution(*[_sum(p, q) for p, q in zip(self[:-1], other[:-1], strict=True)])

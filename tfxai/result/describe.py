@@ -18,6 +18,11 @@ COMPARED = re.compile(r"\d+ - (\d+|mean\(.*\))")  # what tfxai.targets calls one
 LONGEST = 40  # letters of a class name beside a scale; the whole name is in titles and pages
 
 
+def flat(explanations: Sequence[Any]) -> list[Any]:
+    """Explanations, and those in the lists among them."""
+    return [e for one in explanations for e in (flat(one) if isinstance(one, (list, tuple)) else [one])]
+
+
 def title(e: ExplanationData) -> str:
     """The method, and the rule where it has several: the one that was taken, or that they are the user's own."""
     rule = e.options.get("rule")
