@@ -60,8 +60,11 @@ class Groups:
             found.append(tf.where(chosen, start, tensor))
         return found
 
-    def shared(self, values: np.ndarray, x: Tensors) -> list[tf.Tensor]:
-        """Values of groups (n, groups), divided evenly among the features of each: per explained tensor (n, ...)."""
+    def shared(self, values: np.ndarray, x: Tensors, score: tf.Tensor) -> list[tf.Tensor]:
+        """Values of groups (n, groups), divided evenly among the features of each: per explained tensor (n, ...).
+
+        In the dtype of the tensor, or that of the score where it holds whole numbers or text.
+        """
         sizes = self._sizes(values.shape[1], x)
         found = []
         for tensor, labels, weights in zip(x, self.labels, self.weights, strict=True):
@@ -69,7 +72,8 @@ class Groups:
             rows = np.arange(len(values))[:, None]
             flat = np.broadcast_to(labels, (len(values), *labels.shape[1:])).reshape(len(values), -1)
             own = each[rows, flat].reshape(len(values), *labels.shape[1:]) * weights
-            found.append(tf.constant(np.broadcast_to(own, tensor.shape), tensor.dtype))
+            dtype = tensor.dtype if tensor.dtype.is_floating else score.dtype
+            found.append(tf.constant(np.broadcast_to(own, tensor.shape), dtype))
         return found
 
     def _sizes(self, count: int, x: Tensors) -> np.ndarray:
