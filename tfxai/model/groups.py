@@ -31,10 +31,8 @@ class Groups:
 
     def take(self, rows: np.ndarray) -> Groups:
         """Those of the examples `rows`, which may repeat."""
-        if len(self.counts) == 1:
-            return self
-        labels = [a if len(a) == 1 else a[rows] for a in self.labels]
-        return dataclasses.replace(self, labels=labels, counts=self.counts[rows])
+        *labels, counts = [a if len(a) == 1 else a[rows] for a in (*self.labels, self.counts)]
+        return dataclasses.replace(self, labels=labels, counts=counts)
 
     def alike(self, n: int) -> Iterator[tuple[int, np.ndarray]]:
         """Each number of groups, and which of the n examples have so many: what is drawn depends on nothing else."""
@@ -78,7 +76,7 @@ class Groups:
 
     def _sizes(self, count: int, x: Tensors) -> np.ndarray:
         """(1 or n, count) how many features of the input each group has."""
-        sizes = np.zeros((len(self.counts), count + 1))
+        sizes = np.zeros((max(map(len, self.labels)), count + 1))
         for tensor, labels, weights in zip(x, self.labels, self.weights, strict=True):
             alike = int(np.prod(tensor.shape[1:])) // max(int(np.prod(labels.shape[1:])), 1)
             weight = np.broadcast_to(weights * alike, (1, *labels.shape[1:])).reshape(-1)
