@@ -48,6 +48,7 @@ class Run:
         weights: What does not depend on the input, read at the first pass.
         unvaried: Positions of explained tensors that some example has without a range, where noise is a share of it.
         groups: What is hidden together, for methods that hide groups.
+        game_rows: How many rows go through the model for sets of groups, for methods that hide such.
         labels: Names of the classes.
         targets: All that share the passes, where they are several: `alike`, the first of them `target`.
     """
@@ -65,6 +66,7 @@ class Run:
     unvaried: set[int] = dataclasses.field(default_factory=set)
     labels: Any = None
     groups: Groups | None = None
+    game_rows: int | None = None
     targets: tuple[BoundTarget, ...] = ()
 
     @property
@@ -114,16 +116,6 @@ class Run:
         if rows is None and self.size == 1 and n > 1:
             scorer, x = self.scorer(slice(0, 2))
             scorer.score(x)
-
-    @functools.cached_property
-    def game_rows(self) -> int | None:
-        """How many rows go through the model for sets of groups, those of all references; None without such sets."""
-        if self.groups is None:
-            return None
-        counts = np.broadcast_to(self.groups.counts, self.inputs.n)
-        taken = {int(count): self.method.coalitions(int(count)) for count in np.unique(counts)}
-        found = [taken[int(count)] for count in counts]
-        return None if None in found else self.references.count * sum(2 + one[0] for one in found if one is not None)
 
     def _apart(self) -> bool:
         """Whether each example has a score that the others do not change, seen where the first or the last is another.

@@ -406,10 +406,11 @@ class Explainer:
             if model not in baselines:  # one function of x, called once
                 baselines[model] = references.resolve(baseline, inputs, model)
             rows = int(batch_size or size.rows(model, inputs.shapes))
+            hidden = groups.resolve(self.method, inputs, model)
+            through = groups.rows(self.method, hidden, inputs.n, baselines[model].count)
             run = Run(self.method, model, inputs, targets[0], baselines[model], rows, seed, bar, self.reduction,
                       labels=self.labels, targets=targets if asked is not None else (),
-                      groups=groups.resolve(self.method, inputs, model))  # fmt: skip
-            _ = run.game_rows  # refused now if they are too few
+                      groups=hidden, game_rows=through)  # fmt: skip
             runs[tuple(places)] = run
         return runs
 
