@@ -48,13 +48,19 @@ def models(model: keras.Model, x: np.ndarray) -> None:
     assert_type(Mixed().explain(x), tfxai.Explanation)
 
 
+def functions(x: np.ndarray) -> tfxai.Explanation:
+    scores = tfxai.black_box(lambda x: x.sum(axis=1), "table", batch_size=64, name="sums")
+    return tfxai.Explainer(scores, "occlusion")(x)
+
+
 def methods() -> list[Any]:
     assert_type(tfxai.methods(), dict[str, str])
     assert_type(tfxai.supported_ops(), dict[str, str])
     return [
         tfxai.Gradient(), tfxai.InputXGradient(at="baseline"), tfxai.GuidedBackprop(), tfxai.DeconvNet(),
-        tfxai.GradCAM(resize=False), tfxai.GradCAMPlusPlus(), tfxai.LayerCAM(), tfxai.HiResCAM(),
-        tfxai.ScoreCAM(channels=8), tfxai.GuidedGradCAM(), tfxai.IntegratedGradients(steps=8),
+        tfxai.GradCAM(resize=False), tfxai.GradCAMPlusPlus(), tfxai.LayerCAM(),
+        tfxai.HiResCAM(resize=False, channels="each"), tfxai.ScoreCAM(channels=8, relu=False), tfxai.GuidedGradCAM(),
+        tfxai.Activation(), tfxai.IntegratedGradients(steps=8),
         tfxai.ExpectedGradients(samples=8), tfxai.Occlusion(window=3), tfxai.RISE(samples=8),
         tfxai.ShapleySampling(samples=8), tfxai.KernelSHAP(groups=[0, 1]), tfxai.LIME(ridge=0.0),
         tfxai.LRP(rule="epsilon_plus"), tfxai.DeepTaylor(low=0, high=1), tfxai.PatternNet(), tfxai.PatternAttribution(),

@@ -24,6 +24,7 @@ from tfxai.model import pairs
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
 from tfxai.model.groups import Groups
+from tfxai.model.opaque import BoxScorer, Opaque
 from tfxai.model.scorer import Scorer
 from tfxai.model.stops import NO_ROWS, ONE_EACH, by_position, stopped
 from tfxai.model.traced import TracedModel
@@ -47,10 +48,10 @@ class Run:
         reduction: How the channels of an embedding become one value: "sum", "norm", or as the method has it.
         weights: What does not depend on the input, read at the first pass.
         unvaried: Positions of explained tensors that some example has without a range, where noise is a share of it.
-        groups: What is hidden together, for methods that hide groups.
-        game_rows: How many rows go through the model for sets of groups, for methods that hide such.
         labels: Names of the classes.
         targets: All that share the passes, where they are several: `alike`, the first of them `target`.
+        groups: What is hidden together, for methods that hide groups.
+        game_rows: How many rows go through the model for sets of groups, for methods that hide such.
     """
 
     method: Method
@@ -65,9 +66,9 @@ class Run:
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
     unvaried: set[int] = dataclasses.field(default_factory=set)
     labels: Any = None
+    targets: tuple[BoundTarget, ...] = ()
     groups: Groups | None = None
     game_rows: int | None = None
-    targets: tuple[BoundTarget, ...] = ()
 
     @property
     def alone(self) -> list[Run]:
@@ -284,7 +285,8 @@ class Run:
         raw += self.model.drawn(raw, self.seed)
         count = self.references.count if self.method.uses_baseline else 1
         feed = interleaved(self.targets or [self.target], rows)
-        scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
+        kind = BoxScorer if isinstance(self.model, Opaque) else Scorer
+        scorer = kind(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
         groups = None if self.groups is None else self.groups.take(np.arange(self.inputs.n)[rows])
         scorer = dataclasses.replace(scorer, missing=bool(self.missing), groups=groups)
         x = self.model.explained_of(raw)
@@ -293,4 +295,4 @@ class Run:
         points = np.repeat(np.arange(len(scorer)), len(self.targets))
         raw, x = ([tf.gather(t, points) for t in tensors] for tensors in (raw, x))
         groups = None if groups is None else groups.take(points)
-        return dataclasses.replace(scorer, inputs=raw, targets=len(self.targets), points=points, groups=groups), x
+        return dataclasses.replace(scorer, inputs=raw, groups=groups, targets=len(self.targets), points=points), x

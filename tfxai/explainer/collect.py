@@ -74,6 +74,8 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
         meta["fixed"] = held
     if run.model.layer is None and run.inputs.features:
         meta["features"] = run.inputs.features
+    if run.inputs.coding is not None and (words := run.inputs.coding.words):
+        meta["words"] = words
     if run.inputs.rows:
         meta["rows"] = run.inputs.rows
     read = isinstance(run.target, FunctionTarget)  # a function may read any of the outputs

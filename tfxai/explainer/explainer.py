@@ -9,7 +9,10 @@ from typing import Any, overload
 import numpy as np
 
 from tfxai.errors import InputError, ModelError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
-from tfxai.explainer import groups, ragged, references
+from tfxai.explainer import black_boxes, groups, ragged, references
+from tfxai.explainer import labels as labels_of
+from tfxai.explainer.batches import gathered, is_data
+from tfxai.explainer.black_boxes import Boxed, prepared
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
 from tfxai.explainer.inputs import Inputs
@@ -17,14 +20,17 @@ from tfxai.explainer.inputs import read as as_inputs
 from tfxai.explainer.kept import Kept
 from tfxai.explainer.prepared import Prepared
 from tfxai.explainer.progress import Progress
+from tfxai.explainer.references import References
 from tfxai.explainer.trust import doubts
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
-from tfxai.method.lookup import SHARED, get
+from tfxai.method.lookup import SHARED, get, takes
 from tfxai.model import size
 from tfxai.model.asked import Asked, at_layer, at_unit, layer_key
+from tfxai.model.black_box import BlackBox
 from tfxai.model.ends import explained_ends, reads_of
 from tfxai.model.function import declared_inputs, name_of, open_model
+from tfxai.model.groups import Groups
 from tfxai.model.prepare import prepare
 from tfxai.model.traced import TracedModel
 from tfxai.result.names import by_name, class_names, two_sided
@@ -84,15 +90,19 @@ def explain(
 
     Args:
         model: Keras model of any kind (functional, Sequential, subclassed, nested), tf_keras model, loaded
-            SavedModel, function of tensors, or path to a `.keras` file. It is never changed.
-        x: Array of shape (n, ...), or a list/dict of arrays for several inputs. Token ids are explained at their
+            SavedModel, function of tensors, path to a `.keras` file, or a `tfxai.black_box`. It is never changed.
+        x: Array of shape (n, ...), or a list/dict of arrays for several inputs; or a `tf.data.Dataset`, a
+            `keras.utils.PyDataset` or a generator of batches, x or (x, y) or (x, y, weights), which are read into
+            arrays (`steps=`: at most so many, needed where their number is not known; of a method that has steps itself
+            pass the object). Token ids are explained at their
             embedding, one value per token. A `tf.RaggedTensor` of floats, for a model that takes it: values and inputs
             are padded with 0, and `e.meta["lengths"]` says how long each row is.
         method: A name of `tfxai.methods()`, or a method object such as `tfxai.DeepLIFT(rule="reveal_cancel")`.
         target: What is explained, one number per example: None (each example's own arg max), a class index, one
             index per example, a tuple index into outputs of higher rank (None for all of an axis, added up) or one per
             example, a function `outputs -> (n,)`, or an object of `tfxai.targets`; with `labels` also a class name, or
-            one per example.
+            one per example; "labels" for each example's own in a data set of (x, y): whole numbers, one-hot rows, 0 and
+            1 for an output of one number.
         baseline: Reference that contributions are measured against: None (zeros; for tokens the zero embedding),
             a scalar, an array with or without the batch axis, an array with one axis more (several references,
             results averaged), a function of x, or a list/dict of these. See `tfxai.baselines`.
@@ -134,10 +144,11 @@ def explain(
         >>> e.values.shape, bool(abs(e.delta).max() < 1e-5)
         ((4, 3), True)
     """
+    steps = options.pop("steps", None) if is_data(x) and not takes(method, "steps") else None
     shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
     explainer = Explainer(model, method, **shared, labels=labels, allow_nan=allow_nan, **options)
-    explainer._prepared = Prepared(explainer.model, once=True)
-    return explainer(x, target, baseline, batch_size, seed, verbose)
+    explainer._prepared = prepared(explainer.model, once=True)
+    return explainer(x, target, baseline, batch_size, seed, verbose, steps)
 
 
 class Explainer:
@@ -193,11 +204,14 @@ class Explainer:
         self.method = get(method, options)
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
+        if isinstance(self.model, BlackBox):
+            black_boxes.check(self.method, on, layer, jit_compile)
+            self.on = "score"
         self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
         class_names(labels)  # refused now if they are none
         self.labels = labels
         self.allow_nan = bool(allow_nan)
-        self._prepared = Prepared(self.model)
+        self._prepared: Prepared | Boxed = prepared(self.model)
         self._ragged: Explainer | None = None
 
     @property
@@ -218,17 +232,22 @@ class Explainer:
         batch_size: int | None = None,
         seed: int | None = None,
         verbose: int | str = "auto",
+        steps: int | None = None,
     ) -> Any:
         """Explains x; the arguments and the result are those of `explain`."""
-        if batch_size is not None:
-            whole_number(batch_size, "batch_size", more=", or None")
+        for value, name in ((batch_size, "batch_size"), (steps, "steps")):
+            if value is not None:
+                whole_number(value, name, more=", or None")
+        if is_data(x):
+            data = gathered(x, declared_inputs(self.model), steps, verbose)
+            x, target = data.x, labels_of.of_data(target, data.y)
+        elif steps is not None:
+            raise UnknownOptionError(f"steps= says how many batches of a data set are read. {received(x)}")
         if ragged.taken(self.model, x):
             return self._of_ragged(x)(target, ragged.baseline_of(baseline), batch_size, seed, verbose)
         runs = self._runs(x, target, baseline, batch_size, seed, verbose)
         for run in runs.values():
             run.alone[0].check()
-            if run.bar is not None and (rows := run.game_rows or 0) >= MANY_ROWS:
-                run.bar.say(f"{self.method.name}: {rows:,} rows go through the model, for {run.inputs.n} examples")
         found = {
             place: e for places, run in runs.items() for place, e in zip(places, self._explained(run), strict=True)
         }
@@ -236,6 +255,8 @@ class Explainer:
 
     def _explained(self, run: Run) -> list[Explanation]:
         """What a run explains, for each of its targets, with a word on what is doubtful."""
+        if run.bar is not None and (run.game_rows or 0) >= MANY_ROWS:
+            run.bar.say(f"{self.method.name}: {run.game_rows:,} rows go through the model, for {run.inputs.n} examples")
         results = []
         for rows in run.chunks():
             try:
@@ -317,6 +338,8 @@ class Explainer:
             )
         other = copy.copy(self)
         other.method, other._ragged = get(method, options), None
+        if isinstance(self.model, BlackBox):
+            black_boxes.check(other.method)
         return other
 
     def trace(self, x: Any) -> tuple[Inputs, TracedModel]:
@@ -335,15 +358,19 @@ class Explainer:
         run.check()
         return run
 
-    def _trace(self, x: Any, batch_size: int | None = None, inside: bool = False) -> tuple[Inputs, Kept, TracedModel]:
+    def _trace(
+        self, x: Any, batch_size: int | None = None, inside: bool = False
+    ) -> tuple[Inputs, Kept | None, TracedModel]:
         """The inputs in the form that is captured, the capture, and the model explained at its inputs.
 
         Args:
             x, batch_size: As in `explain`.
             inside: Whether what a layer inside returns is explained.
         """
+        if isinstance(self._prepared, Boxed):
+            return self._prepared.trace(x, self.allow_nan, self._held)
         inputs = self._prepared.read(x, self.allow_nan)
-        watched = inside or self.method.reads_feature_maps or self.layer is not None
+        watched = inside or self.method.reads_feature_maps or self._asked is not None
         usual = batch_size or size.usual(inputs.shapes)
         rows = min(inputs.n, max(2, usual))  # of one alone it cannot be seen what it is
         inputs, kept = self._prepared.capture(inputs, watched, rows)
@@ -368,21 +395,26 @@ class Explainer:
                 raise InputError(f"fixed= names inputs. {suggest(name, inputs.names)} {received(name)}")
         return [known[name] for name in self.fixed]
 
-    def _at_layer(self, inputs: Inputs, kept: Kept, traced: TracedModel, target: BoundTarget) -> TracedModel:
+    @property
+    def _asked(self) -> Any:
+        """The layer that is asked for, or else what the method means by none."""
+        return self.method.usual_layer if self.layer is None else self.layer
+
+    def _at_layer(self, inputs: Inputs, kept: Kept | None, traced: TracedModel, target: BoundTarget) -> TracedModel:
         """The model at the layer that is asked for, for this target: one for all targets that read the same layer."""
-        maps, held = self.method.reads_feature_maps, self._held(inputs)
-        if not maps and self.layer is None:
+        maps, held, store = self.method.reads_feature_maps, self._held(inputs), self._prepared
+        if kept is None or isinstance(store, Boxed) or not maps and self._asked is None:
             return traced
         ends = explained_ends(traced, target)
 
         def made() -> TracedModel:
-            asked = Asked(self.layer, maps, inputs.names)
+            asked = Asked(self._asked, maps, inputs.names)
             found = at_layer(traced, self.model, kept.capture.calls, asked, reads_of(traced, ends))
             same = self._key(held, maps, found.layer, found.explained, found.feature_maps, traced.outputs)
-            return self._prepared.made(kept, same, lambda: found)
+            return store.made(kept, same, lambda: found)
 
-        key = self._key(held, maps, layer_key(self.model, self.layer), tuple(ends.items()), traced.unit_of)
-        return self._prepared.made(kept, key, made)
+        key = self._key(held, maps, layer_key(self.model, self._asked), tuple(ends.items()), traced.unit_of)
+        return store.made(kept, key, made)
 
     def _runs(
         self, x: Any, target: Any, baseline: Any, batch_size: int | None = None, seed: int | None = None,
@@ -399,18 +431,19 @@ class Explainer:
         found = [self._bound(one, inputs, kept, traced) for one in wanted]
         for place, (model, one) in enumerate(found):
             together.setdefault((model, *alike(one)), []).append(place)
-        runs, baselines = {}, {}
+        runs: dict[tuple[int, ...], Run] = {}
+        around: dict[TracedModel, tuple[References, Groups | None]] = {}  # functions of x are called once
         bar = Progress(inputs.n * len(together), verbose)
         for places in together.values():
             model, targets = found[places[0]][0], tuple(found[k][1] for k in places)
-            if model not in baselines:  # one function of x, called once
-                baselines[model] = references.resolve(baseline, inputs, model)
+            if model not in around:
+                against = references.resolve(baseline, inputs, model)
+                around[model] = against, groups.resolve(self.method, inputs, model)
             rows = int(batch_size or size.rows(model, inputs.shapes))
-            hidden = groups.resolve(self.method, inputs, model)
-            through = groups.rows(self.method, hidden, inputs.n, baselines[model].count)
-            run = Run(self.method, model, inputs, targets[0], baselines[model], rows, seed, bar, self.reduction,
-                      labels=self.labels, targets=targets if asked is not None else (),
-                      groups=hidden, game_rows=through)  # fmt: skip
+            against, hidden = around[model]
+            run = Run(self.method, model, inputs, targets[0], against, rows, seed, bar, self.reduction,
+                      labels=self.labels, targets=targets if asked is not None else (), groups=hidden,
+                      game_rows=groups.rows(self.method, hidden, inputs.n, against.count))  # fmt: skip
             runs[tuple(places)] = run
         return runs
 
@@ -424,18 +457,22 @@ class Explainer:
         (run,) = self._runs(x, target, *arguments).values()
         return run
 
-    def _bound(self, target: Any, inputs: Inputs, kept: Kept, traced: TracedModel) -> tuple[TracedModel, BoundTarget]:
+    def _bound(
+        self, target: Any, inputs: Inputs, kept: Kept | None, traced: TracedModel
+    ) -> tuple[TracedModel, BoundTarget]:
         """The model of which a target is explained, at the layer that is asked for, and the target, checked."""
+        store = self._prepared
         if isinstance(target, Neuron):
+            if kept is None or isinstance(store, Boxed):
+                raise black_boxes.no_layers(target.layer)
             key = self._key(self._held(inputs), "unit", layer_key(self.model, target.layer))
-            inside = self._prepared.made(
-                kept, key, lambda: at_unit(traced, self.model, kept.capture.calls, target.layer)
-            )
+            inside = store.made(kept, key, lambda: at_unit(traced, self.model, kept.capture.calls, target.layer))
             wanted = resolve.unit(
                 target.index, inside.output_shapes, inside.channels_of_unit, str(inside.unit_of), inputs.n
             )
             return self._at_layer(inputs, kept, inside, wanted), wanted
         both = None
+        target = labels_of.resolved(target, traced, self.labels)
         if self.labels is not None:
             two = two_sided(self.labels, traced.classes())
             both = float(traced.is_probability(0)) if two else None

@@ -97,6 +97,7 @@ def resolve(baseline: Any, inputs: Inputs, model: TracedModel) -> References:
     """
     found: list[np.ndarray | None] = []
     for k, (part, array) in enumerate(zip(_parts(baseline, inputs), inputs.arrays, strict=True)):
+        part = part if inputs.coding is None else inputs.coding.baseline(k, part)
         looked_up = model.graph.inputs[k] not in model.embedded
         if isinstance(part, Blur):
             part = part(array, model.layouts[k].places)

@@ -79,8 +79,8 @@ class OfGroups(Method):
 
     signed: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
+    scores_only: ClassVar[bool] = True
     random: ClassVar[bool] = True
-    scores_only: ClassVar[bool] = True  # all that it asks of its scorer
 
     samples: Any = None
     groups: Any = None

@@ -215,9 +215,9 @@ def conducted(scorer: Scorer, x: Tensors, nodes: np.ndarray, weights: np.ndarray
         raise OptionError('path="input" cannot be followed inside of another method, which moves the layer\'s output.')
     total = [tf.zeros_like(t) for t in x]
     ends = np.concatenate([[0.0], np.cumsum(weights)])
-    for part, copied, _ in scorer.copies(len(nodes)):
-        here, before, behind = (_along(copied, np.tile(a[part], len(scorer))) for a in (nodes, ends[:-1], ends[1:]))
-        slopes = copied.backward(OrdinaryGradient(), here).values
+    for part, copies, _ in scorer.copies(len(nodes)):
+        here, before, behind = (_along(copies, np.tile(a[part], len(scorer))) for a in (nodes, ends[:-1], ends[1:]))
+        slopes = copies.backward(OrdinaryGradient(), here).values
         moved = [g * (b - a) for g, a, b in zip(slopes, before, behind, strict=True)]
         apart = [tf.reshape(m, [len(scorer), -1, *m.shape[1:]]) for m in moved]
         total = [t + tf.reduce_sum(m, axis=1) for t, m in zip(total, apart, strict=True)]

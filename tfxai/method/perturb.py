@@ -20,6 +20,8 @@ from tfxai.model.scorer import Scorer
 from tfxai.segments.given import given
 from tfxai.support.checks import is_number, whole_number
 
+WHOLE = (tf.string, tf.bool)  # of which no half can be shown
+
 
 @dataclasses.dataclass(frozen=True)
 class Occlusion(Method):
@@ -62,6 +64,7 @@ class Occlusion(Method):
     name: ClassVar[str] = "occlusion"
     signed: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
+    scores_only: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", given(self.groups))
@@ -103,12 +106,12 @@ class Occlusion(Method):
                 scores = tf.reshape(some.score(points)[0], [len(scorer), len(hidden)]).numpy()
                 total += np.tensordot(score.numpy()[:, None] - scores, hidden, 1)
             spread = np.prod([s for s, m in zip(shape, masks[0].shape, strict=True) if m == 1 < s], initial=1)
-            values.append(tf.constant(total / spread, tensor.dtype))
+            values.append(tf.constant(total / spread, _numbers(tensor, score)))
         return Attribution(values, score, None, target)
 
     def _blank(self, x: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
         """What stands for hidden features."""
-        return reference if self.fill is None else tf.fill(x.shape, tf.cast(self.fill, x.dtype))
+        return reference if self.fill is None else _filled(x, self.fill)
 
     def _by_group(
         self, scorer: Scorer, groups: Groups, x: Tensors, reference: Tensors, score: tf.Tensor
@@ -152,6 +155,7 @@ class RISE(Method):
 
     name: ClassVar[str] = "rise"
     uses_baseline: ClassVar[bool] = True
+    scores_only: ClassVar[bool] = True
     random: ClassVar[bool] = True
     quick: ClassVar[dict[str, Any]] = {"samples": 64}
 
@@ -181,17 +185,18 @@ class RISE(Method):
         for k, (tensor, once, twice) in enumerate(zip(x, sums, squares, strict=True)):
             scale = self.probability * _sharing(tensor.shape, scorer.model.layout(k).places)
             mean = once / self.samples
-            values.append(tf.constant(mean / scale, tensor.dtype))
+            values.append(tf.constant(mean / scale, _numbers(tensor, score)))
             deviation = np.sqrt(np.maximum(twice / self.samples - mean**2, 0) / max(self.samples - 1, 1))
-            errors.append(tf.constant(deviation / scale, tensor.dtype))
+            errors.append(tf.constant(deviation / scale, _numbers(tensor, score)))
         return Attribution(values, score, None, target, error=errors if self.samples > 1 else None)
 
     def _masks(self, rng: np.random.Generator, scorer: Scorer, x: Tensors) -> list[np.ndarray]:
         """One mask per tensor, its places or features, with 1 for channels."""
         shapes = [tuple(int(s) for s in t.shape[1:]) for t in x]
         layouts = [scorer.model.layout(k) for k in range(len(x))]
-        return [_mask(rng, shape, layout.places, self.grid, self.probability)
-                for shape, layout in zip(shapes, layouts, strict=True)]  # fmt: skip
+        masks = [_mask(rng, shape, layout.places, self.grid, self.probability)
+                 for shape, layout in zip(shapes, layouts, strict=True)]  # fmt: skip
+        return [(m >= 0.5).astype(m.dtype) if t.dtype in WHOLE else m for t, m in zip(x, masks, strict=True)]
 
 
 def _windows(shape: tuple[int, ...], places: Sequence[int], window: Any, stride: Any) -> Iterator[np.ndarray]:
@@ -239,9 +244,32 @@ def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[i
     return sizes
 
 
+def _filled(x: tf.Tensor, number: float) -> tf.Tensor:
+    """The number, in the place of all of x.
+
+    Raises:
+        OptionError: x holds text, or whole numbers, and this is none.
+    """
+    if x.dtype == tf.string or not x.dtype.is_floating and number != int(number):
+        held = "text" if x.dtype == tf.string else f"whole numbers ({x.dtype.name})"
+        raise OptionError(f"The input holds {held}, which fill replaces by such. Pass baseline=. {received(number)}")
+    return tf.fill(x.shape, tf.cast(number, x.dtype))
+
+
 def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
     """x where the mask is 1, the reference where it is 0; what is missing is so where it is shown at all."""
-    return tf.where(mask == 0, reference, reference + (x - reference) * tf.cast(mask, x.dtype))
+    shown = mask == 1
+    if x.dtype in WHOLE or (shown | (mask == 0)).all():
+        return tf.where(shown, x, reference)
+    if x.dtype.is_floating:
+        return tf.where(mask == 0, reference, reference + (x - reference) * tf.cast(mask, x.dtype))
+    low, high = (tf.cast(t, tf.float64) for t in (reference, x))  # bytes, mixed and rounded
+    return tf.cast(tf.round(low + (high - low) * mask), x.dtype)
+
+
+def _numbers(x: tf.Tensor, score: tf.Tensor) -> tf.DType:
+    """Of the values of x: its own, or that of the score where it holds whole numbers or text."""
+    return x.dtype if x.dtype.is_floating else score.dtype
 
 
 def _sharing(shape: Sequence[int], places: Sequence[int]) -> int:

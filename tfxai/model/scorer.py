@@ -57,11 +57,11 @@ class Scorer:
         unvaried: Positions of explained tensors to which a method that adds noise could add none, noted by it; shared
             by all chunks.
         missing: Whether numbers of the explained tensors may be missing (NaN).
-        groups: What is hidden together, for methods that hide groups.
-        start: What stands for the inputs at the reference, for methods that follow a layer while the input moves.
         targets: How many rows an example has: one for each of its targets, after each other.
         points: (n,) where there are several: rows of the same number differ by their target, and by nothing else as
             long as a method changes them alike.
+        groups: What is hidden together, for methods that hide groups.
+        start: What stands for the inputs at the reference, for methods that follow a layer while the input moves.
     """
 
     model: TracedModel
@@ -74,10 +74,10 @@ class Scorer:
     bar: Bar | None = None
     unvaried: set[int] = dataclasses.field(default_factory=set)
     missing: bool = False
-    groups: Groups | None = None
-    start: list[tf.Tensor] | None = None
     targets: int = 1
     points: np.ndarray | None = None
+    groups: Groups | None = None
+    start: list[tf.Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -134,11 +134,13 @@ class Scorer:
         Raises:
             TargetError: The target is a function that knows the examples by their position.
         """
-        some = self.passes.take(rows)
-        numbers = None if self.points is None else again(self.points, rows)
-        groups = None if self.groups is None else self.groups.take(np.asarray(rows))
-        start = self.start and [t if len(t) == 1 else tf.gather(t, rows) for t in self.start]
-        return dataclasses.replace(self, inputs=some.inputs, feed=some.feed, points=numbers, groups=groups, start=start)
+        here = self.passes.take(rows)
+        rows = np.asarray(rows)
+        return dataclasses.replace(
+            self, inputs=here.inputs, feed=here.feed, points=None if self.points is None else again(self.points, rows),
+            groups=None if self.groups is None else self.groups.take(rows),
+            start=None if self.start is None else some(self.start, rows),
+        )  # fmt: skip
 
     def progress(self, done: int, steps: int) -> None:
         """Tells the progress bar how far this chunk is."""

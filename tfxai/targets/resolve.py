@@ -18,7 +18,7 @@ from tfxai.targets.bound import (
     SideTarget,
     WeightsTarget,
 )
-from tfxai.targets.factories import Adjusted, Output, Target, class_index
+from tfxai.targets.factories import Adjusted, Output, Sides, Target, class_index
 from tfxai.targets.several import Neuron, Ranked, several
 
 
@@ -41,7 +41,7 @@ def resolve(
     single(target)
     output, alone = 0, isinstance(target, Output)
     if isinstance(target, Output):
-        output, target = _position(target.name, names), target.inner
+        output, target = output_position(target.name, names), target.inner
     elif len(shapes) > 1 and not callable(target):
         listed = [n[0] if n else str(i) for i, n in enumerate(names)]
         one = next((name for name, shape in zip(listed, shapes, strict=True) if isinstance(shape, tuple)), listed[0])
@@ -60,6 +60,8 @@ def resolve(
         raise TargetError(shape)
     if isinstance(target, Target):
         return WeightsTarget(output, (_weights(target, shape, n),), target.label)
+    if isinstance(target, Sides):
+        return SideTarget(output, (target.index.astype(np.int32), np.array(target.both, np.float32)))
     if isinstance(target, tuple) or isinstance(target, list) and target and all(isinstance(t, tuple) for t in target):
         return _placed(output, target, shape, n)
     centred = isinstance(target, Adjusted)
@@ -146,7 +148,7 @@ def _weights(target: Target, shape: tuple, n: int) -> np.ndarray:
     return weights if shape else weights.reshape(-1)
 
 
-def _position(name: str | int, names: Sequence[Sequence[str]]) -> int:
+def output_position(name: str | int, names: Sequence[Sequence[str]]) -> int:
     """The position of the output of this name; a number is its place in a tuple or list, or else counts all outputs."""
     whole = isinstance(name, (int, np.integer))
     for position, known in enumerate(names):
