@@ -133,8 +133,8 @@ class Asking:
             rows = int(batch_size or size.rows(model, inputs.shapes))
             against, hidden = around[model]
             run = Run(self.method, model, inputs, targets[0], against, rows, seed, bar, self.reduction,
-                      labels=self.labels, targets=targets if asked is not None else (), groups=hidden)  # fmt: skip
-            _ = run.game_rows  # refused now if they are too few
+                      labels=self.labels, targets=targets if asked is not None else (), groups=hidden,
+                      game_rows=groups.rows(self.method, hidden, inputs.n, against.count))  # fmt: skip
             runs[tuple(places)] = run
         return runs
 
