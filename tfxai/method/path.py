@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from tfxai.model.scorer import Scorer
 from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.support.checks import is_number, one_of, whole_number
 
+CALL = 0.5  # seconds that a call of many passes may take
 Nodes = tuple[np.ndarray, np.ndarray]  # places on [0, 1] and their weights, which sum to 1
 
 
@@ -167,50 +169,58 @@ class ExpectedGradients(Method):
 def averaged(scorer: Scorer, x: Tensors, reference: Tensors, nodes: np.ndarray, weights: np.ndarray) -> Tensors:
     """The weighted sum of the gradients at `reference + node * (x - reference)`: one (n, ...) per tensor.
 
-    Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same. The
-    points are made inside of the compiled pass, and their slopes added up there.
+    Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same. Quick
+    passes follow each other inside of one compiled call, as many as take no longer than the progress bar may stand.
     """
     total: Tensors = [tf.zeros_like(t) for t in x]
     change = [a - r for a, r in zip(x, reference, strict=True)]
     width = 1 if scorer.model.rows is not None else scorer.per_pass(len(scorer))  # of fixed rows none can be repeated
     if width > 1:
         scorer.refuse_positions()
-    for start in range(0, len(nodes), width):
-        part = slice(start, start + width)
-        total = _added(scorer, x, change, total, nodes[part], weights[part])
-        scorer.progress(min(part.stop, len(nodes)), len(nodes))
+    done, passes = 0, 1
+    while done < len(nodes):
+        width = min(width, len(nodes) - done)
+        passes = min(passes, (len(nodes) - done) // width)
+        part, began = slice(done, done + passes * width), time.perf_counter()
+        total = _added(scorer, x, change, total, *(t[part].reshape(passes, width) for t in (nodes, weights)))
+        done, share = part.stop, CALL / (time.perf_counter() - began)
+        passes = max(1, int(passes * min(share, 8)))
+        scorer.progress(done, len(nodes))
     return total
 
 
 def _added(
     scorer: Scorer, x: Tensors, change: Tensors, total: Tensors, nodes: np.ndarray, weights: np.ndarray
 ) -> Tensors:
-    """`total`, with the weighted gradients at these nodes added: one compiled pass, of n * len(nodes) examples."""
+    """`total`, with the weighted gradients at these nodes (passes, width) added: each pass is of n * width examples."""
     table = OrdinaryGradient()
 
     def run(inputs: Tensors, x: Tensors, feed: Tensors, change: Tensors, total: Tensors, *rest: tf.Tensor) -> Tensors:
-        (back, shares), fixed = rest[:2], rest[2:]
-        count = tf.size(back)
+        (nodes, weights), fixed = rest[:2], rest[2:]
+        passes, width = tf.unstack(tf.shape(nodes))
+        copies, own = [tf.repeat(t, width, axis=0) for t in inputs], scorer.target.repeated(feed, width)
 
         def column(numbers: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-            """(nodes,) numbers, to be multiplied with (n, nodes, ...)."""
+            """(width,) numbers, to be multiplied with (n, width, ...)."""
             return tf.reshape(tf.cast(numbers, like.dtype), [-1] + [1] * (like.shape.rank - 1))
 
-        def point(a: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
+        def point(a: tf.Tensor, d: tf.Tensor, back: tf.Tensor) -> tf.Tensor:
             along = a[:, None] + d[:, None] * column(back, d)
             return tf.reshape(along, tf.concat([[-1], tf.shape(a)[1:]], 0))
 
-        def added(t: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
-            apart = tf.reshape(slopes, tf.concat([[-1, count], tf.shape(t)[1:]], 0))
-            return t + tf.reduce_sum(apart * column(shares, t), axis=1)
+        def added(t: tf.Tensor, slopes: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+            apart = tf.reshape(slopes, tf.concat([[-1, width], tf.shape(t)[1:]], 0))
+            return tf.ensure_shape(t + tf.reduce_sum(apart * column(shares, t), axis=1), t.shape)
 
-        points = [point(a, d) for a, d in zip(x, change, strict=True)]
-        own = scorer.target.repeated(feed, count)
-        _, _, slopes = scorer.passed(table, [tf.repeat(t, count, axis=0) for t in inputs], points, own, None, fixed)
-        return [added(t, g) for t, g in zip(total, slopes, strict=True)]
+        def step(k: tf.Tensor, total: Tensors) -> tuple[tf.Tensor, Tensors]:
+            points = [point(a, d, nodes[k] - 1) for a, d in zip(x, change, strict=True)]
+            _, _, slopes = scorer.passed(table, copies, points, own, None, fixed)
+            return k + 1, [added(t, g, weights[k]) for t, g in zip(total, slopes, strict=True)]
+
+        return tf.while_loop(lambda k, _: k < passes, step, (0, list(total)), parallel_iterations=1)[1]
 
     return scorer.call(
-        ("path", table), table, run, x, None, (change, total), [tf.constant(nodes - 1), tf.constant(weights)]
+        ("path", table), table, run, x, None, (change, total), [tf.constant(t) for t in (nodes, weights)]
     )
 
 

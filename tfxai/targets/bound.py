@@ -73,8 +73,13 @@ class IndexTarget(BoundTarget):
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         index, centre = feed
         classes = tf.shape(y)[-1]
-        flat = tf.reshape(y, [-1, classes])  # fully convolutional classifiers have axes of one before it
-        index = tf.where(index < 0, tf.argmax(flat, axis=-1, output_type=tf.int32), index)
+        flat = tf.reshape(tf.stop_gradient(y), [-1, classes])  # convolutional classifiers have axes of one before it
+
+        def largest() -> tf.Tensor:
+            return tf.where(index < 0, tf.argmax(flat, axis=-1, output_type=tf.int32), index)
+
+        # Looked for where it is asked for: on a table it takes as long as a layer.
+        index = tf.cond(tf.reduce_any(index < 0), largest, lambda: tf.broadcast_to(index, tf.shape(flat)[:1]))
         shift = tf.cast(centre, y.dtype) / tf.cast(classes, y.dtype)
         weights = tf.one_hot(index, classes, dtype=y.dtype) - shift
         return tf.reshape(weights, tf.concat([tf.shape(weights)[:1], tf.shape(y)[1:]], 0)), index
