@@ -78,8 +78,11 @@ class IndexTarget(BoundTarget):
         def largest() -> tf.Tensor:
             return tf.where(index < 0, tf.argmax(flat, axis=-1, output_type=tf.int32), index)
 
-        # Looked for where it is asked for: on a table it takes as long as a layer.
-        index = tf.cond(tf.reduce_any(index < 0), largest, lambda: tf.broadcast_to(index, tf.shape(flat)[:1]))
+        def known() -> tf.Tensor:  # of one example, or of one output for many classes
+            return tf.broadcast_to(index, tf.broadcast_dynamic_shape(tf.shape(index), tf.shape(flat)[:1]))
+
+        # Looked for only where it is asked for: in a small network it takes as long as a layer.
+        index = tf.cond(tf.reduce_any(index < 0), largest, known)
         shift = tf.cast(centre, y.dtype) / tf.cast(classes, y.dtype)
         weights = tf.one_hot(index, classes, dtype=y.dtype) - shift
         return tf.reshape(weights, tf.concat([tf.shape(weights)[:1], tf.shape(y)[1:]], 0)), index
