@@ -165,6 +165,26 @@ def test_several_references_are_averaged(rng):
     assert np.abs(few[0].values - few[2].values).max() > 0
 
 
+@ROUGH
+@pytest.mark.parametrize("seconds", [0, 1e9])
+@pytest.mark.parametrize("batch_size", [1, 3, 8, None])
+def test_gradients_are_added_up_however_they_are_put_together(seconds, batch_size, monkeypatch, rng):
+    """Nodes in one pass or in several, passes in one call or in several: the sum of the tape's gradients."""
+    monkeypatch.setattr("tfxai.method.path.CALL", seconds)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(6, "relu"), layers.Dense(3)])
+    x, x0 = rng.normal(size=(3, 4)).astype("float32"), rng.normal(size=(3, 4)).astype("float32")
+    target, total = np.array([2, 0, 1]), 0
+    nodes, weights = QUADRATURES["gauss_legendre"](13)
+    for node, weight in zip(nodes, weights, strict=True):
+        z = tf.constant((x0 + node * (x - x0)).astype("float32"))
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            y = tf.gather(model(z), target, batch_dims=1)
+        total += weight * tape.gradient(y, z).numpy()
+    e = ig(model, x, baseline=x0, target=target, steps=13, batch_size=batch_size)
+    np.testing.assert_allclose(e.values, total * (x - x0), atol=1e-6)
+
+
 def test_no_retracing_for_other_steps_classes_and_batches():
     traces = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -18,6 +19,7 @@ from tfxai.model.scorer import Scorer, some
 from tfxai.rules.gradient import OrdinaryGradient
 from tfxai.support.checks import either, is_number, one_of, whole_number
 
+CALL = 0.5  # seconds that a call of many passes may take
 Nodes = tuple[np.ndarray, np.ndarray]  # places on [0, 1] and their weights, which sum to 1
 
 
@@ -187,7 +189,8 @@ class ExpectedGradients(Method):
 def averaged(scorer: Scorer, x: Tensors, reference: Tensors, nodes: np.ndarray, weights: np.ndarray) -> Tensors:
     """The weighted sum of the gradients at `reference + node * (x - reference)`: one (n, ...) per tensor.
 
-    Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same.
+    Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same. Quick
+    passes follow each other inside of one compiled call, as many as take no longer than the progress bar may stand.
     """
     shared, change, own = None, [a - r for a, r in zip(x, reference, strict=True)], x
     if scorer.points is not None:
@@ -199,10 +202,16 @@ def averaged(scorer: Scorer, x: Tensors, reference: Tensors, nodes: np.ndarray, 
     width = 1 if scorer.model.rows is not None else scorer.per_pass(len(scorer))  # of fixed rows none can be repeated
     if width > 1:
         passes.refuse_positions()
-    for start in range(0, len(nodes), width):
-        part = slice(start, start + width)
-        total = along.added(passes, OrdinaryGradient(), own, change, total, nodes[part], weights[part], shared)
-        scorer.progress(min(part.stop, len(nodes)), len(nodes))
+    done, count = 0, 1
+    while done < len(nodes):
+        width = min(width, len(nodes) - done)
+        count = min(count, (len(nodes) - done) // width)
+        part, began = slice(done, done + count * width), time.perf_counter()
+        places, shares = (t[part].reshape(count, width) for t in (nodes, weights))
+        total = along.added(passes, OrdinaryGradient(), own, change, total, places, shares, shared)
+        done, share = part.stop, CALL / (time.perf_counter() - began)
+        count = max(1, int(count * min(share, 8)))
+        scorer.progress(done, len(nodes))
     return total
 
 

@@ -49,7 +49,8 @@ class Attribution(NamedTuple):
 
     def delta(self) -> np.ndarray:
         """(n,) what the values lack of the change of the score, summed in double precision."""
-        total = sum(t.reshape(len(t), -1).sum(1, dtype=np.float64) for t in self.total or self.values)
+        # einsum: where rows are short, at half the time of a sum over an axis
+        total = sum(np.einsum("ij->i", t.reshape(len(t), -1), dtype=np.float64) for t in self.total or self.values)
         with np.errstate(invalid="ignore"):  # of infinite scores
             return (self.score - self.baseline_score - total).astype(self.score.dtype)
 

@@ -94,6 +94,13 @@ def exact(f: Curve, p: Point, q: Point) -> tf.Tensor:
     return tf.where(dx == 0, slope, (p.y - q.y) / dx)
 
 
+def rectified(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """Of max(x, 0): the part of the way that is above 0, where there is any, else the slope: without a choice."""
+    least = float(np.finfo(p.x.dtype.as_numpy_dtype).tiny)
+    above, below = tf.maximum(p.y, q.y), tf.minimum(p.x, tf.minimum(q.x, 0) - least)
+    return above / (above - below)
+
+
 def leaky(f: Curve, p: Point, q: Point) -> tf.Tensor:
     """Of a kink between the slopes alpha and 1: the part of the way that is above 0 counts in full."""
     alpha, _ = f.without_line()
@@ -192,6 +199,7 @@ CHORDS: Mapping[str, Chord] = {
     **dict.fromkeys(ops.ENTIRE, entire),
     **dict.fromkeys(ops.BENT_AT_ZERO, bent_at_zero),
     **dict.fromkeys(("Mul", "MulNoNan"), straight),
+    "Relu": rectified,
     "LeakyRelu": leaky,
     "Tanh": tangent(lambda y, y0: 1 - y * y0, 1),
     "Sigmoid": tangent(lambda y, y0: y * (0.5 - y0) + 0.5 * y0, 0.5),

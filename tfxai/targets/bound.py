@@ -70,8 +70,16 @@ class IndexTarget(BoundTarget):
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         index, centre = feed
         classes = tf.shape(y)[-1]
-        flat = tf.reshape(y, [-1, classes])  # fully convolutional classifiers have axes of one before it
-        index = tf.where(index < 0, self.own(flat, index), index)
+        flat = tf.reshape(tf.stop_gradient(y), [-1, classes])  # convolutional classifiers have axes of one before it
+
+        def own() -> tf.Tensor:
+            return tf.where(index < 0, self.own(flat, index), index)
+
+        def known() -> tf.Tensor:  # of one example, or of one output for many classes
+            return tf.broadcast_to(index, tf.broadcast_dynamic_shape(tf.shape(index), tf.shape(flat)[:1]))
+
+        # Looked for only where it is asked for: in a small network it takes as long as a layer.
+        index = tf.cond(tf.reduce_any(index < 0), own, known)
         shift = tf.cast(centre, y.dtype) / tf.cast(classes, y.dtype)
         weights = tf.one_hot(index, classes, dtype=y.dtype) - shift
         return tf.reshape(weights, tf.concat([tf.shape(weights)[:1], tf.shape(y)[1:]], 0)), index
