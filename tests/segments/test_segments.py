@@ -146,3 +146,8 @@ def test_what_was_given_is_told_apart_by_what_is_in_it():
     assert one == given(one) and one.value[99, 99] == 99 and "groups=100" in repr(one)
     assert hash(given([[0, 1], [2, 3]])) == hash(Given([[0, 1], [2, 3]]))
     assert repr(given({"a": ["b", "c"]})) == "{'a': ['b', 'c']}"
+
+
+def test_one_input_by_name():
+    (labels,) = divided({"x": [0, 0, 1, 1]}, [TABLE], None).labels
+    np.testing.assert_array_equal(labels, [[0, 0, 1, 1]])
