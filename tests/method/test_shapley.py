@@ -347,3 +347,14 @@ def test_several_targets_in_one_call(method, options, rng):
     function = keras.Model(i, hidden)
     whole = tfxai.explain(function, x, method, 3, seed=1, groups=labels, **options)
     np.testing.assert_allclose(unit.values, whole.values, rtol=1e-4, atol=1e-6)
+
+
+def test_half_precision_adds_up_as_well_as_its_scores(rng):
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(8, "tanh"), layers.Dense(1)])
+    half = keras.models.clone_model(model, clone_function=lambda one: type(one).from_config(
+        one.get_config() | {"dtype": "mixed_float16"}))  # fmt: skip
+    half.set_weights(model.get_weights())
+    x = rng.normal(size=(3, 6)).astype("float32")
+    exact, found = (tfxai.explain(m, x, "kernel_shap", target=0) for m in (model, half))
+    np.testing.assert_allclose(found.values, exact.values, atol=5e-3)
+    assert found.values.dtype == np.float32 and np.abs(found.delta).max() < 1e-6
