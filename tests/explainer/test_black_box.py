@@ -288,6 +288,7 @@ def test_numbers_that_are_missing():
     np.testing.assert_allclose(tfxai.explain(box, x, "occlusion", allow_nan=True).values, [[7, 2], [1, 3]])
 
 
+@pytest.mark.filterwarnings("ignore:lime.*no linear function of the groups")
 @pytest.mark.parametrize("method", score_only())
 def test_rows_in_a_call(method, rng):
     x = rng.normal(size=(7, 5))
@@ -469,3 +470,18 @@ def test_nothing_is_wrapped_silently():
     model = tabular()
     with pytest.raises(tfxai.errors.ModelTypeError, match="black_box.model.predict"):
         tfxai.explain(model.predict, X, "occlusion")
+
+
+def test_shapley_values_of_bytes_and_words_by_hand(rng):
+    """f = a b + [word is yes] a, against the first row: every value by the definition."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1, 3], "b": [2, 5], "word": ["no", "yes"]})
+    box = tfxai.black_box(lambda z: (z["a"] * z["b"] + (z["word"] == "yes") * z["a"]).to_numpy(float))
+    e = tfxai.explain(box, frame, "kernel_shap", baseline=frame.iloc[:1])
+    # of the product 15 - 2: a gets (4 + 10) / 2, b (3 + 9) / 2; of the word's 3: a (0 + 2) / 2, the word (1 + 3) / 2
+    np.testing.assert_allclose(e.values, [[0, 0, 0], [8, 6, 2]], atol=1e-9)
+    picture = tfxai.black_box(lambda z: z.astype(float).sum((1, 2, 3)), layout="image")
+    x = rng.integers(0, 256, (2, 4, 4, 3)).astype("uint8")
+    values = tfxai.explain(picture, x, "kernel_shap", groups=tfxai.segments.grid(2), seed=0)
+    sums = values.grouped(tfxai.segments.grid(2)).values
+    np.testing.assert_allclose(sums[:, 0], x[:, :2, :2].sum((1, 2, 3), dtype=float), rtol=1e-9)
