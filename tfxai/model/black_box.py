@@ -121,8 +121,8 @@ def black_box(
 ) -> BlackBox:  # fmt: skip
     """Any function from arrays to scores as a model: scikit-learn's `predict_proba`, a module of PyTorch, a service.
 
-    What needs nothing but scores works on it: methods that hide features ("occlusion", "rise"), `tfxai.evaluate`,
-    plots, reports. Methods that follow gradients refuse, and name those that work. The score is what the function
+    What needs nothing but scores works on it: methods that hide features ("kernel_shap", "lime", "occlusion"...),
+    `tfxai.evaluate`, plots, reports. Methods that follow gradients refuse, and name those that work. The score is what the function
     returns.
 
     The function is handed arrays of the dtype in which x was given, never x itself: it may change them. Where x is a
