@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import tfxai
@@ -306,6 +307,10 @@ def test_texts():
     assert not e.values.any()
     e = tfxai.explain(tfxai.black_box(function), x.tolist(), "rise", baseline="good", samples=400, seed=0)
     assert e.values[1, 0] > e.values[1, 1] + 0.5
+    e = tfxai.explain(tfxai.black_box(lambda x: 1.0 * (x == b"good").sum(1)), tf.constant(x), "occlusion", baseline="")
+    assert e.values.tolist() == [[0, 1, 0], [0, 0, 0]]  # tensors hold bytes
+    e = tfxai.explain(tfxai.black_box(function), x.astype(object), "occlusion", baseline="")
+    assert e.values.tolist() == [[0, 1, 0], [0, -2, -2]]
     with pytest.raises(tfxai.errors.BaselineError, match="stands for nothing"):
         tfxai.explain(tfxai.black_box(function), x, "occlusion")
     with pytest.raises(tfxai.errors.OptionError, match="holds text, which fill"):
@@ -426,6 +431,8 @@ def test_what_a_black_box_does_not_have(options, error, words):
     (lambda x: None, "NoneType"),
     (lambda x: {"a": x @ W, "b": x[0]}, "Received under 'b'"),
     (lambda x: [x @ W, x[:1]], "Received at position 1"),
+    (lambda x: {"a" if len(x) < 3 else "b": x @ W}, r"returned a: \(rows, 3\) float64 when.* now b: \(rows, 3\)"),
+    (lambda x: x @ W if len(x) < 3 else [x @ W], r"returned \(rows, 3\) float64 when.* now 0: \(rows, 3\) float64"),
     (lambda x: x @ W if len(x) < 3 else x, r"\(rows, 3\) float64 when it was tried, and now \(rows, 4\) float64"),
     (lambda x: np.where(x == 0, np.nan, x).sum(1), r"score nan for 1 of 3 rows \(first: row 1"),
     (lambda x: np.log(np.maximum(x[:, 0], 0)), "score -inf for"),
@@ -467,6 +474,8 @@ def test_layouts_are_not_guessed():
             tfxai.explain(box, x, "occlusion")
     with pytest.raises(tfxai.errors.InputError, match="said to be 'sequence', of rank 2, or 3 with channels"):
         tfxai.explain(tfxai.black_box(lambda x: x.sum((1, 2, 3)), "sequence"), x, "occlusion")
+    with pytest.raises(tfxai.errors.InputError, match=r"Pass x\[:, None\]"):
+        tfxai.explain(tfxai.black_box(lambda x: x, "table"), np.ones(3), "occlusion")
     grey = tfxai.explain(tfxai.black_box(lambda x: x.sum((1, 2)), "image"), x[..., 0], "occlusion", window=1)
     np.testing.assert_allclose(grey.values, x[..., 0])
     every = tfxai.black_box(lambda x: (x * x).sum((1, 2)), "table")
