@@ -169,3 +169,47 @@ def test_options_are_plain_and_the_fingerprint_sees_every_label(tmp_path, rng):
 def test_bad_groups(options, message):
     with pytest.raises(OptionError, match=message):
         tfxai.explain(additive, np.ones((2, 4, 4, 1)), "occlusion", **options)
+
+
+@pytest.mark.parametrize("method", ["occlusion", "kernel_shap"])
+def test_superpixels_of_scikit_image(method, rng):
+    pytest.importorskip("skimage")
+    x = np.zeros((2, 12, 12, 3))
+    x[0, :, 5:], x[1, 7:] = 1, -2
+    x += rng.normal(size=x.shape) * 0.01
+    superpixels = tfxai.segments.slic(5)
+    e = tfxai.explain(additive, x, method, groups=superpixels, seed=0)
+    labels = superpixels(x)
+    sums = e.grouped(superpixels)
+    for i in range(2):
+        for k in np.unique(labels[i]):
+            np.testing.assert_allclose(sums.values[i, k], (x[i][labels[i] == k] ** 2).sum(), rtol=1e-6)
+    assert e.meta["groups"]["made_by"] == repr(superpixels) == e.options["groups"]
+
+
+def test_labels_of_the_only_input_that_is_not_held_fixed(rng):
+    x = {"picture": rng.normal(size=(2, 4, 4, 1)), "scale": np.array([[2.0], [3.0]])}
+
+    def f(z):
+        return z["scale"][:, 0] * keras.ops.sum(z["picture"], axis=(1, 2, 3))
+
+    labels = np.repeat([[0, 0, 1, 1]], 4, axis=0)
+    e = tfxai.explain(f, x, "occlusion", groups=labels, fixed="scale")
+    np.testing.assert_allclose(
+        e.values["picture"][:, :, :2].sum((1, 2, 3)), x["picture"][:, :, :2].sum((1, 2, 3)) * [2, 3]
+    )
+    assert not e.values["scale"].any()
+
+
+@pytest.mark.parametrize(
+    "method, options", [("occlusion", {}), ("kernel_shap", {}), ("shapley_sampling", {"samples": 2})]
+)
+def test_as_many_groups_of_every_example_at_other_places(method, options, rng):
+    x = rng.normal(size=(5, 4, 4, 1))
+    labels = rng.permuted(np.tile(np.arange(16) % 5, (5, 1)), axis=1).reshape(5, 4, 4)
+    for size in (None, 1, 3):
+        e = tfxai.explain(additive, x, method, groups=labels, batch_size=size, seed=0, **options)
+        for i in range(5):
+            for k in range(5):
+                inside = labels[i] == k
+                np.testing.assert_allclose(e.values[i, inside, 0], (x[i][inside] ** 2).sum() / inside.sum(), rtol=1e-9)

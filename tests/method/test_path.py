@@ -310,3 +310,10 @@ def test_what_conductance_refuses(rng):
     inner = tfxai.SmoothGrad(tfxai.IntegratedGradients(path="input"), samples=2)
     with pytest.raises(tfxai.errors.OptionError, match="inside of another method"):
         tfxai.explain(model, x, inner, layer=model.layers[0].name)
+
+
+def test_conductance_of_several_targets(rng):
+    model = dense((rng.normal(size=(3, 5)), None), "tanh", (rng.normal(size=(5, 2)), None), dtype="float64")
+    x, options = rng.normal(size=(3, 3)), {"layer": model.layers[1].name, "path": "input", "steps": 40}
+    for e, k in zip(ig(model, x, target=tfxai.targets.each([1, 0]), **options), (1, 0), strict=True):
+        np.testing.assert_allclose(e.values, ig(model, x, target=k, **options).values, atol=1e-9)

@@ -318,3 +318,32 @@ def test_r2_goes_with_its_example_and_into_files(tmp_path, rng):
     constant = tfxai.explain(lambda z: 0 * z[:, 0] + 7, x, "lime", seed=0)
     np.testing.assert_allclose(constant.meta["r2"], 1)
     np.testing.assert_allclose(constant.values, 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "method, options",
+    [
+        ("occlusion", {}),
+        ("kernel_shap", {"samples": 24}),
+        ("shapley_sampling", {"samples": 4}),
+        ("lime", {"samples": 100, "kernel_width": 5.0}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:lime")
+def test_several_targets_in_one_call(method, options, rng):
+    """The same numbers as one by one, also where superpixels differ in number, and of a unit inside."""
+    i = keras.Input((4, 4, 1))
+    hidden = layers.Dense(5, "tanh", name="hidden")(layers.Flatten()(i))
+    model = keras.Model(i, layers.Dense(3)(hidden))
+    x = rng.normal(size=(3, 4, 4, 1)).astype("float32")
+    labels = np.stack([rng.integers(0, count, (4, 4)) for count in (6, 12, 12)])
+    explainer = tfxai.Explainer(model, method, groups=labels, **options)
+    for size in (None, 2):
+        for e, k in zip(explainer(x, tfxai.targets.each([2, 0]), seed=1, batch_size=size), (2, 0), strict=True):
+            one = explainer(x, k, seed=1)
+            np.testing.assert_allclose(e.values, one.values, rtol=1e-4, atol=1e-6)
+            np.testing.assert_allclose(e.meta.get("r2", 0), one.meta.get("r2", 0), rtol=1e-4)
+    unit = explainer(x, tfxai.targets.neuron("hidden", 3), seed=1)
+    function = keras.Model(i, hidden)
+    whole = tfxai.explain(function, x, method, 3, seed=1, groups=labels, **options)
+    np.testing.assert_allclose(unit.values, whole.values, rtol=1e-4, atol=1e-6)

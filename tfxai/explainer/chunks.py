@@ -51,6 +51,7 @@ class Run:
         labels: Names of the classes.
         targets: All that share the passes, where they are several: `alike`, the first of them `target`.
         groups: What is hidden together, for methods that hide groups.
+        game_rows: How many rows go through the model for sets of groups, for methods that hide such.
     """
 
     method: Method
@@ -67,6 +68,7 @@ class Run:
     labels: Any = None
     targets: tuple[BoundTarget, ...] = ()
     groups: Groups | None = None
+    game_rows: int | None = None
 
     @property
     def alone(self) -> list[Run]:
@@ -115,16 +117,6 @@ class Run:
         if rows is None and self.size == 1 and n > 1:
             scorer, x = self.scorer(slice(0, 2))
             scorer.score(x)
-
-    @functools.cached_property
-    def game_rows(self) -> int | None:
-        """How many rows go through the model for sets of groups, those of all references; None without such sets."""
-        if self.groups is None:
-            return None
-        counts = np.broadcast_to(self.groups.counts, self.inputs.n)
-        taken = {int(count): self.method.coalitions(int(count)) for count in np.unique(counts)}
-        found = [taken[int(count)] for count in counts]
-        return None if None in found else self.references.count * sum(2 + one[0] for one in found if one is not None)
 
     def _apart(self) -> bool:
         """Whether each example has a score that the others do not change, seen where the first or the last is another.

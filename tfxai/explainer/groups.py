@@ -53,6 +53,20 @@ def resolve(method: Method, inputs: Inputs, model: TracedModel) -> Groups | None
     return _embedded(labels, counts, words, inputs, model, shapes)
 
 
+def rows(method: Method, groups: Groups | None, n: int, references: int) -> int | None:
+    """How many rows go through the model for sets of groups of n examples; None where the method hides no sets.
+
+    Raises:
+        OptionError: The method was told to take too few.
+    """
+    if groups is None:
+        return None
+    found = {int(count): method.coalitions(int(count)) for count in np.unique(groups.counts)}
+    each = [found[int(count)] for count in np.broadcast_to(groups.counts, n)]
+    known = [2 + one[0] for one in each if one is not None]
+    return references * sum(known) if len(known) == n else None
+
+
 def _of_inputs(inputs: Inputs, model: TracedModel) -> list[Part]:
     own = dict(zip(model.input_of, model.explained, strict=True)) if model.explained == model.embedded else {}
     found = []

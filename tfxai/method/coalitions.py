@@ -127,9 +127,9 @@ class OfGroups(Method):
                 errors[game.rows, : game.count] = found.error
             for name, numbers in (found.measures or {}).items():
                 measures.setdefault(name, np.zeros(n))[game.rows] = numbers
-        error = groups.shared(errors, x) if found.error is not None else None
+        error = groups.shared(errors, x, score) if found.error is not None else None
         each = {name: tf.constant(numbers) for name, numbers in measures.items()} or None
-        return Attribution(groups.shared(values, x), score, start, target, error=error, measures=each)
+        return Attribution(groups.shared(values, x, score), score, start, target, error=error, measures=each)
 
 
 def usual_samples(count: int) -> int:

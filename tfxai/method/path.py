@@ -216,12 +216,22 @@ def conducted(scorer: Scorer, x: Tensors, nodes: np.ndarray, weights: np.ndarray
     total = [tf.zeros_like(t) for t in x]
     ends = np.concatenate([[0.0], np.cumsum(weights)])
     for part, copies, _ in scorer.copies(len(nodes)):
-        here, before, behind = (copies.along(np.tile(a[part], len(scorer))) for a in (nodes, ends[:-1], ends[1:]))
+        here, before, behind = (_along(copies, np.tile(a[part], len(scorer))) for a in (nodes, ends[:-1], ends[1:]))
         slopes = copies.backward(OrdinaryGradient(), here).values
         moved = [g * (b - a) for g, a, b in zip(slopes, before, behind, strict=True)]
         apart = [tf.reshape(m, [len(scorer), -1, *m.shape[1:]]) for m in moved]
         total = [t + tf.reduce_sum(m, axis=1) for t, m in zip(total, apart, strict=True)]
     return total
+
+
+def _along(scorer: Scorer, shares: np.ndarray) -> Tensors:
+    """The explained tensors where what stands for the inputs has gone a share (n,) of the way from `scorer.start`."""
+    model = scorer.model
+    points = [
+        r + (e - r) * tf.reshape(tf.cast(shares, e.dtype), [-1] + [1] * (e.shape.rank - 1))
+        for e, r in zip(model.embedded_at(scorer.inputs), scorer.start or (), strict=True)
+    ]
+    return model.explained_at(scorer.inputs, points)
 
 
 def times(slopes: Tensors, x: Tensors, reference: Tensors) -> Tensors:

@@ -123,7 +123,7 @@ class Occlusion(Method):
             all_but_one = ~np.eye(game.count, dtype=bool)
             for part, scores in game.scores(game.count, all_but_one.__getitem__):
                 drops[game.rows, part] = score.numpy()[game.rows, None] - scores
-        return Attribution(groups.shared(drops, x), score)
+        return Attribution(groups.shared(drops, x, score), score)
 
 
 @dataclasses.dataclass(frozen=True)

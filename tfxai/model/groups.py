@@ -31,10 +31,8 @@ class Groups:
 
     def take(self, rows: np.ndarray) -> Groups:
         """Those of the examples `rows`, which may repeat."""
-        if len(self.counts) == 1:
-            return self
-        labels = [a if len(a) == 1 else a[rows] for a in self.labels]
-        return dataclasses.replace(self, labels=labels, counts=self.counts[rows])
+        *labels, counts = [a if len(a) == 1 else a[rows] for a in (*self.labels, self.counts)]
+        return dataclasses.replace(self, labels=labels, counts=counts)
 
     def alike(self, n: int) -> Iterator[tuple[int, np.ndarray]]:
         """Each number of groups, and which of the n examples have so many: what is drawn depends on nothing else."""
@@ -60,8 +58,11 @@ class Groups:
             found.append(tf.where(chosen, start, tensor))
         return found
 
-    def shared(self, values: np.ndarray, x: Tensors) -> list[tf.Tensor]:
-        """Values of groups (n, groups), divided evenly among the features of each: per explained tensor (n, ...)."""
+    def shared(self, values: np.ndarray, x: Tensors, score: tf.Tensor) -> list[tf.Tensor]:
+        """Values of groups (n, groups), divided evenly among the features of each: per explained tensor (n, ...).
+
+        In the dtype of the tensor, or that of the score where it holds whole numbers or text.
+        """
         sizes = self._sizes(values.shape[1], x)
         found = []
         for tensor, labels, weights in zip(x, self.labels, self.weights, strict=True):
@@ -69,13 +70,13 @@ class Groups:
             rows = np.arange(len(values))[:, None]
             flat = np.broadcast_to(labels, (len(values), *labels.shape[1:])).reshape(len(values), -1)
             own = each[rows, flat].reshape(len(values), *labels.shape[1:]) * weights
-            kind = tensor.dtype if tensor.dtype.is_floating else tf.float32  # of ids and texts too
-            found.append(tf.constant(np.broadcast_to(own, tensor.shape), kind))
+            dtype = tensor.dtype if tensor.dtype.is_floating else score.dtype
+            found.append(tf.constant(np.broadcast_to(own, tensor.shape), dtype))
         return found
 
     def _sizes(self, count: int, x: Tensors) -> np.ndarray:
         """(1 or n, count) how many features of the input each group has."""
-        sizes = np.zeros((len(self.counts), count + 1))
+        sizes = np.zeros((max(map(len, self.labels)), count + 1))
         for tensor, labels, weights in zip(x, self.labels, self.weights, strict=True):
             alike = int(np.prod(tensor.shape[1:])) // max(int(np.prod(labels.shape[1:])), 1)
             weight = np.broadcast_to(weights * alike, (1, *labels.shape[1:])).reshape(-1)

@@ -147,18 +147,6 @@ class Scorer:
         if self.bar is not None:
             self.bar.within(done / steps, len(self))
 
-    def along(self, shares: np.ndarray) -> list[tf.Tensor]:
-        """The explained tensors where what stands for the inputs has gone so far from `start`, in a straight line.
-
-        Args:
-            shares: (n,) how far, from 0 to 1.
-        """
-        points = [
-            r + (e - r) * tf.reshape(tf.cast(shares, e.dtype), [-1] + [1] * (e.shape.rank - 1))
-            for e, r in zip(self.model.embedded_at(self.inputs), self.start or (), strict=True)
-        ]
-        return self.model.explained_at(self.inputs, points)
-
     # --- One pass
 
     def score(self, x: Tensors) -> tuple[tf.Tensor, tf.Tensor | None]:

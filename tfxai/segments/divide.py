@@ -89,7 +89,8 @@ def divided(groups: Any, parts: Sequence[Part], x: Any) -> Division:
 def _parted(groups: Any, parts: Sequence[Part], x: Any) -> list[Any]:
     """What was given for each part."""
     names = [p.name for p in parts]
-    if len(parts) == 1 or isinstance(groups, Segmenter):
+    alone = [not p.held for p in parts].count(True) == 1 and isinstance(groups, np.ndarray)  # beside those held fixed
+    if len(parts) == 1 or alone or isinstance(groups, Segmenter):
         return [groups] * len(parts)
     if callable(groups):
         groups = groups(x)
