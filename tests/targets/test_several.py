@@ -112,6 +112,18 @@ def test_the_way_forward_is_shared(net):
     assert explainer.traces == traces
 
 
+def test_more_targets_than_share_a_pass():
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(6, activation="relu"), layers.Dense(75)])
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    explainer = tfxai.Explainer(model)
+    runs = explainer._asking.runs(x, targets.each(range(75)), None)
+    assert sorted(map(len, runs)) == [11, 32, 32] and sorted(k for places in runs for k in places) == list(range(75))
+    found = explainer(x, targets.each(range(75)))
+    for k in (0, 31, 32, 64, 74):
+        same(found[k], explainer(x, k))
+
+
 def test_a_model_of_a_fixed_batch():
     model = keras.Sequential([keras.Input((4, 3), batch_size=2), layers.LSTM(5), layers.Dense(3)])
     x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype("float32")

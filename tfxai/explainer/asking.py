@@ -31,6 +31,8 @@ from tfxai.targets import resolve
 from tfxai.targets.bound import BoundTarget, alike
 from tfxai.targets.several import Neuron, several
 
+TARGETS = 32  # in a run: each has rows of its own of the explained tensors, in memory at once
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Asking:
@@ -124,8 +126,9 @@ class Asking:
             together.setdefault((model, *alike(one)), []).append(place)
         runs: dict[tuple[int, ...], Run] = {}
         around: dict[TracedModel, tuple[References, Groups | None]] = {}  # functions of x are called once
-        bar = Progress(inputs.n * len(together), verbose)
-        for places in together.values():
+        blocks = [some[k : k + TARGETS] for some in together.values() for k in range(0, len(some), TARGETS)]
+        bar = Progress(inputs.n * len(blocks), verbose)
+        for places in blocks:
             model, targets = found[places[0]][0], tuple(found[k][1] for k in places)
             if model not in around:
                 against = references.resolve(baseline, inputs, model)
