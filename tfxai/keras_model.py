@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
 import keras
 
@@ -11,6 +11,7 @@ from tfxai.errors import ModelTypeError, received
 from tfxai.explainer import explain
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
+from tfxai.targets.several import Each
 
 
 class ExplainMixin:
@@ -30,6 +31,25 @@ class ExplainMixin:
         (1, 3)
     """
 
+    @overload
+    def explain(self, x: Any, method: str | Method = ..., *, target: Each, **more: Any) -> list[Explanation]: ...
+
+    @overload
+    def explain(self, x: Any, method: str | Method, target: Each, *more: Any, **also: Any) -> list[Explanation]: ...
+
+    @overload
+    def explain(
+        self,
+        x: Any,
+        method: str | Method = ...,
+        target: Any = ...,
+        baseline: Any = ...,
+        batch_size: int | None = ...,
+        seed: int | None = ...,
+        verbose: int | str = ...,
+        **options: Any,
+    ) -> Explanation: ...
+
     def explain(
         self,
         x: Any,
@@ -48,7 +68,7 @@ class ExplainMixin:
         labels: Any = None,
         allow_nan: bool = False,
         **options: Any,
-    ) -> Explanation:
+    ) -> Any:
         """`tfxai.explain(self, x, ...)`."""
         return explain(
             self, x, method, target, baseline, batch_size, seed, verbose, on=on, layer=layer, jit_compile=jit_compile,

@@ -305,3 +305,34 @@ def test_each_input_has_its_range(models, tmp_path, capsys):
     np.savez(tmp_path / "pair.npz", user=np.array([[1.0, 2.0]]), item=np.array([[-3.0, 40.0]]))
     out = explained(capsys, models / "pair.keras", tmp_path / "pair.npz", "-o", tmp_path / "o.npz")
     assert "  the model is fed user 1 to 2, item -3 to 40\n" in out
+
+
+def test_the_highest_classes(models, tmp_path, capsys):
+    """A table row is a line per class, from the highest; the picture has a column for each of them."""
+    np.save(tmp_path / "x.npy", np.array([[1.0, 2.0, 3.0], [-1.0, -2.0, -3.0]], np.float32))
+    (tmp_path / "labels.txt").write_text("low\nmiddle\nhigh\n")
+    out = explained(capsys, models / "table.keras", tmp_path / "x.npy", "--top", 2, "--labels", tmp_path / "labels.txt",
+                    "-o", tmp_path / "o.html", "-o", tmp_path / "o.png")  # fmt: skip
+    lines = [line.split(", delta")[0] for line in out.splitlines() if line.startswith("  deeplift: example")]
+    assert lines == [
+        "  deeplift: example 0, high: logit 18", "  deeplift: example 1, low: logit -6",
+        "  deeplift: example 0, middle: logit 12", "  deeplift: example 1, middle: logit -12",
+    ]  # fmt: skip
+    page = (tmp_path / "o.html").read_text()
+    assert "logit 18" in page and "logit 12" in page and page.count("<img") == 4
+
+
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        (["--top", "2", "--target", "1"], "--top names the classes, and so does --target"),
+        (["--top", "4"], "The output has 3 classes, so top() has at most as many. Received: 4."),
+        (["--top", "0"], "k is a whole number from 1"),
+        (["--top", "2", "-o", "e.npz"], "An .npz holds one explanation. Received: --top."),
+    ],
+)
+def test_highest_classes_that_are_not_there(models, tmp_path, more, words, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save(tmp_path / "x.npy", np.ones((1, 3), np.float32))
+    assert cli.main(["explain", str(models / "table.keras"), str(tmp_path / "x.npy"), *more]) != 0
+    assert words in capsys.readouterr().err

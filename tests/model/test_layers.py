@@ -69,3 +69,18 @@ def test_layers_with_functions_inside(rng):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(4), Jitted(name="inner"), layers.Dense(2)])
     e = tfxai.explain(model, rng.normal(size=(3, 4)).astype("float32"), target=0, layer="inner")
     np.testing.assert_allclose(e.delta, 0, atol=1e-6)
+
+
+def test_a_call_is_counted_among_calls_not_layers(rng):
+    """Call number 4 of a layer, in a model of three layers."""
+    i = keras.Input((3,))
+    again, h = layers.Dense(3, activation="tanh", name="again"), i
+    for _ in range(5):
+        h = again(h)
+    model = keras.Model(i, layers.Dense(2)(h))
+    x = rng.normal(size=(2, 3)).astype("float32")
+    for layer in (("again", 4), (again, 4), (1, 0), ("again", -1)):
+        e = tfxai.explain(model, x, target=1, layer=layer)
+        np.testing.assert_allclose(e.delta, 0, atol=1e-5)
+    np.testing.assert_allclose(e.values, tfxai.explain(model, x, target=1, layer="again#4").values, atol=1e-7)
+    assert not np.allclose(e.values, tfxai.explain(model, x, target=1, layer=("again", 0)).values)

@@ -1,5 +1,6 @@
 """Pages: self-contained, escaped, readable in a browser of any width."""
 
+import dataclasses
 import re
 from html import escape
 
@@ -144,3 +145,20 @@ def test_explanations_of_the_same_missing_numbers_stand_beside_each_other(tmp_pa
     assert report([one, other], tmp_path / "r.html").read_text().count("<h2>Example 0") == 2
     words = Explanation(values=np.ones((1, 2)), inputs=np.array([["a", "b"]], object), score=np.ones(1), method="rise")
     assert report([words, words], tmp_path / "r.html").read_text().count("<h2>Example 0") == 1
+
+
+def test_several_targets_of_a_method(rng, tmp_path):
+    """The class stands over each map, where it is another; under the input where all have the same."""
+    first = explained(rng)
+    second = dataclasses.replace(first, target=np.array([2, 1, 0]))  # the same class in the second example
+    names = ["ant", "bee", "cat"]
+    page = tfxai.report([[first, second]], tmp_path / "r.html", names).read_text()
+    examples = re.split(r"<h2>Example \d", page)[1:]
+    assert ["Explained:" in part for part in examples] == [False, True, False]
+    assert "<p>Explained: bee</p>" in examples[1]
+    assert re.findall(r"for (\w+): logit 2", examples[0]) == ["ant", "cat"]
+    figure = tfxai.plot.compare([[first, second]], labels=names)
+    beneath = [ax.get_xlabel() for ax in figure.axes[:9]]
+    assert beneath[:3] == ["", "ant\ndelta 3e-07", "cat\ndelta 3e-07"] and beneath[6:8] == ["", "cat\ndelta 3e-07"]
+    alike = tfxai.plot.compare([first, first], labels=names)
+    assert [ax.get_xlabel() for ax in alike.axes[:2]] == ["ant", "delta 3e-07"]

@@ -8,6 +8,7 @@ from keras import layers
 
 import tfxai
 from tfxai import targets
+from tfxai.errors import TargetError
 
 
 @pytest.fixture
@@ -156,3 +157,27 @@ def test_outputs_that_are_none_are_passed_over(rng):
     e = tfxai.explain(model, x, target=targets.output("scores", 1))
     np.testing.assert_allclose(e.values, x * kernel[:, 1], atol=1e-6)
     np.testing.assert_allclose(tfxai.explain(model, x, target=targets.output("a", 0)).values, x, atol=1e-6)
+
+
+def test_places_of_their_own_and_whole_axes(rng):
+    """Of an output of steps and classes: one place for each example; all of an axis, added up."""
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential([keras.Input((None, 3)), layers.Conv1D(4, 2, activation="tanh"), layers.Dense(2)])
+    x = rng.normal(size=(3, 6, 3)).astype("float32")
+    y = np.asarray(model(x))
+    own = tfxai.explain(model, x, target=[(0, 1), (4, 0), (2, 1)], batch_size=2)
+    np.testing.assert_allclose(own.score, y[[0, 1, 2], [0, 4, 2], [1, 0, 1]], rtol=1e-5)
+    for i, place in enumerate([(0, 1), (4, 0), (2, 1)]):
+        np.testing.assert_allclose(own.values[i], tfxai.explain(model, x, target=place).values[i], atol=1e-6)
+    for place, total in (((None, 1), y[:, :, 1].sum(1)), ((3, None), y[:, 3].sum(1)), ((None, None), y.sum((1, 2)))):
+        e = tfxai.explain(model, x, target=place)
+        np.testing.assert_allclose(e.score, total, rtol=1e-5)
+        np.testing.assert_allclose(e.delta, 0, atol=1e-5)
+    steps = sum(tfxai.explain(model, x, target=(k, 1)).values for k in range(5))
+    np.testing.assert_allclose(tfxai.explain(model, x, target=(None, 1)).values, steps, atol=1e-5)
+    with pytest.raises(TargetError, match="one place per example, 3 in all. Received: 2"):
+        tfxai.explain(model, x, target=[(0, 1), (1, 1)])
+    with pytest.raises(TargetError, match="Index 2 on axis 1"):
+        tfxai.explain(model, x, target=[(0, 1), (1, 2), (0, 0)])
+    with pytest.raises(TargetError, match="outside the output"):  # the length is known only now
+        tfxai.explain(model, x, target=[(0, 1), (5, 1), (0, 0)])

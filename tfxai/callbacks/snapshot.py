@@ -27,6 +27,7 @@ from tfxai.result.describe import displayed, keys, part
 from tfxai.result.names import class_names
 from tfxai.support.ranks import correlation, ranks
 from tfxai.support.structure import leaves, map_structure
+from tfxai.targets.resolve import single
 
 UNITS = ("epoch", "batch")
 OWN = (directory, tensorboard)  # sinks that draw themselves
@@ -110,6 +111,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
                 raise OptionError(f"{name} is a whole number from 1. {received(value)}")
         if unit not in UNITS:
             raise OptionError(f"unit is 'epoch' or 'batch'. {received(unit)}")
+        single(target)
         self._given = Samples(x, max_samples)
         self.method, self.target, self.baseline, self.options = method, target, baseline, options
         self.sinks = [directory(labels=labels)] if sinks is None else [sinks] if callable(sinks) else list(sinks)

@@ -31,6 +31,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         help="class: an index, a label, one per example: 3,5,5, or index:2, label:2 (default: the predicted; "
         "of one output with two labels the second)",
     )
+    parser.add_argument("--top", type=int, metavar="K", help="explain the K highest classes of each example")
     parser.add_argument("--baseline", help="a number, blur, or a .npy file (default: zeros)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the method: steps=50"
@@ -53,8 +54,8 @@ def run(args: argparse.Namespace) -> int:
     """Explains, prints a line per example, writes the files."""
     outputs = [Path(o) for o in args.output or ["explanation.png"]]
     methods = args.method or ["deeplift"]
-    _check(outputs, len(methods))
-    from tfxai.cli.labels import fitting, read_labels, target
+    _check(outputs, len(methods), args.top)
+    from tfxai.cli.labels import fitting, read_labels
 
     labels = read_labels(args.labels) if args.labels else None
     given = dict(_option(text) for text in args.set)
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     model = shared.opened(args.model, args.modules)
     if labels is not None:
         labels = fitting(args.labels, labels, _outputs(model, len(labels)))
-    asked = target(args.target, labels)
+    asked = _asked(args, labels)
     taken, raw = shared.inputs(args, model)
     run = _Run(model, methods, given, baseline, args, labels)
     for part in _parts(taken, raw, asked, outputs) if taken.apart else [_Part(taken, raw.x, asked, outputs, 0)]:
@@ -100,16 +101,17 @@ class _Run:
             self.explainer.labels = labels  # a target is one of two classes, not an output
         for method in self.methods:
             explainer = self.explainer.using(method, **self.given)
-            e = explainer(part.taken.x, part.target, self.baseline, args.batch_size, args.seed)
-            if part.taken.columns and e.layer is None:
-                e = dataclasses.replace(e, meta={**e.meta, "features": {"": part.taken.columns}})
-            if not found:
-                files = [file for path in part.outputs for file in _files(path, e)]
-                predictions = _predictions(self.model, part.taken.x)
-                if labels is not None and predictions is not None:  # some models say how many only when they run
-                    labels = fitting(args.labels, labels, predictions.shape[1])
-            found.append(e)
-            _print(e, labels, part, [path for path, _ in files])
+            made = explainer(part.taken.x, part.target, self.baseline, args.batch_size, args.seed)
+            for e in made if isinstance(made, list) else [made]:
+                if part.taken.columns and e.layer is None:
+                    e = dataclasses.replace(e, meta={**e.meta, "features": {"": part.taken.columns}})
+                if not found:
+                    files = [file for path in part.outputs for file in _files(path, e)]
+                    predictions = _predictions(self.model, part.taken.x)
+                    if labels is not None and predictions is not None:  # some models say how many only when they run
+                        labels = fitting(args.labels, labels, predictions.shape[1])
+                found.append(e)
+                _print(e, labels, part, [path for path, _ in files])
         drawn = [_shown(e if args.smooth is None else e.smooth(args.smooth), part.raw) for e in found]
         for path, input in files:
             _write(path, found[0], drawn, labels, predictions, _called(part.taken), input)
@@ -144,13 +146,26 @@ def _outputs(model: Any, names: int) -> int | None:
     return names if len(shape) > 2 and names in shape[1:] else shape[-1]
 
 
-def _check(outputs: list[Path], methods: int) -> None:
+def _asked(args: argparse.Namespace, labels: list[str] | None) -> Any:
+    """What is explained: --target, or --top."""
+    from tfxai import targets
+    from tfxai.cli.labels import target
+
+    if args.top is None:
+        return target(args.target, labels)
+    if args.target is not None:
+        raise OptionError("--top names the classes, and so does --target. Pass one of them.")
+    return targets.top(args.top)
+
+
+def _check(outputs: list[Path], methods: int, top: int | None = None) -> None:
     """Before minutes of work: can the result be written?"""
     for path in outputs:
         if path.suffix.lower() not in SHOWN:
             raise OptionError(f"-o writes {', '.join(SHOWN)}. {received(str(path))}")
-        if path.suffix.lower() == ".npz" and methods > 1:
-            raise OptionError("An .npz holds one explanation. Received: several methods. Run them one by one.")
+        if path.suffix.lower() == ".npz" and (methods > 1 or top is not None):
+            more = "several methods" if methods > 1 else "--top"
+            raise OptionError(f"An .npz holds one explanation. Received: {more}. Run them one by one.")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write {path.name!r} into.")
         if path.is_dir():

@@ -23,11 +23,13 @@ from tfxai.method.base import Method
 from tfxai.model import pairs
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
+from tfxai.model.groups import Groups
+from tfxai.model.opaque import BoxScorer, Opaque
 from tfxai.model.scorer import Scorer
 from tfxai.model.stops import NO_ROWS, ONE_EACH, by_position, stopped
 from tfxai.model.traced import TracedModel
 from tfxai.rules.gradient import OrdinaryGradient
-from tfxai.targets.bound import BoundTarget
+from tfxai.targets.bound import BoundTarget, interleaved
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,10 +45,13 @@ class Run:
         size: Most examples, or pairs of an example and a reference, in a pass.
         seed: Of the random draws, the same for every chunk.
         bar: Shows the progress.
-        labels: Names of the classes.
         reduction: How the channels of an embedding become one value: "sum", "norm", or as the method has it.
         weights: What does not depend on the input, read at the first pass.
         unvaried: Positions of explained tensors that some example has without a range, where noise is a share of it.
+        labels: Names of the classes.
+        targets: All that share the passes, where they are several: `alike`, the first of them `target`.
+        groups: What is hidden together, for methods that hide groups.
+        game_rows: How many rows go through the model for sets of groups, for methods that hide such.
     """
 
     method: Method
@@ -61,6 +66,14 @@ class Run:
     weights: dict[Program, dict[int, tf.Tensor]] = dataclasses.field(default_factory=dict)
     unvaried: set[int] = dataclasses.field(default_factory=set)
     labels: Any = None
+    targets: tuple[BoundTarget, ...] = ()
+    groups: Groups | None = None
+    game_rows: int | None = None
+
+    @property
+    def alone(self) -> list[Run]:
+        """A run of each target alone."""
+        return [dataclasses.replace(self, target=target, targets=()) for target in self.targets] or [self]
 
     def check(self) -> None:
         """Looks at what is known before anything is computed.
@@ -152,8 +165,8 @@ class Run:
     def chunks(self) -> list[slice]:
         """Which examples are explained together."""
         n, size = self.inputs.n, self.size
-        if self.in_pairs:  # as many references beside: then the fewest rows go forward
-            size = max(math.isqrt(size), size // self.references.count, 1)
+        if self.in_pairs:  # as many references beside: then the fewest rows go forward; each target has rows of its own
+            size = max(max(math.isqrt(size), size // self.references.count) // len(self.alone), 1)
         return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
     @functools.cached_property
@@ -167,12 +180,13 @@ class Run:
     def _repeats(self) -> bool:
         """Whether examples may be repeated in a pass, each time against another reference."""
         alone = not self.model.looks_at_its_batch and self.model.toward.row_by_row(self.target)
-        return alone and not self.method.random
+        return alone and not self.method.random and not self.method.follows_input()
 
     def attribution(self, rows: slice) -> Attribution:
         """The mean over the references of the method's attribution of some examples, as numpy.
 
-        The sum over the references is kept, not its terms: memory does not grow with their number.
+        With several targets an example has a row for each of them, after each other. The sum over the references is
+        kept, not its terms: memory does not grow with their number.
 
         Raises:
             ModelError: Not one score per example, or TensorFlow cannot run the model.
@@ -182,10 +196,10 @@ class Run:
             result = self._mean(rows)
         except tf.errors.OpError as error:
             raise stopped(error, n) from error
-        scores = len(result.score)
+        scores = len(result.score) / max(1, len(self.targets))
         if scores != n:
             raise ModelError(
-                f"For {n} examples the model returned {scores} scores; expected one each. A layer with stateful=True "
+                f"For {n} examples the model returned {scores:g} scores; expected one each. A layer with stateful=True "
                 "keeps the state of so many examples: pass as many, and batch_size= that number."
             )
         return result
@@ -194,26 +208,33 @@ class Run:
         scorer, x = self.scorer(rows)
         rng = np.random.default_rng(self.seed)
         shares = (
-            self._against(part, rows, scorer, x, rng).times(len(part) / scorer.references)
+            self._against(part, self._repeated(rows), scorer, x, rng).times(len(part) / scorer.references)
             for part in self._parts(scorer)
         )
         return functools.reduce(Attribution.plus, shares).numpy()
+
+    def _repeated(self, rows: slice) -> Any:
+        """The examples of some rows, each as often as there are targets."""
+        return np.repeat(np.arange(rows.start, rows.stop), len(self.targets)) if self.targets else rows
 
     def _parts(self, scorer: Scorer) -> list[range]:
         """Which references share a pass: as many as fit in one, in parts of about the same size."""
         count, most = scorer.references, 1
         if count > 1 and (self.in_pairs or self._repeats):
-            most = scorer.per_pass(len(scorer))
+            most = max(1, scorer.per_pass(len(scorer)) // (scorer.targets if self.in_pairs else 1))
         ends = np.linspace(0, count, -(-count // most) + 1).astype(int)
         return [range(start, stop) for start, stop in itertools.pairwise(ends.tolist())]
 
     def _against(
-        self, part: range, rows: slice, scorer: Scorer, x: list[tf.Tensor], rng: np.random.Generator
+        self, part: range, rows: Any, scorer: Scorer, x: list[tf.Tensor], rng: np.random.Generator
     ) -> Attribution:
         """The mean over some of the references."""
         if self.in_pairs:
             return self.method.mean(scorer, x, self.references.together(part, rows, self.model, scorer.inputs))
         if len(part) == 1:
+            if self.method.follows_input() and self.model.explained != self.model.embedded:
+                start = self.references.entering(part[0], rows, self.model, scorer.inputs)
+                scorer = dataclasses.replace(scorer, start=start)
             return self.method(scorer, x, self.references.at(part[0], rows, self.model, scorer.inputs), rng)
         some, repeat = scorer.of(np.repeat(np.arange(len(scorer)), len(part)))
         tiled = self.references.tiled(part, rows, self.model, scorer.inputs)
@@ -263,7 +284,15 @@ class Run:
         raw = [tf.constant(a) for a in arrays]
         raw += self.model.drawn(raw, self.seed)
         count = self.references.count if self.method.uses_baseline else 1
-        feed = self.target.feed(rows)
-        scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
-        scorer = dataclasses.replace(scorer, missing=bool(self.missing))
-        return scorer, self.model.explained_of(raw)
+        feed = interleaved(self.targets or [self.target], rows)
+        kind = BoxScorer if isinstance(self.model, Opaque) else Scorer
+        scorer = kind(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
+        groups = None if self.groups is None else self.groups.take(np.arange(self.inputs.n)[rows])
+        scorer = dataclasses.replace(scorer, missing=bool(self.missing), groups=groups)
+        x = self.model.explained_of(raw)
+        if not self.targets:
+            return scorer, x
+        points = np.repeat(np.arange(len(scorer)), len(self.targets))
+        raw, x = ([tf.gather(t, points) for t in tensors] for tensors in (raw, x))
+        groups = None if groups is None else groups.take(points)
+        return dataclasses.replace(scorer, inputs=raw, groups=groups, targets=len(self.targets), points=points), x

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
@@ -30,6 +30,15 @@ class Signature(NamedTuple):
     own: tuple | None = None
 
 
+class Coding(Protocol):
+    """How what a user gives becomes numbers, and the words that these stand for, by column."""
+
+    @property
+    def words(self) -> dict[str, list[str]]: ...
+
+    def baseline(self, k: int, given: Any) -> Any: ...
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Inputs:
     """Flat arrays of n examples, and how they go back into the user's structure.
@@ -42,6 +51,7 @@ class Inputs:
         specs: One per input, the batch open, and other axes open where the model leaves them open.
         signature: What the captured model depends on.
         rows: The names of the examples, where they came with a data frame that has others than their numbers.
+        coding: What became numbers of a black box's data frames, and how its baselines do.
     """
 
     arrays: list[np.ndarray]
@@ -51,6 +61,7 @@ class Inputs:
     specs: list[tf.TensorSpec]
     signature: Signature
     rows: list[str]
+    coding: Coding | None = None
 
     @property
     def n(self) -> int:
@@ -164,7 +175,7 @@ def _array(value: Any, declared: Declared, float_dtype: str | None, allow_nan: b
     name, shape, dtype = declared
     if isinstance(value, (tf.data.Dataset, keras.utils.PyDataset)):
         raise InputTypeError(
-            f"x is arrays, not a {type(value).__name__}. Take a batch, without its labels: x = next(iter(dataset)). "
+            f"x is arrays here, not a {type(value).__name__}. Take a batch, without its labels: x = next(iter(data)). "
             "For many batches prepare once: explainer = tfxai.Explainer(model), then explainer(x) for each."
         )
     try:

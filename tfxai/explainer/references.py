@@ -32,12 +32,12 @@ class References:
         """How many references there are for each example: R."""
         return max((r.shape[1] for r in self.arrays if r is not None), default=1)
 
-    def at(self, k: int, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+    def at(self, k: int, rows: Any, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
         """The explained tensors at reference number k.
 
         Args:
             k: Which; an input with a single reference has it for all k.
-            rows: The chunk's examples.
+            rows: The chunk's examples: a slice, or their numbers.
             model: The traced model.
             inputs: The chunk's raw inputs: where there is no reference, they stay as they are.
 
@@ -45,6 +45,11 @@ class References:
             Per explained tensor one of batch 1 (the same reference for all examples, so that it is run once) or of
             the chunk's.
         """
+        embedded = self.entering(k, rows, model, inputs)
+        return embedded if model.direct else model.explained_at(inputs, embedded)
+
+    def entering(self, k: int, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+        """The same of what stands for the inputs, from which a layer's output is made."""
         raw = []
         for x, r in zip(inputs, self.arrays, strict=False):  # random draws stand behind the inputs
             own = r if r is None or len(r) == 1 else r[rows]
@@ -53,21 +58,21 @@ class References:
         embedded = raw if model.embeds_nothing else self._embedded(raw, drawn, model)
         if len({len(e) for e in embedded}) > 1:
             embedded = repeated(embedded, len(inputs[0]))
-        return embedded if model.direct else model.explained_at(inputs, embedded)
+        return embedded
 
     @property
     def shared(self) -> bool:
         """Whether all examples have the same references."""
         return all(r is None or len(r) == 1 for r in self.arrays)
 
-    def together(self, part: range, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+    def together(self, part: range, rows: Any, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
         """The explained tensors at several references that all examples share: one (len(part), ...) each."""
         if model.direct:
             numbers = np.array(part)
             return [tf.constant(r[0, np.minimum(numbers, r.shape[1] - 1)]) for r in self.arrays if r is not None]
         return [tf.concat(ends, axis=0) for ends in zip(*[self.at(k, rows, model, inputs) for k in part], strict=True)]
 
-    def tiled(self, part: range, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+    def tiled(self, part: range, rows: Any, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
         """The same for every example: one (n * len(part), ...) each, all references of an example after each other."""
         n = len(inputs[0])
         ends = [repeated(self.at(k, rows, model, inputs), n) for k in part]
@@ -92,6 +97,7 @@ def resolve(baseline: Any, inputs: Inputs, model: TracedModel) -> References:
     """
     found: list[np.ndarray | None] = []
     for k, (part, array) in enumerate(zip(_parts(baseline, inputs), inputs.arrays, strict=True)):
+        part = part if inputs.coding is None else inputs.coding.baseline(k, part)
         looked_up = model.graph.inputs[k] not in model.embedded
         if isinstance(part, Blur):
             part = part(array, model.layouts[k].places)

@@ -226,6 +226,8 @@ MASK_MOVES = ALIASES | {
 MASK_SUMS = COMPARISONS | LOGIC | SUMS | {"Mul", "Maximum", "Minimum", "RealDiv", "LogicalNot"}
 MASK_COUNTS = frozenset({"Sum", "Mean", "Max", "Min", "Any", "All"})
 # Along the axes of places: a window becomes one number; other sizes of a picture.
+# Whose gradient TensorFlow takes by another kernel in the body of a loop: of equal numbers all get it, not one of them.
+OTHER_IN_LOOPS = frozenset({"MaxPool3D"})
 POOLINGS = frozenset({"AvgPool", "AvgPool3D", "MaxPool", "MaxPool3D", "MaxPoolV2", "MaxPoolWithArgmax"})
 RESIZINGS = frozenset({"ResizeBicubic", "ResizeBilinear", "ResizeNearestNeighbor"})
 

@@ -15,6 +15,7 @@ from tfxai.explainer import Explainer
 from tfxai.metrics.findings import Finding, findings
 from tfxai.model.function import declared_inputs, open_model
 from tfxai.rules.supported import supported_ops
+from tfxai.targets.resolve import single
 
 TOLERANCE = 1e-4
 LAYERS_SHOWN = 12  # layers
@@ -106,6 +107,7 @@ def check(
         >>> bool(tfxai.check(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu")])))
         True
     """
+    single(target)
     model = open_model(model)
     x = random_inputs(model) if x is None else x
     unsupported = _without_rule(model, x, allow_nan)

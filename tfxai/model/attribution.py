@@ -24,6 +24,7 @@ class Attribution(NamedTuple):
         error: As `values`: their standard error, where they are a mean of draws.
         steps: (n,) how many gradients each example took, where that varies.
         account: Op -> (n,) what arrived at it, and what it handed on; by layer when the method has looked at it.
+        measures: What else is measured of each example, by name: (n,) each.
         notes: What else is to be said of the whole.
     """
 
@@ -36,6 +37,7 @@ class Attribution(NamedTuple):
     error: list[Any] | None = None
     steps: Any = None
     account: dict[str, Any] | None = None
+    measures: dict[str, Any] | None = None
     notes: dict[str, Any] | None = None
 
     def numpy(self) -> Attribution:
@@ -59,6 +61,16 @@ class Attribution(NamedTuple):
             return parts[0]
         columns = list(zip(*parts, strict=True))[:-1]
         return Attribution(*map(_concatenated, columns))._replace(notes=parts[0].notes)
+
+    def every(self, step: int) -> list[Attribution]:
+        """Of arrays with `step` rows per example, the rows of each kind."""
+        if step == 1:
+            return [self]
+
+        def kind(k: int) -> Attribution:
+            return Attribution(*[_mapped(lambda a: a[k::step], part) for part in self[:-1]])._replace(notes=self.notes)
+
+        return [kind(k) for k in range(step)]
 
     def plus(self, other: Attribution) -> Attribution:
         """The sum with that of another reference; of independent errors the root of the sum of squares."""

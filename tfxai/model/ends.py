@@ -18,7 +18,9 @@ def explained_ends(model: TracedModel, target: BoundTarget) -> Ends:
         return dict.fromkeys(model.toward.read(target))
     output = model.outputs[target.output]
     if isinstance(target, PlaceTarget):
-        return {output: tuple(int(i) for i in target.data[0])}
+        places = target.data[0]
+        one = (places == places[0]).all() and (places[0] >= 0).all()
+        return {output: tuple(int(i) for i in places[0]) if one else None}
     if isinstance(target, IndexTarget) and model.has_parts[target.output]:
         index, centre = target.data
         if not centre and len(set(index.tolist())) == 1 and index[0] >= 0:

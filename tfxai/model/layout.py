@@ -65,11 +65,17 @@ def _of_inputs(label: Label) -> list[tuple[int, int]]:
 
 
 def layout_of(axes: Axes | None, rank: int, inputs: Sequence[Layout]) -> Layout:
-    """Of a value inside: the axis that holds no places of an input is that of the channels, where it is one."""
+    """Of a value inside, as far as its axes could be followed; else by convention."""
+    known = channels_in(axes, inputs)
+    return conventional(rank) if known is None else Layout(rank, known)
+
+
+def channels_in(axes: Axes | None, inputs: Sequence[Layout]) -> int | None:
+    """The axis of the channels of a value inside: the one that holds no places of an input; None: it is not known."""
     if axes is None:
-        return conventional(rank)
+        return None
     other = [
         a for a, label in enumerate(axes.labels[1:], 1)
         if label and not any(axis not in (inputs[k].channels,) for k, axis in _of_inputs(label))
     ]  # fmt: skip
-    return Layout(rank, other[0]) if len(other) == 1 else conventional(rank)
+    return other[0] if len(other) == 1 else None

@@ -13,7 +13,8 @@ from tfxai.graph.replay import Environment
 from tfxai.graph.table import RuleTable, annotated
 from tfxai.graph.value import Value
 from tfxai.model.attribution import Attribution, wide
-from tfxai.model.scorer import Scorer, Tensors
+from tfxai.model.passes import Passes, Tensors
+from tfxai.model.scorer import Scorer
 from tfxai.model.traced import FORWARD, TracedModel
 from tfxai.targets.bound import BoundTarget, FunctionTarget
 
@@ -43,17 +44,17 @@ def mean(scorer: Scorer, table: RuleTable, x: Tensors, references: Tensors) -> A
         x: Explained tensors (n, ...).
         references: Their values at the references (R, ...).
     """
-    model = scorer.model
+    model, passes = scorer.model, scorer.passes
 
     def run(inputs: Tensors, x: Tensors, feed: Tensors, references: Tensors, *weights: tf.Tensor) -> tuple:
-        (end,), (graph, activity) = scorer.ends(), model.program(table)
+        (end,), (graph, activity) = passes.ends(), model.program(table)
         notes = annotated(table, graph, activity)
-        examples, others = (_forward(scorer, table, inputs, point, weights) for point in (x, references))
+        examples, others = (_forward(passes, table, inputs, point, weights) for point in (x, references))
         with tf.GradientTape() as tape:
             y = examples[end].x
             tape.watch(y)
             mean_y0 = tf.reduce_mean(wide(others[end].x), axis=0, keepdims=True)
-            score, index = scorer.scored(table, examples | {end: Value(wide(y), mean_y0)}, feed)
+            score, index = passes.scored(table, examples | {end: Value(wide(y), mean_y0)}, feed)
         count = tf.shape(references[0])[0]
         back = {end: tf.repeat(tape.gradient(score.x, y), count, axis=0)}
         spread = pairs.Spread(_followed(model, table), examples, others, tf.shape(x[0])[0], count)
@@ -64,16 +65,16 @@ def mean(scorer: Scorer, table: RuleTable, x: Tensors, references: Tensors) -> A
         parts = [tf.reduce_mean(m * change, axis=1) for m, change in zip(apart, changes, strict=True)]
         return parts, score.x, score.reference, index, [tf.reduce_mean(m, axis=1) for m in apart]
 
-    return Attribution(*scorer.call(("pairs", table), table, run, x, references))
+    return Attribution(*passes.call(("pairs", table), table, run, x, references))
 
 
 def _forward(
-    scorer: Scorer, table: RuleTable, inputs: Tensors, point: Tensors, weights: Sequence[tf.Tensor]
+    passes: Passes, table: RuleTable, inputs: Tensors, point: Tensors, weights: Sequence[tf.Tensor]
 ) -> Environment:
     """Every value on the way at a point, x or the references."""
-    env = scorer.beginning(table, inputs, [Value(t) for t in point], weights)
-    graph, _ = scorer.model.program(table)
-    return scorer.model.replay(FORWARD)(needed(graph, scorer.ends(), list(env)), env)
+    env = passes.beginning(table, inputs, [Value(t) for t in point], weights)
+    graph, _ = passes.model.program(table)
+    return passes.model.replay(FORWARD)(needed(graph, passes.ends(), list(env)), env)
 
 
 def _way(model: TracedModel, table: RuleTable, end: int) -> list[Op]:

@@ -14,12 +14,12 @@ from tfxai.graph import logsumexp, normalisations
 from tfxai.graph.activity import Activity, classify
 from tfxai.graph.affine import joined
 from tfxai.graph.axes import Axes
-from tfxai.graph.capture import Graph, Op, needed
+from tfxai.graph.capture import Graph, Op, every, needed
 from tfxai.graph.chains import linked
 from tfxai.graph.fold import fold
 from tfxai.graph.follow import Followed
 from tfxai.graph.moves import AS_FIRST, BY_ELEMENT
-from tfxai.graph.ops import ALIASES, STEPS
+from tfxai.graph.ops import ALIASES, OTHER_IN_LOOPS, STEPS
 from tfxai.graph.override import tracing
 from tfxai.graph.rectifiers import composed
 from tfxai.graph.replay import Environment, Replay
@@ -28,7 +28,7 @@ from tfxai.model import draws
 from tfxai.model.blocks import in_blocks, taken
 from tfxai.model.compiled import Compiled, Owner
 from tfxai.model.feature_maps import FeatureMap
-from tfxai.model.layout import Layout, layout_of, layouts
+from tfxai.model.layout import Layout, channels_in, layout_of, layouts
 from tfxai.model.toward import Toward
 
 FORWARD = RuleTable()
@@ -62,11 +62,12 @@ class TracedModel:
         embedded: Value numbers of the tensors that stand for the inputs: themselves, or their embeddings.
         input_of: The flat input that each of these stands for.
         explained: Value numbers of the explained tensors: the embedded ones, or a layer's output.
-        outputs: Value number of each flat output (its logit when `on="logit"`).
+        outputs: Value number of each flat output (its logit when `on="logit"`), or of what a layer inside returns.
         output_names: The names that each output answers to.
         owners: Value number of each variable of the model -> the name of its layer.
         feature_maps: What a class activation map reads.
         layer: Path of the layer asked for, or of the feature maps.
+        unit_of: Path of the layer that returns `outputs`, where they are not the model's.
         jit_compile: Whether passes are compiled with XLA.
         compiled: Belongs to this object alone.
     """
@@ -80,6 +81,7 @@ class TracedModel:
     owners: Mapping[int, str] = dataclasses.field(default_factory=dict)
     feature_maps: tuple[FeatureMap, ...] = ()
     layer: str | None = None
+    unit_of: str | None = None
     jit_compile: bool = False
     compiled: Compiled = dataclasses.field(default_factory=Compiled)
 
@@ -117,6 +119,11 @@ class TracedModel:
         return self.rows is not None or self.followed.looks_at_examples(needed(self.graph, self.outputs))
 
     @functools.cached_property
+    def goes_back_in_a_loop(self) -> bool:
+        """Whether one pass may be sent back for several targets, in a loop, as it would be for each alone."""
+        return self.rows is None and not any(op.type in OTHER_IN_LOOPS for op in every(self.graph.ops))
+
+    @functools.cached_property
     def layouts(self) -> list[Layout]:
         """Which axes of each flat input are places."""
         return layouts(self.graph, self.followed.axes)
@@ -127,6 +134,11 @@ class TracedModel:
         if number in self.graph.inputs:
             return self.layouts[self.graph.inputs.index(number)]
         return layout_of(self.followed.axes.get(number), self.graph.values[number].shape.rank or 0, self.layouts)
+
+    @property
+    def channels_of_unit(self) -> int | None:
+        """Which axis of the first output holds its channels, where that is known."""
+        return channels_in(self.followed.axes.get(self.outputs[0]), self.layouts)
 
     def own_axes(self, k: int) -> Axes:
         """The axes of explained tensor number k."""

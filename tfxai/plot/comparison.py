@@ -14,7 +14,7 @@ from tfxai.plot.kinds import bars, lettering, scale
 from tfxai.plot.kinds.image import coloured, image
 from tfxai.plot.kinds.table import guess
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import displayed, keys, part, shown, target_name, title, unsigned
+from tfxai.result.describe import displayed, flat, keys, part, shown, target_name, title, unsigned
 
 SCALES = ("own", "row")
 BESIDE_A_TITLE = 24  # letters
@@ -103,7 +103,7 @@ def compare(
     """Explanations of the same examples beside each other: one row per example, one column per explanation.
 
     Args:
-        explanations: Of the same inputs.
+        explanations: Of the same inputs; lists among them, as of several targets, are taken as their members.
         examples: Which; None the first four.
         images: What to show of the inputs, one per input, in [0, 1]; None scales each input to its own range.
         labels: Class names.
@@ -129,7 +129,7 @@ def compare(
         4
     """
     if display is None and images is None:
-        preprocessed.check(explanations)
+        preprocessed.check(flat(explanations))
     return compared(explanations, examples, images, labels, titles, overlay, outlier_perc, scales, sizes, display,
                     rows, **options)  # fmt: skip
 
@@ -140,6 +140,7 @@ def compared(
     sizes: Sequence[int] = (), display: Any = None, rows: Any = None, **options: Any,
 ) -> Any:  # fmt: skip
     """`compare`, without a word on the colours: for what has said it."""
+    explanations = flat(explanations)
     if not explanations or len({len(e) for e in explanations}) != 1:
         counts = [len(e) for e in explanations]
         raise InputError(f"Expected explanations of the same examples. Received: explanations of {counts} examples.")
@@ -149,9 +150,16 @@ def compared(
     examples = list(range(min(4, len(explanations[0])))) if examples is None else list(examples)
     titles = [title(e) for e in explanations] if titles is None else list(titles)
     called = ["" if rows is None else str(rows[i]) for i in examples]
-    targets = [target_name(explanations[0], i, labels) for i in examples]
-    beneath = [", ".join(filter(None, both)) for both in zip(targets, called, strict=True)]
-    notes = [[_delta(e, i) for e in explanations] for i in examples]
+    targets = [[target_name(e, i, labels) for e in explanations] for i in examples]
+    alike = all(len(set(row)) == 1 for row in targets)
+    beneath = [
+        ", ".join(filter(None, (row[0] if alike else "", name))) for row, name in zip(targets, called, strict=True)
+    ]
+    notes = [
+        ["\n".join(filter(None, ("" if alike else lettering.lines(name, 24), _delta(e, i))))
+         for name, e in zip(row, explanations, strict=True)]
+        for row, i in zip(targets, examples, strict=True)
+    ]  # fmt: skip
     if not all(isinstance(e.values, np.ndarray) and guess(e.values[0], None) == "image" for e in explanations):
         return _any(explanations, examples, titles, labels, called, options)
     beside = [ranged(explanations[0].inputs[i]) for i in examples] if images is None else [images[i] for i in examples]

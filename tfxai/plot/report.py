@@ -19,7 +19,7 @@ from tfxai.plot.kinds import bars, lettering
 from tfxai.plot.kinds.table import guess
 from tfxai.plot.kinds.text import text
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import LONGEST, displayed, keys, part, shown, target_name, title, unit
+from tfxai.result.describe import LONGEST, displayed, flat, keys, part, shown, target_name, title, unit
 from tfxai.result.names import class_names
 from tfxai.support.files import replacing
 from tfxai.support.structure import leaves
@@ -47,7 +47,8 @@ def report(
     escaped. Explanations of the same inputs stand beside each other.
 
     Args:
-        explanations: One or several, of one model or of many.
+        explanations: One or several, of one model or of many; lists among them, as of several targets, are taken as
+            their members.
         path: The `.html` file to write.
         labels: Class names.
         heading: Of the page.
@@ -73,7 +74,7 @@ def report(
         ...     report([e], Path(folder) / "report.html").read_text().startswith("<!doctype html>")
         True
     """
-    explanations = [explanations] if isinstance(explanations, ExplanationData) else list(explanations)
+    explanations = flat([explanations])
     if not (explanations or evaluation) or not all(isinstance(e, ExplanationData) for e in explanations):
         raise InputError("A report needs one or more explanations. Received: none, or something else.")
     if display is None:
@@ -171,11 +172,13 @@ def _examples(group, labels, examples, predictions, tokens, names) -> list[str]:
         parts.append(f"<h2>Example {i}{called}</h2>")
         if predictions is not None:
             parts.append(f"<p>Prediction: {escape(top_three(predictions[i], labels))}</p>")
-        explained = target_name(group[0], i, labels)
-        if explained and all(target_name(e, i, labels) == explained for e in group):
-            parts.append(f"<p>Explained: {escape(explained)}</p>")
+        explained = [target_name(e, i, labels) for e in group]
+        alike = len(set(explained)) == 1
+        if alike and explained[0]:
+            parts.append(f"<p>Explained: {escape(explained[0])}</p>")
         pictures = _input(group[0], i) + "".join(
-            _pictures(e, i, labels, None if tokens is None else tokens[i]) for e in group
+            _pictures(e, i, labels, None if tokens is None else tokens[i], said="" if alike else f"for {name}: ")
+            for e, name in zip(group, explained, strict=True)
         )
         parts.append(f'<div class="row">{pictures}</div>')
     if len(chosen) < n:
@@ -194,15 +197,15 @@ def top_three(outputs: np.ndarray, labels: Sequence[str] | None) -> str:
     return ", ".join(f"{names.get(i, f'class {i}')} {outputs[i]:.3g}" for i in best)
 
 
-def _pictures(e: ExplanationData, i: int, labels, tokens, dpi: int = 100) -> str:
-    """The pictures of one example: one, or one per input or layer."""
-    found = []
+def _pictures(e: ExplanationData, i: int, labels, tokens, dpi: int = 100, said: str = "") -> str:
+    """The pictures of one example: one, or one per input or layer. `said` begins the line under each."""
+    found, caption = [], said + _caption(e, i)
     for key in keys(e)[-LAYERS_SHOWN:]:
         if not np.isfinite(part(e, key)[0][i]).all():
-            found.append(html.figure("<p>no picture: these values hold NaN or Inf</p>", _caption(e, i)))
+            found.append(html.figure("<p>no picture: these values hold NaN or Inf</p>", caption))
             continue
         if tokens is not None and (words := _words(e, i, key, labels, tokens)) is not None:
-            found.append(html.figure(words, _caption(e, i)))
+            found.append(html.figure(words, caption))
             continue
         size = (3.65, 3.0) if _is_map(e, key) else (6.0, _height(e, key))
         drawn = Figure(figsize=size, layout="constrained")
@@ -211,7 +214,7 @@ def _pictures(e: ExplanationData, i: int, labels, tokens, dpi: int = 100) -> str
         ax.set_title(title(e).replace("\n", " ") + ("" if key is None else f", {key}"), fontsize=11, parse_math=False)
         target = target_name(e, i, labels)
         whole = [*lettering.cut(ax), *([target] if len(target) > LONGEST else [])]
-        found.append(html.figure(html.picture(drawn, f"{e.method}, example {i}", dpi), _caption(e, i), whole))
+        found.append(html.figure(html.picture(drawn, f"{e.method}, example {i}", dpi), caption, whole))
     return "".join(found)
 
 

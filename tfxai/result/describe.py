@@ -18,6 +18,11 @@ COMPARED = re.compile(r"\d+ - (\d+|mean\(.*\))")  # what tfxai.targets calls one
 LONGEST = 40  # letters of a class name beside a scale; the whole name is in titles and pages
 
 
+def flat(explanations: Sequence[Any]) -> list[Any]:
+    """Explanations, and those in the lists among them."""
+    return [e for one in explanations for e in (flat(one) if isinstance(one, (list, tuple)) else [one])]
+
+
 def title(e: ExplanationData) -> str:
     """The method, and the rule where it has several: the one that was taken, or that they are the user's own."""
     rule = e.options.get("rule")
@@ -27,6 +32,8 @@ def title(e: ExplanationData) -> str:
 
 def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None) -> str:
     """What the numbers are, for the scale: "contribution to target 3", or the label of class 3."""
+    if e.method == "activation":  # of no target
+        return "activation"
     name = target_name(e, index, labels) or "target"
     name = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
     return f"d {name} / d input" if e.method == "gradient" else f"contribution to {name}"

@@ -13,9 +13,6 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import TargetError, received, suggest
-from tfxai.targets.factories import Adjusted, Output, Target, class_index
-
 OUT_OF_RANGE = "the target index is outside the output"
 
 
@@ -75,28 +72,46 @@ class IndexTarget(BoundTarget):
         classes = tf.shape(y)[-1]
         flat = tf.reshape(tf.stop_gradient(y), [-1, classes])  # convolutional classifiers have axes of one before it
 
-        def largest() -> tf.Tensor:
-            return tf.where(index < 0, tf.argmax(flat, axis=-1, output_type=tf.int32), index)
+        def own() -> tf.Tensor:
+            return tf.where(index < 0, self.own(flat, index), index)
 
-        def known() -> tf.Tensor:  # of one example, or of one output for many classes
+        def known() -> tf.Tensor:  # of each example, or of each target at one of them
             return tf.broadcast_to(index, tf.broadcast_dynamic_shape(tf.shape(index), tf.shape(flat)[:1]))
 
         # Looked for only where it is asked for: in a small network it takes as long as a layer.
-        index = tf.cond(tf.reduce_any(index < 0), largest, known)
+        index = tf.cond(tf.reduce_any(index < 0), own, known)
         shift = tf.cast(centre, y.dtype) / tf.cast(classes, y.dtype)
         weights = tf.one_hot(index, classes, dtype=y.dtype) - shift
         return tf.reshape(weights, tf.concat([tf.shape(weights)[:1], tf.shape(y)[1:]], 0)), index
+
+    def own(self, flat: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        """(n,) the class that a negative index stands for, where the scores are these (n, classes)."""
+        return tf.argmax(flat, axis=-1, output_type=tf.int32)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RankedTarget(IndexTarget):
+    """The same, where index -1 - r is the class of rank r; equal scores are in the order of their classes."""
+
+    def own(self, flat: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        order, rank = tf.math.top_k(flat, tf.shape(flat)[-1]).indices, tf.maximum(-1 - index, 0)
+        rows = tf.maximum(tf.size(rank), tf.shape(order)[0])  # one of them may be there once, for all
+        order = tf.broadcast_to(order, [rows, tf.shape(order)[1]])
+        return tf.gather(order, tf.broadcast_to(rank, [rows]), batch_dims=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SideTarget(BoundTarget):
     """One of two classes, of which the output, one number, is the score of the second; the first has what it lacks.
 
-    Data: 0 or 1 for each example (n,); what the scores of both add up to: 1 for probabilities, 0 for logits.
+    Data: 0 or 1 for each example (n,), -1 for that with the higher score and -2 for the other; what the scores of both
+    add up to: 1 for probabilities, 0 for logits.
     """
 
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
-        side = feed[0]
+        side, both = feed
+        second = tf.cast(tf.reshape(y, [-1]) >= tf.cast(both, y.dtype) / 2, side.dtype)
+        side = tf.where(side < 0, tf.where(side == -1, second, 1 - second), side)
         return tf.reshape(tf.cast(2 * side - 1, y.dtype), [-1] + [1] * (y.shape.rank - 1)), side
 
     def added(self, feed: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -105,9 +120,10 @@ class SideTarget(BoundTarget):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PlaceTarget(BoundTarget):
-    """One number of an output of higher rank, the same for all examples. Data: its place, one index per axis."""
+    """One number of an output of higher rank, or the sum along some of its axes.
 
-    by_example: ClassVar[bool] = False
+    Data: its place (n or 1, axes), one index per axis, -1 for all of an axis.
+    """
 
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         """1 at the place; the length of an axis may be known only now (time steps)."""
@@ -115,8 +131,11 @@ class PlaceTarget(BoundTarget):
         with tf.control_dependencies([tf.debugging.assert_less(place, lengths, message=OUT_OF_RANGE)]):
             weights = tf.ones([1] * y.shape.rank, y.dtype)
         for axis in range(1, y.shape.rank):
-            hot = tf.one_hot(place[axis - 1], lengths[axis - 1], dtype=y.dtype)
-            weights = weights * tf.reshape(hot, [-1 if k == axis else 1 for k in range(y.shape.rank)])
+            own = place[:, axis - 1]
+            hot = tf.where(own[:, None] < 0, tf.cast(1, y.dtype), tf.one_hot(own, lengths[axis - 1], dtype=y.dtype))
+            weights = weights * tf.reshape(
+                hot, [-1, *(lengths[axis - 1] if k == axis else 1 for k in range(1, y.shape.rank))]
+            )
         return weights, None
 
 
@@ -164,73 +183,21 @@ def _weakly(function: Callable) -> Any:
     return known
 
 
-def resolve(
-    target: Any, shapes: Sequence[tuple | str], names: Sequence[Sequence[str]], n: int, both: float | None = None
-) -> BoundTarget:
-    """Checks a target against the model's outputs.
-
-    Args:
-        target: What the user gave.
-        shapes: Shape of each flat output without the batch axis, or in words why it cannot be explained.
-        names: The names each flat output answers to.
-        n: Number of examples.
-        both: Where the one output is the score of the second of two classes that have names: what the scores of both
-            add up to.
-
-    Raises:
-        TargetError: It does not fit, or does not say which output is meant.
-    """
-    output, alone = 0, isinstance(target, Output)
-    if isinstance(target, Output):
-        output, target = _position(target.name, names), target.inner
-    elif len(shapes) > 1 and not callable(target):
-        listed = [n[0] if n else str(i) for i, n in enumerate(names)]
-        one = next((name for name, shape in zip(listed, shapes, strict=True) if isinstance(shape, tuple)), listed[0])
-        raise TargetError(
-            f"The model has {len(shapes)} outputs ({', '.join(map(str, listed))}): say which with "
-            f"target=tfxai.targets.output({one!r}, i). " + received(target)
-        )
-    if callable(target) and not isinstance(target, Target):
-        return FunctionTarget(output, label=getattr(target, "__name__", "function"), function=target, alone=alone)
-    shape = shapes[output]
-    if isinstance(shape, str):
-        raise TargetError(shape)
-    if isinstance(target, Target):
-        return WeightsTarget(output, (_weights(target, shape, n),), target.label)
-    if isinstance(target, tuple):
-        return PlaceTarget(output, (np.array(_place(target, shape), np.int32),), str(target))
-    centred = isinstance(target, Adjusted)
-    if both is not None and not centred and not alone:
-        index = class_index(1 if target is None else target, (*shape[:-1], 2), n)
-        return SideTarget(output, (index, np.array(both, np.float32)))
-    index = class_index(target.index if centred else target, shape, n)
-    return IndexTarget(output, (index, np.array(float(centred), np.float32)), "adjusted" if centred else "")
+def interleaved(targets: Sequence[BoundTarget], rows: slice) -> list[tf.Tensor]:
+    """The data of some examples for several targets that are `alike`, all targets of an example after each other."""
+    if len(targets) == 1:
+        return targets[0].feed(rows)
+    columns = zip(*[target.feed(rows) for target in targets], strict=True)
+    return [_interleaved(list(column), rows.stop - rows.start) for column in columns]
 
 
-def _weights(target: Target, shape: tuple, n: int) -> np.ndarray:
-    weights = target.weights(shape or (1,), n).astype(np.float32)
-    return weights if shape else weights.reshape(-1)
+def _interleaved(column: list[tf.Tensor], n: int) -> tf.Tensor:
+    if not column[0].shape.rank:
+        return column[0]
+    full = [tf.broadcast_to(t, [n, *t.shape[1:]]) for t in column]
+    return tf.reshape(tf.stack(full, axis=1), [-1, *full[0].shape[1:]])
 
 
-def _position(name: str | int, names: Sequence[Sequence[str]]) -> int:
-    """The position of the output of this name; a number is its place in a tuple or list, or else counts all outputs."""
-    whole = isinstance(name, (int, np.integer))
-    for position, known in enumerate(names):
-        if name in known or whole and str(name) in known:
-            return position
-    if whole and 0 <= int(name) < len(names):
-        return int(name)
-    raise TargetError(f"No output is called {name!r}. {suggest(name, [k for ks in names for k in ks])}")
-
-
-def _place(target: tuple, shape: tuple) -> tuple[int, ...]:
-    """A tuple target as indices that are in range, as far as the sizes are known."""
-    if len(target) != len(shape) or not all(isinstance(i, (int, np.integer)) for i in target):
-        raise TargetError(
-            f"A tuple target indexes one number of an output of shape {shape}: {len(shape)} integers. "
-            f"{received(target)} (For one class per example pass a list or an array.)"
-        )
-    for axis, (i, size) in enumerate(zip(target, shape, strict=True)):
-        if i < 0 or (size is not None and i >= size):
-            raise TargetError(f"Index {i} on axis {axis} is outside 0 to {'its end' if size is None else size - 1}.")
-    return tuple(int(i) for i in target)
+def alike(target: BoundTarget) -> tuple:
+    """What is equal of targets that share their passes: they differ by the data of each example alone."""
+    return target.cache_key, *(a.tobytes() for a in target.data if not a.ndim)
