@@ -1,12 +1,15 @@
 """Black boxes: functions of arrays against closed forms, and against the same function explained as a model."""
 
 import copy
+import itertools
+import math
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import tfxai
@@ -43,7 +46,7 @@ def test_targets(name):
     assert e.values.dtype == e.score.dtype == np.float64
 
 
-@pytest.mark.parametrize("method", ["occlusion", "rise"])
+@pytest.mark.parametrize("method", score_only())
 def test_several_targets_share_the_calls(method):
     """Each is what a call of its own gives, and the function is asked no more than for one."""
     rows = []
@@ -110,6 +113,49 @@ def test_several_inputs_and_outputs():
     listed = tfxai.black_box(lambda x: [x[0] @ W, x[1].sum(1)])
     e = tfxai.explain(listed, [X, X], "occlusion", tfxai.targets.output(1))
     assert not e.values[0].any() and np.allclose(e.values[1], X)
+
+
+# --- Shapley values and LIME
+
+
+def shapley_values(function, x, baseline=0.0):
+    """By definition: over all sets of the other features, what the feature adds."""
+    n = x.shape[1]
+    found = np.zeros(x.shape)
+    for i in range(n):
+        others = [k for k in range(n) if k != i]
+        for s in itertools.chain.from_iterable(itertools.combinations(others, r) for r in range(n)):
+            shown = np.isin(np.arange(n), s)
+            without = np.where(shown, x, baseline)
+            with_it = np.where(shown | (np.arange(n) == i), x, baseline)
+            share = math.factorial(len(s)) * math.factorial(n - len(s) - 1) / math.factorial(n)
+            found[:, i] += share * (function(with_it) - function(without))
+    return found
+
+
+@pytest.mark.parametrize("method", ["kernel_shap", "shapley_sampling"])
+def test_shapley_values_of_any_function(method):
+    def function(x):
+        return np.tanh(x @ W[:, 0]) + x[:, 0] * x[:, 1] * x[:, 2]
+
+    options = {} if method == "kernel_shap" else {"samples": 4000}
+    e = tfxai.explain(tfxai.black_box(function), X, method, baseline=0.5, seed=0, **options)
+    truth = shapley_values(function, X, 0.5)
+    if method == "kernel_shap":  # by enumeration
+        np.testing.assert_allclose(e.values, truth, atol=1e-9)
+    else:
+        assert (np.abs(e.values - truth) <= 4 * e.standard_error + 1e-9).all()
+    np.testing.assert_allclose(e.values.sum(1), function(X) - function(np.full((1, 4), 0.5)), atol=1e-9)
+
+
+def test_lime_and_shapley_values_of_words_and_groups():
+    x = np.array([["a", "good", "film"], ["so", "bad", "bad"]])
+    box = tfxai.black_box(lambda x: (1.0 * (x == "good") - 2.0 * (x == "bad")).sum(1))
+    for method in ("kernel_shap", "lime"):
+        e = tfxai.explain(box, x, method, baseline="", seed=0)
+        np.testing.assert_allclose(e.values, [[0, 1, 0], [0, -2, -2]], atol=0.02)
+    e = tfxai.explain(LINEAR, X, "kernel_shap", 0, groups=[0, 0, 1, 1])
+    np.testing.assert_allclose(e.values[:, :2].sum(1), X[:, :2] @ W[:2, 0], atol=1e-9)
 
 
 # --- The same as the model itself
@@ -261,6 +307,10 @@ def test_texts():
     assert not e.values.any()
     e = tfxai.explain(tfxai.black_box(function), x.tolist(), "rise", baseline="good", samples=400, seed=0)
     assert e.values[1, 0] > e.values[1, 1] + 0.5
+    e = tfxai.explain(tfxai.black_box(lambda x: 1.0 * (x == b"good").sum(1)), tf.constant(x), "occlusion", baseline="")
+    assert e.values.tolist() == [[0, 1, 0], [0, 0, 0]]  # tensors hold bytes
+    e = tfxai.explain(tfxai.black_box(function), x.astype(object), "occlusion", baseline="")
+    assert e.values.tolist() == [[0, 1, 0], [0, -2, -2]]
     with pytest.raises(tfxai.errors.BaselineError, match="stands for nothing"):
         tfxai.explain(tfxai.black_box(function), x, "occlusion")
     with pytest.raises(tfxai.errors.OptionError, match="holds text, which fill"):
@@ -288,6 +338,7 @@ def test_numbers_that_are_missing():
     np.testing.assert_allclose(tfxai.explain(box, x, "occlusion", allow_nan=True).values, [[7, 2], [1, 3]])
 
 
+@pytest.mark.filterwarnings("ignore:lime. near example")  # the function is not linear
 @pytest.mark.parametrize("method", score_only())
 def test_rows_in_a_call(method, rng):
     x = rng.normal(size=(7, 5))
@@ -380,6 +431,8 @@ def test_what_a_black_box_does_not_have(options, error, words):
     (lambda x: None, "NoneType"),
     (lambda x: {"a": x @ W, "b": x[0]}, "Received under 'b'"),
     (lambda x: [x @ W, x[:1]], "Received at position 1"),
+    (lambda x: {"a" if len(x) < 3 else "b": x @ W}, r"returned a: \(rows, 3\) float64 when.* now b: \(rows, 3\)"),
+    (lambda x: x @ W if len(x) < 3 else [x @ W], r"returned \(rows, 3\) float64 when.* now 0: \(rows, 3\) float64"),
     (lambda x: x @ W if len(x) < 3 else x, r"\(rows, 3\) float64 when it was tried, and now \(rows, 4\) float64"),
     (lambda x: np.where(x == 0, np.nan, x).sum(1), r"score nan for 1 of 3 rows \(first: row 1"),
     (lambda x: np.log(np.maximum(x[:, 0], 0)), "score -inf for"),
@@ -421,6 +474,8 @@ def test_layouts_are_not_guessed():
             tfxai.explain(box, x, "occlusion")
     with pytest.raises(tfxai.errors.InputError, match="said to be 'sequence', of rank 2, or 3 with channels"):
         tfxai.explain(tfxai.black_box(lambda x: x.sum((1, 2, 3)), "sequence"), x, "occlusion")
+    with pytest.raises(tfxai.errors.InputError, match=r"Pass x\[:, None\]"):
+        tfxai.explain(tfxai.black_box(lambda x: x, "table"), np.ones(3), "occlusion")
     grey = tfxai.explain(tfxai.black_box(lambda x: x.sum((1, 2)), "image"), x[..., 0], "occlusion", window=1)
     np.testing.assert_allclose(grey.values, x[..., 0])
     every = tfxai.black_box(lambda x: (x * x).sum((1, 2)), "table")
@@ -469,3 +524,18 @@ def test_nothing_is_wrapped_silently():
     model = tabular()
     with pytest.raises(tfxai.errors.ModelTypeError, match="black_box.model.predict"):
         tfxai.explain(model.predict, X, "occlusion")
+
+
+def test_shapley_values_of_bytes_and_words_by_hand(rng):
+    """f = a b + [word is yes] a, against the first row: every value by the definition."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1, 3], "b": [2, 5], "word": ["no", "yes"]})
+    box = tfxai.black_box(lambda z: (z["a"] * z["b"] + (z["word"] == "yes") * z["a"]).to_numpy(float))
+    e = tfxai.explain(box, frame, "kernel_shap", baseline=frame.iloc[:1])
+    # of the product 15 - 2: a gets (4 + 10) / 2, b (3 + 9) / 2; of the word's 3: a (0 + 2) / 2, the word (1 + 3) / 2
+    np.testing.assert_allclose(e.values, [[0, 0, 0], [8, 6, 2]], atol=1e-9)
+    picture = tfxai.black_box(lambda z: z.astype(float).sum((1, 2, 3)), layout="image")
+    x = rng.integers(0, 256, (2, 4, 4, 3)).astype("uint8")
+    values = tfxai.explain(picture, x, "kernel_shap", groups=tfxai.segments.grid(2), seed=0)
+    sums = values.grouped(tfxai.segments.grid(2)).values
+    np.testing.assert_allclose(sums[:, 0], x[:, :2, :2].sum((1, 2, 3), dtype=float), rtol=1e-9)

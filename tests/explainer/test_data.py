@@ -307,7 +307,8 @@ def test_reading_shows_how_far_it_is(monkeypatch):
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
     gathered(dataset(X), None, verbose=1)
-    assert "100% of 3 batches read" in out.getvalue()
+    gathered(generator(X), None, 2, verbose=1)
+    assert "100% of 3 batches read" in out.getvalue() and "100% of 2 batches read" in out.getvalue()
 
 
 def test_nothing_is_read_that_is_not_asked_for():

@@ -59,6 +59,17 @@ def test_a_pipeline_with_numbers_and_words(pipeline, tmp_path):
     e.plot()
 
 
+def test_shapley_values_of_a_pipeline(pipeline):
+    """They add up to what the row has more than the other, which is far from what one column at a time adds up to."""
+    model, frame = pipeline
+    box = tfxai.black_box(model.predict_proba)
+    e = tfxai.explain(box, frame.iloc[:6], "kernel_shap", 1, frame.iloc[[9]])
+    change = model.predict_proba(frame.iloc[:6])[:, 1] - model.predict_proba(frame.iloc[[9]])[0, 1]
+    np.testing.assert_allclose(e.values.sum(1), change, atol=1e-9)
+    same = np.stack([frame.iloc[:6][c] == frame[c].iloc[9] for c in frame], axis=1)
+    assert same.any() and np.abs(e.values[same]).max() < 1e-9  # what is as in the other row changes nothing
+
+
 def test_the_frame_that_it_is_handed(rng):
     frame, _ = people(rng, 5)
     seen = []

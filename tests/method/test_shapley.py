@@ -347,3 +347,30 @@ def test_several_targets_in_one_call(method, options, rng):
     function = keras.Model(i, hidden)
     whole = tfxai.explain(function, x, method, 3, seed=1, groups=labels, **options)
     np.testing.assert_allclose(unit.values, whole.values, rtol=1e-4, atol=1e-6)
+
+
+def test_half_precision_adds_up_as_well_as_its_scores(rng):
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(8, "tanh"), layers.Dense(1)])
+    half = keras.models.clone_model(model, clone_function=lambda one: type(one).from_config(
+        one.get_config() | {"dtype": "mixed_float16"}))  # fmt: skip
+    half.set_weights(model.get_weights())
+    x = rng.normal(size=(3, 6)).astype("float32")
+    exact, found = (tfxai.explain(m, x, "kernel_shap", target=0) for m in (model, half))
+    np.testing.assert_allclose(found.values, exact.values, atol=5e-3)
+    assert found.values.dtype == np.float32 and np.abs(found.delta).max() < 1e-6
+
+
+@pytest.mark.parametrize("samples", [2, 4])
+def test_some_examples_by_all_coalitions_and_some_by_orders(samples, rng):
+    x = rng.normal(size=(4, 3, 4, 1))
+    labels = np.stack([np.arange(12).reshape(3, 4) % count for count in (2, 12, 2, 12)])
+    method = tfxai.ShapleySampling(samples=samples, groups=labels)
+    f = lambda z: keras.ops.tanh(keras.ops.sum(z, axis=(1, 2, 3)))  # noqa: E731
+    for size in (None, 1):
+        e = tfxai.explain(f, x, method, seed=0, batch_size=size)
+        assert e.meta["coalitions"] == "all where groups are few" and e.meta["groups"]["count"] == [2, 12]
+        np.testing.assert_allclose(e.delta, 0, atol=1e-12)
+        if samples == 2:
+            assert e.standard_error is None
+        else:
+            assert not e.standard_error[[0, 2]].any() and e.standard_error[[1, 3]].any(axis=(1, 2, 3)).all()

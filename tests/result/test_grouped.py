@@ -102,3 +102,17 @@ def test_the_page_of_what_is_painted(tmp_path, rng):
     x = rng.uniform(size=(2, 8, 8, 3))
     sums = made(rng.normal(size=(2, 8, 8, 3)), inputs=x).grouped(tfxai.segments.grid(2))
     assert "deeplift" in sums.painted().to_html(tmp_path / "page.html").read_text()
+
+
+def test_sums_of_several_inputs_and_of_words_are_bars(rng):
+    values = {"a": rng.normal(size=(2, 8, 8, 3)), "b": rng.normal(size=(2, 4))}
+    sums = made(values, inputs=values).grouped(tfxai.segments.grid(2))
+    bars = sums.plot(0, Figure().subplots(), ordered=False)
+    assert len(bars.patches) == 6
+    np.testing.assert_allclose([b.get_width() for b in bars.patches], sums.values[0])
+    painted = sums.plot(1, Figure().subplots(), input="a", outlier_perc=0)
+    np.testing.assert_allclose(np.asarray(painted.images[-1].get_array())[0, 0], sums.values[1, 0])
+    words = made(rng.normal(size=(2, 5)), inputs=np.arange(10).reshape(2, 5)).grouped(
+        [0, 0, 1, 2, 2], ["the", "cat", "sat"]
+    )
+    assert [t.get_text() for t in words.plot(0, Figure().subplots(), ordered=False).get_yticklabels()] == words.names

@@ -145,4 +145,11 @@ def test_what_was_given_is_told_apart_by_what_is_in_it():
     labels[:] = 0
     assert one == given(one) and one.value[99, 99] == 99 and "groups=100" in repr(one)
     assert hash(given([[0, 1], [2, 3]])) == hash(Given([[0, 1], [2, 3]]))
+    one, other = given(lambda x: labels), given(lambda x: labels + 1)
+    assert one == given(one.value) and one != other
     assert repr(given({"a": ["b", "c"]})) == "{'a': ['b', 'c']}"
+
+
+def test_one_input_by_name():
+    (labels,) = divided({"x": [0, 0, 1, 1]}, [TABLE], None).labels
+    np.testing.assert_array_equal(labels, [[0, 0, 1, 1]])

@@ -19,9 +19,7 @@ from tfxai.support.memory import free
 
 LABELLED = (2, 3)  # (x, y) and (x, y, weights)
 HELD = 4  # times x: its batches until they are joined, the values, and what values are made of
-SINGLE = (
-    "Expected batches: arrays whose first axis is that of the examples, as fit takes them (dataset.batch(8))."
-)  # fmt: skip
+SINGLE = "Expected batches: arrays whose first axis is that of the examples, as fit takes them (dataset.batch(8))."
 
 
 class Batch(NamedTuple):
@@ -98,15 +96,14 @@ def gathered(data: Any, declared: list | None, steps: int | None = None, verbose
             "steps= of an Explainer, or dataset.take(steps). What has fewer is read to its end."
         )
     known = None if length is None else length if steps is None else min(length, steps)
-    bar = None if known is None else Progress(max(known, 1), verbose, "batch", "read")
+    bar = Progress(max(known or steps or 1, 1), verbose, "batch", "read")
     room, found = free(), list[Batch]()
     for batch in itertools.islice(batches_of(data) or (), steps):
         part = Batch(*(None if p is None else keras.tree.map_structure(_part, p) for p in split(batch)))
         _check(part, found, declared)
         found.append(part)
         _check_room(found, known, room)
-        if bar is not None:
-            bar.step(1)
+        bar.step(1)
     if not found:
         raise InputError(f"The {type(data).__name__} yields no batches. Is it a generator that was read before?")
     x, y = (_joined([p[k] for p in found]) for k in (0, 1))

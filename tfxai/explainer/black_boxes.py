@@ -10,14 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import (
-    InputError,
-    LayerError,
-    MethodError,
-    ModelError,
-    OptionError,
-    received,
-)  # fmt: skip
+from tfxai.errors import InputError, LayerError, MethodError, ModelError, OptionError, received
 from tfxai.explainer.frames import Frame
 from tfxai.explainer.inputs import Inputs, leaves_of, read
 from tfxai.explainer.prepared import Prepared
@@ -122,10 +115,12 @@ class Boxed:
             ModelError: The function does not return scores for each row.
         """
         leaves = leaves_of(x, None)
-        forms = [self._form(path, leaf.value) for path, leaf in keras.tree.flatten_with_path(leaves)]
-        given = [leaf.value for leaf in keras.tree.flatten(leaves)]
-        numbers = [v if f.frame is None else f.frame.numbers(v) for f, v in zip(forms, given, strict=True)]
+        given = [(path, leaf.value) for path, leaf in keras.tree.flatten_with_path(leaves)]
+        frames = [self._frame(path, value) for path, value in given]
+        numbers = [v if f is None else f.numbers(v) for f, (_, v) in zip(frames, given, strict=True)]
         inputs = read(keras.tree.pack_sequence_as(leaves, numbers), None, None, allow_nan)
+        texts = [_text(value, array) for (_, value), array in zip(given, inputs.arrays, strict=True)]
+        forms = [Form(frame, text) for frame, text in zip(frames, texts, strict=True)]
         inputs = dataclasses.replace(inputs, coding=Coding(forms))
         fixed = tuple(held(inputs))
         form = [(f.text, None if f.frame is None else f.frame.form) for f in forms]
@@ -134,14 +129,21 @@ class Boxed:
             self._known[key] = _opened(self.model, inputs, forms, fixed)
         return inputs, None, self._known[key]
 
-    def _form(self, path: Any, value: Any) -> Form:
-        if hasattr(value, "columns"):
-            frame = Frame(value)  # or the one whose words are known already
-            return Form(frame=self._frames.setdefault((path, frame.form), frame))
-        kind = np.asarray(value).dtype.kind if isinstance(value, (np.ndarray, list, tuple)) else ""
-        if kind == "O" and np.size(value) and isinstance(np.asarray(value).reshape(-1)[0], bytes):
-            kind = "S"
-        return Form(text=kind if kind and kind in "OUS" else "")
+    def _frame(self, path: Any, value: Any) -> Frame | None:
+        """A data frame, whose words may be known already."""
+        if not hasattr(value, "columns"):
+            return None
+        frame = Frame(value)
+        return self._frames.setdefault((path, frame.form), frame)
+
+
+def _text(given: Any, array: np.ndarray) -> str:
+    """What texts were before they became objects."""
+    if array.dtype != object:
+        return ""
+    if isinstance(array.reshape(-1)[0], bytes):
+        return "S"
+    return "O" if getattr(getattr(given, "dtype", None), "kind", "U") == "O" else "U"
 
 
 def _opened(box: BlackBox, inputs: Inputs, forms: list[Form], held: Sequence[int]) -> Opaque:
@@ -205,11 +207,19 @@ def _as_before(box: BlackBox, outputs: list[np.ndarray], structure: Any, answer:
         ModelError: They have another.
     """
     flat = keras.tree.flatten(answer)
-    forms = [[(o.shape[1:], o.dtype.name) for o in found] for found in (outputs, flat)]
-    if forms[0] != forms[1] or len(flat) > 1 and type(answer) is not type(structure):
-        before, now = (", ".join(f"(rows, {', '.join(map(str, shape))}) {kind}" for shape, kind in f) for f in forms)
+    before, now = _described(structure, outputs), _described(answer, flat)
+    if before != now:
         raise ModelError(
             f"The black box {box.name!r} returned {before} when it was tried, and now {now}. Expected the same for any "
             "rows; of a function that was changed make another Explainer."
         )
     return flat
+
+
+def _described(structure: Any, outputs: Sequence[np.ndarray]) -> str:
+    """Where the outputs are in what is returned, and their form."""
+    paths = [".".join(map(str, path)) for path, _ in keras.tree.flatten_with_path(structure)]
+    return ", ".join(
+        f"{path}{': ' * bool(path)}({', '.join(['rows', *map(str, o.shape[1:])])}) {o.dtype.name}"
+        for path, o in zip(paths, outputs, strict=True)
+    )

@@ -65,8 +65,10 @@ def _with(frame: Any, columns: dict[Any, Any]) -> Any:
 
 
 def _holds(kind: Any, numbers: np.ndarray) -> bool:
-    """Whether a column of whole numbers or flags holds these."""
+    """Whether a column of whole numbers or flags holds these; one of floats does, as near as it can."""
     own = np.dtype(getattr(kind, "numpy_dtype", kind))
+    if own.kind == "f":
+        return True
     with np.errstate(invalid="ignore", over="ignore"):
         return np.array_equal(numbers.astype(own), numbers)
 
@@ -93,7 +95,7 @@ class Frame:
         self.like = x.iloc[:0]
         kinds = {c: getattr(kind, "kind", "O") for c, kind in x.dtypes.items()}
         self.words = {c: Words() for c, kind in kinds.items() if kind not in "biuf"}
-        self.whole = {c: x.dtypes[c] for c, kind in kinds.items() if kind in "biu"}
+        self.own = {c: x.dtypes[c] for c in kinds if c not in self.words}
         self.kept = set(kinds.values()) == {"f"}  # numbers of one kind stay what they are
 
     @property
@@ -127,6 +129,6 @@ class Frame:
     def handed(self, array: np.ndarray) -> Any:
         """The rows as a frame; whole numbers and flags as such, where they still are some."""
         made = type(self.like)(array, columns=self.like.columns)
-        own = {c: kind for c, kind in self.whole.items() if _holds(kind, made[c].to_numpy())}
+        own = {c: kind for c, kind in self.own.items() if _holds(kind, made[c].to_numpy())}
         words = {c: words.read(made[c].to_numpy(), c) for c, words in self.words.items()}
         return _with(made, words).astype(own | {c: self.like.dtypes[c] for c in words})

@@ -202,15 +202,15 @@ def averaged(scorer: Scorer, x: Tensors, reference: Tensors, nodes: np.ndarray, 
     width = 1 if scorer.model.rows is not None else scorer.per_pass(len(scorer))  # of fixed rows none can be repeated
     if width > 1:
         passes.refuse_positions()
-    done, together = 0, 1
+    done, count = 0, 1
     while done < len(nodes):
         width = min(width, len(nodes) - done)
-        together = min(together, (len(nodes) - done) // width)
-        part, began = slice(done, done + together * width), time.perf_counter()
-        places = [numbers[part].reshape(together, width) for numbers in (nodes, weights)]
-        total = along.added(passes, OrdinaryGradient(), own, change, total, *places, shared)
+        count = min(count, (len(nodes) - done) // width)
+        part, began = slice(done, done + count * width), time.perf_counter()
+        places, shares = (t[part].reshape(count, width) for t in (nodes, weights))
+        total = along.added(passes, OrdinaryGradient(), own, change, total, places, shares, shared)
         done, share = part.stop, CALL / (time.perf_counter() - began)
-        together = max(1, int(together * min(share, 8)))
+        count = max(1, int(count * min(share, 8)))
         scorer.progress(done, len(nodes))
     return total
 

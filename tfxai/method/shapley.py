@@ -26,13 +26,14 @@ class ShapleySampling(OfGroups):
 
     Each order costs one forward pass per group, less one. Where all coalitions cost no more, 2^groups, they are taken:
     then the values are exact, `standard_error` is 0, and `e.meta["coalitions"]` says so. `standard_error` is that of
-    the mean over the pairs; of few pairs it is uncertain itself, as Student's t has it.
+    the mean over the pairs, None of one; of few pairs it is uncertain itself, as Student's t has it.
 
     Args:
         samples: How many orders, an even number, for each reference.
         groups: What is shown and hidden together, as in `tfxai.Occlusion`. None: tokens and the columns of tables one
-            by one, 8 x 8 cells of a picture, 16 stretches of a sequence, 4 x 4 x 4 cells of a volume. A group's value
-            is shared evenly by its features: `e.grouped` of the same groups gives it.
+            by one, 8 x 8 cells of a picture, 16 stretches of a sequence, 4 x 4 x 4 cells of a volume, whatever is
+            installed (`tfxai.segments.slic` is taken where it is asked for): `e.meta["groups"]` says what. A group's
+            value is shared evenly by its features: `e.grouped` of the same groups gives it.
 
     Raises:
         OptionError: When used: samples below 2 or odd; groups that do not fit, overlap or leave features out.
@@ -64,7 +65,7 @@ class ShapleySampling(OfGroups):
         count, total = game.count, self.coalitions(game.count)[0]
         if self.coalitions(count)[1]:
             values = exact(game, start, end)
-            return Played(values, np.zeros_like(values))
+            return Played(values, np.zeros_like(values) if self.samples > 2 else None)
         length = 2 * (count - 1)  # coalitions of a pair of orders
         orders: list[np.ndarray] = []  # of the pairs that have been begun and not been added up
         done, left = 0, np.zeros((len(start), 0))
@@ -84,7 +85,7 @@ class ShapleySampling(OfGroups):
                 left, done = left[:, length:], done + 1
         mean = sums / done
         spread = np.maximum(squares / done - mean**2, 0) / max(done - 1, 1)
-        return Played(mean, np.sqrt(spread) if done > 1 else None)
+        return Played(mean, np.sqrt(spread) if self.samples > 2 else None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,7 +17,7 @@ def added(
     weights: np.ndarray,
     points: Points | None = None,
 ) -> list[tf.Tensor]:  # fmt: skip
-    """`total`, with the weighted gradients at nodes of the lines added: passes of n * width examples, one for each row.
+    """`total`, with the weighted gradients at some nodes of the lines added, in one compiled call.
 
     Args:
         passes: Of n examples, or of the points of several targets.
@@ -25,42 +25,40 @@ def added(
         x: Explained tensors (n, ...): the ends of the lines.
         change: From their beginnings.
         total: (n, ...), or of the rows of several targets.
-        nodes: (passes, width) places on the lines, from 0 to 1: those of each pass.
-        weights: (passes, width) of the nodes.
+        nodes: Places on the lines, from 0 to 1: (passes, width), each pass of n * width examples.
+        weights: Of the nodes.
         points: Which rows are which point, with several targets.
     """
 
     def run(inputs: Tensors, x: Tensors, feed: Tensors, change: Tensors, total: Tensors, *rest: tf.Tensor) -> list:
-        (back, shares), rest = rest[:2], rest[2:]
+        (nodes, weights), rest = rest[:2], rest[2:]
         vectors, fixed = (rest[:3], rest[3:]) if points is not None else ((), rest)
-        count = tf.shape(back)[1]
-        inputs, feed = [tf.repeat(t, count, axis=0) for t in inputs], passes.target.repeated(feed, count)
+        count, width = tf.unstack(tf.shape(nodes))
+        inputs, feed = [tf.repeat(t, width, axis=0) for t in inputs], passes.target.repeated(feed, width)
 
-        def sum_of(k: tf.Tensor) -> list[tf.Tensor]:
-            """The weighted gradients of one pass."""
-            there = [_points(a, d, back[k]) for a, d in zip(x, change, strict=True)]
-
-            def weighed(slopes: Tensors) -> list[tf.Tensor]:
-                return [_added_up(g, shares[k]) for g in slopes]
+        def slopes(there: Tensors, shares: tf.Tensor) -> Tensors:
+            def weighed(found: Tensors) -> list[tf.Tensor]:
+                return [_added_up(g, shares) for g in found]
 
             if points is None:
                 return weighed(passes.slopes(table, inputs, there, feed, None, fixed)[2])
             with tf.GradientTape() as tape:
                 tape.watch(there)
                 end = passes.ended(table, passes.run(table, inputs, [Value(t) for t in there], fixed))
-            of, order = (tf.reshape(v[..., None] * count + tf.range(count), _merged(v)) for v in vectors[:2])
-            slopes = sent_back(passes, tape, end, there, feed, (of, order), weighed)[2]
-            return [to_rows(g, vectors[2]) for g in slopes]
+            of, order = (tf.reshape(v[..., None] * width + tf.range(width), _merged(v)) for v in vectors[:2])
+            each = sent_back(passes, tape, end, there, feed, (of, order), weighed)[2]
+            return [to_rows(g, vectors[2]) for g in each]
 
-        def step(k: tf.Tensor, total: Tensors) -> tuple[tf.Tensor, list[tf.Tensor]]:
-            return k + 1, [tf.ensure_shape(t + g, t.shape) for t, g in zip(total, sum_of(k), strict=True)]
+        def step(k: tf.Tensor, total: Tensors) -> tuple[tf.Tensor, Tensors]:
+            there = [_points(a, d, nodes[k] - 1) for a, d in zip(x, change, strict=True)]
+            found = slopes(there, weights[k])
+            return k + 1, [tf.ensure_shape(t + g, t.shape) for t, g in zip(total, found, strict=True)]
 
-        number = tf.shape(back)[0]
-        return tf.while_loop(lambda k, _: k < number, step, (0, list(total)), parallel_iterations=1)[1]
+        return tf.while_loop(lambda k, _: k < count, step, (0, list(total)), parallel_iterations=1)[1]
 
     vectors = [] if points is None else points.vectors()
     key = ("path", table) if points is None else ("path of several", table)
-    numbers = [tf.constant(nodes - 1), tf.constant(weights), *vectors]
+    numbers = [tf.constant(nodes), tf.constant(weights), *vectors]
     return passes.call(key, table, run, x, None, (change, total), numbers)
 
 

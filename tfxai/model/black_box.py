@@ -92,6 +92,11 @@ class BlackBox:
         Raises:
             InputError: What it is was not said, or is something of another rank.
         """
+        if rank == 1:
+            raise InputError(
+                f"Input {path!r} has no axis beside that of the examples. Pass x[:, None], and let the function take "
+                "its only column, x[:, 0]."
+            )
         given = self.layout
         if isinstance(given, Mapping):
             given = given.get(path)
@@ -121,9 +126,9 @@ def black_box(
 ) -> BlackBox:  # fmt: skip
     """Any function from arrays to scores as a model: scikit-learn's `predict_proba`, a module of PyTorch, a service.
 
-    What needs nothing but scores works on it: methods that hide features ("occlusion", "rise"), `tfxai.evaluate`,
-    plots, reports. Methods that follow gradients refuse, and name those that work. The score is what the function
-    returns.
+    What needs nothing but scores works on it: methods that hide features ("kernel_shap", "lime", "occlusion"...),
+    `tfxai.evaluate`, plots, reports. Methods that follow gradients refuse, and name those that work. The score is what
+    the function returns.
 
     The function is handed arrays of the dtype in which x was given, never x itself: it may change them. Where x is a
     data frame of pandas, these are frames with the same columns and kinds; of columns of words (text, categories) the

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfxai.support.numerics import widened
+
 Tensors = Sequence[tf.Tensor]
 
 
@@ -61,7 +63,7 @@ class Groups:
     def shared(self, values: np.ndarray, x: Tensors, score: tf.Tensor) -> list[tf.Tensor]:
         """Values of groups (n, groups), divided evenly among the features of each: per explained tensor (n, ...).
 
-        In the dtype of the tensor, or that of the score where it holds whole numbers or text.
+        In the precision of the tensor, or that of the score where it holds whole numbers or text; in single for half.
         """
         sizes = self._sizes(values.shape[1], x)
         found = []
@@ -71,7 +73,7 @@ class Groups:
             flat = np.broadcast_to(labels, (len(values), *labels.shape[1:])).reshape(len(values), -1)
             own = each[rows, flat].reshape(len(values), *labels.shape[1:]) * weights
             dtype = tensor.dtype if tensor.dtype.is_floating else score.dtype
-            found.append(tf.constant(np.broadcast_to(own, tensor.shape), dtype))
+            found.append(tf.constant(np.broadcast_to(own, tensor.shape), widened(dtype)))
         return found
 
     def _sizes(self, count: int, x: Tensors) -> np.ndarray:

@@ -209,9 +209,9 @@ class RevealCancelRules(RuleTable):
         rule = RescaleRules(self.unknown_ops).rule(call)
         if self.reveals(call, rule):
             return corners(call, values)
-        own = isinstance(rule, Diagonal) and rule is not inverse_norm and _element_by_element(call)
-        if own and not call.note(parts_unread):
-            return together(call, values, rule)
+        if isinstance(rule, Diagonal) and rule is not inverse_norm and _element_by_element(call):
+            if not call.note(parts_unread):
+                return together(call, values, rule)
         y = applied(call, values, rule)
         if call.note(parts_unread):
             return [Value(a, b) for a, b in zip(y, call.y0, strict=True)]

@@ -90,7 +90,8 @@ def _parted(groups: Any, parts: Sequence[Part], x: Any) -> list[Any]:
     """What was given for each part."""
     names = [p.name for p in parts]
     alone = [not p.held for p in parts].count(True) == 1 and isinstance(groups, np.ndarray)  # beside those held fixed
-    if len(parts) == 1 or alone or isinstance(groups, Segmenter):
+    named = isinstance(groups, Mapping) and len(parts) == 1 and list(groups) == names
+    if (len(parts) == 1 and not named) or alone or isinstance(groups, Segmenter):
         return [groups] * len(parts)
     if callable(groups):
         groups = groups(x)

@@ -75,7 +75,7 @@ class IndexTarget(BoundTarget):
         def own() -> tf.Tensor:
             return tf.where(index < 0, self.own(flat, index), index)
 
-        def known() -> tf.Tensor:  # of each example, or of each target at one of them
+        def known() -> tf.Tensor:  # of one example, or of one output for many classes
             return tf.broadcast_to(index, tf.broadcast_dynamic_shape(tf.shape(index), tf.shape(flat)[:1]))
 
         # Looked for only where it is asked for: in a small network it takes as long as a layer.
