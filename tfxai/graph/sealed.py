@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-BITS = {2: tf.uint16, 4: tf.uint32, 8: tf.uint64}  # by their bytes
+BITS = {tf.float16: tf.uint16, tf.bfloat16: tf.uint16, tf.float32: tf.uint32, tf.float64: tf.uint64}
 
 
 def sealed(tensor: tf.Tensor) -> tf.Tensor:
     """Floats as their bits; other tensors as they are."""
-    return tf.bitcast(tensor, BITS[tensor.dtype.size]) if tensor.dtype.is_floating else tensor
+    return tf.bitcast(tensor, BITS[tensor.dtype]) if tensor.dtype in BITS else tensor
 
 
 def opened(tensor: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
