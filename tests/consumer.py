@@ -48,14 +48,21 @@ def models(model: keras.Model, x: np.ndarray) -> None:
     assert_type(Mixed().explain(x), tfxai.Explanation)
 
 
+def functions(x: np.ndarray) -> tfxai.Explanation:
+    scores = tfxai.black_box(lambda x: x.sum(axis=1), "table", batch_size=64, name="sums")
+    return tfxai.Explainer(scores, "occlusion")(x)
+
+
 def methods() -> list[Any]:
     assert_type(tfxai.methods(), dict[str, str])
     assert_type(tfxai.supported_ops(), dict[str, str])
     return [
         tfxai.Gradient(), tfxai.InputXGradient(at="baseline"), tfxai.GuidedBackprop(), tfxai.DeconvNet(),
-        tfxai.GradCAM(resize=False), tfxai.GradCAMPlusPlus(), tfxai.LayerCAM(), tfxai.HiResCAM(),
-        tfxai.ScoreCAM(channels=8), tfxai.GuidedGradCAM(), tfxai.IntegratedGradients(steps=8),
+        tfxai.GradCAM(resize=False), tfxai.GradCAMPlusPlus(), tfxai.LayerCAM(),
+        tfxai.HiResCAM(resize=False, channels="each"), tfxai.ScoreCAM(channels=8, relu=False), tfxai.GuidedGradCAM(),
+        tfxai.Activation(), tfxai.IntegratedGradients(steps=8),
         tfxai.ExpectedGradients(samples=8), tfxai.Occlusion(window=3), tfxai.RISE(samples=8),
+        tfxai.ShapleySampling(samples=8), tfxai.KernelSHAP(groups=[0, 1]), tfxai.LIME(ridge=0.0),
         tfxai.LRP(rule="epsilon_plus"), tfxai.DeepTaylor(low=0, high=1), tfxai.PatternNet(), tfxai.PatternAttribution(),
         tfxai.SmoothGrad("gradient", samples=8), tfxai.SmoothGradSquared(tfxai.Gradient()), tfxai.VarGrad(noise=0.1),
     ]  # fmt: skip
@@ -73,7 +80,8 @@ def modules(model: keras.Model, x: np.ndarray, e: tfxai.Explanation) -> list[Any
         tfxai.figures.convergence(model, x, steps=(2, 4)), tfxai.metrics.axioms.completeness("ig", model, x).residual,
         tfxai.targets.per_example(lambda y, rows: y[:, 0] * rows, x), tfxai.targets.region(x[0], 1),
         tfxai.targets.box([0, 0, 4, 2], 1, format="xyxy"), tfxai.Occlusion(window={"x": (2, 3)}, fill=[None]),
-        tfxai.check(model).layers, tfxai.callbacks.ExplanationSnapshot(x, "gradcam").history, digits.labels,
+        tfxai.segments.grid(8)(x), e.grouped(tfxai.segments.grid(2)).values, tfxai.check(model).layers,
+        tfxai.callbacks.ExplanationSnapshot(x, "gradcam").history, digits.labels,
     ]  # fmt: skip
 
 

@@ -17,7 +17,9 @@ from tfxai.method.lookup import class_of
 from tfxai.method.table import METHODS
 
 FEWER = {"samples": 6}
-OPTIONS = {"smoothgrad": FEWER, "vargrad": FEWER, "smoothgrad_squared": FEWER, "rise": FEWER}
+CELLS = {"samples": 16, "groups": tfxai.segments.grid(2)}
+OPTIONS = {"smoothgrad": FEWER, "vargrad": FEWER, "smoothgrad_squared": FEWER, "rise": FEWER, "kernel_shap": CELLS,
+           "lime": CELLS, "shapley_sampling": {"samples": 2}}  # fmt: skip
 # For the promises that hold for any number of passes.
 COARSE = {
     "integrated_gradients": {"steps": 3},
@@ -26,12 +28,15 @@ COARSE = {
 }
 PLANS = [(name, OPTIONS.get(name, {})) for name in METHODS if not class_of(name).needs_data]
 PLANS += [("deeplift", {"rule": "reveal_cancel"})]
+PLANS += [(name, {"relu": False}) for name in ("gradcam", "gradcam++", "layercam", "hirescam", "scorecam")]
+PLANS += [("gradcam", {"channels": "each", "resize": False}), ("hirescam", {"channels": "each", "resize": False})]
 PLANS += [("lrp", {"rule": rule}) for rule in ("epsilon", "epsilon_alpha2_beta1", "epsilon_plus_flat", "attnlrp")]
 PLANS += [("smoothgrad", {"inner": "deeplift", **FEWER}), ("smoothgrad", {"inner": "gradcam", **FEWER})]
 
 
 def id_of(name, options):
-    return "-".join([name, *(v for v in options.values() if isinstance(v, str))])
+    words = [v if isinstance(v, str) else f"{k}={v}" for k, v in options.items() if isinstance(v, (str, bool))]
+    return "-".join([name, *words])
 
 
 # Integrated Gradients adds up for continuous functions with a gradient everywhere near the path: what these are not.
@@ -109,7 +114,7 @@ def on(kinds):
 
 def refusals(method):
     """Kinds of model on which the method has nothing to look at, and says so."""
-    refused = NO_MAP if method.reads_feature_maps else set()
+    refused = NO_MAP if method.reads_feature_maps or method.usual_layer else set()
     return refused | NO_RECTIFIER if method.name in ("guided_backprop", "deconvnet", "guided_gradcam") else refused
 
 
@@ -155,13 +160,20 @@ def check_promises(subject, name, options):
         subject.check_weights()
         return
     rough = subject.kind in ROUGH and name in ("integrated_gradients", "expected_gradients")
+    warnings.filterwarnings("ignore", "lime: .* is no linear function of the groups")
     with pytest.warns(tfxai.CompletenessWarning, match="Raise") if rough else contextlib.nullcontext():
         e = explainer(x, seed=3, verbose=0)
 
     if explainer.method.one_map_per_layer:
         (pixels,) = [a for a in keras.tree.flatten(x) if a.ndim > 2]
         places = pixels.shape[2:-1] if subject.kind == "conv_lstm" else pixels.shape[1:-1]  # its steps become one state
-        assert e.values.shape == (len(pixels), *places, 1) and e.values.min() >= 0
+        if options.get("channels") == "each":  # of the layer's size
+            assert e.values.shape[0] == len(pixels) and e.values.ndim == 2 + len(places) and e.values.shape[-1] > 1
+        else:
+            assert e.values.shape == (len(pixels), *places, 1)
+        assert e.values.min() >= 0 or options.get("relu") is False
+    elif explainer.method.usual_layer is not None:  # in the shape of the layer
+        assert e.layer and len(e.values) == len(keras.tree.flatten(x)[0])
     else:
         assert keras.tree.map_structure(np.shape, e.values) == keras.tree.map_structure(np.shape, x)
     assert all(np.isfinite(v).all() for v in keras.tree.flatten(e.values))
@@ -189,8 +201,7 @@ def check_promises(subject, name, options):
 
 
 SEVERAL = [
-    ("deeplift", {}), ("integrated_gradients", {"steps": 3}), ("occlusion", COARSE["occlusion"]), ("gradcam", {}),
-    ("lrp", {}), ("smoothgrad", FEWER),
+    ("deeplift", {}), ("integrated_gradients", {"steps": 3}), ("occlusion", COARSE["occlusion"]), ("gradcam", {})
 ]  # fmt: skip
 
 

@@ -9,9 +9,11 @@
 Where to start:
 
     explain, Explainer          one call; a model prepared once and called often; forget drops what is kept of it
+    black_box                   any function from arrays to scores, as a model
     methods()                   the methods by name; each is a class too: DeepLIFT, IntegratedGradients, GradCAM...
     Explanation, load           the result: values, score, delta; plot, save, to_html, to_dataframe...
     targets, baselines          what is explained, and against what
+    segments                    what is hidden or summed together: superpixels, stretches, words, columns
     plot, figures, report       pictures, the lecture's figures, one page to mail
     callbacks                   explanations while a model learns
     Patterns                    what the units of a model look for, of data: for patternnet, pattern_attribution
@@ -38,6 +40,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai import figures as figures
     from tfxai import metrics as metrics
     from tfxai import plot as plot
+    from tfxai import segments as segments
     from tfxai import targets as targets
     from tfxai.errors import CompletenessWarning as CompletenessWarning
     from tfxai.errors import EmptyMapWarning as EmptyMapWarning
@@ -51,17 +54,18 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.explanation import load as load
     from tfxai.keras_model import ExplainMixin as ExplainMixin
     from tfxai.keras_model import explainable as explainable
+    from tfxai.method.activation import Activation as Activation
     from tfxai.method.cam import GradCAM as GradCAM
     from tfxai.method.cam import GradCAMPlusPlus as GradCAMPlusPlus
     from tfxai.method.cam import GuidedGradCAM as GuidedGradCAM
     from tfxai.method.cam import HiResCAM as HiResCAM
     from tfxai.method.cam import LayerCAM as LayerCAM
-    from tfxai.method.cam import ScoreCAM as ScoreCAM
     from tfxai.method.deeplift import DeepLIFT as DeepLIFT
     from tfxai.method.gradient import Gradient as Gradient
     from tfxai.method.gradient import InputXGradient as InputXGradient
     from tfxai.method.guided import DeconvNet as DeconvNet
     from tfxai.method.guided import GuidedBackprop as GuidedBackprop
+    from tfxai.method.lime import LIME as LIME
     from tfxai.method.lookup import methods as methods
     from tfxai.method.lrp import LRP as LRP
     from tfxai.method.lrp import DeepTaylor as DeepTaylor
@@ -74,9 +78,13 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai.method.pattern import PatternNet as PatternNet
     from tfxai.method.perturb import RISE as RISE
     from tfxai.method.perturb import Occlusion as Occlusion
+    from tfxai.method.scorecam import ScoreCAM as ScoreCAM
+    from tfxai.method.shapley import KernelSHAP as KernelSHAP
+    from tfxai.method.shapley import ShapleySampling as ShapleySampling
     from tfxai.metrics.evaluated import Evaluation as Evaluation
     from tfxai.metrics.evaluation import evaluate as evaluate
     from tfxai.metrics.selfcheck import check as check
+    from tfxai.model.black_box import black_box as black_box
     from tfxai.patterns import Patterns as Patterns
     from tfxai.plot.report import report as report
     from tfxai.rules.supported import supported_ops as supported_ops
@@ -87,6 +95,7 @@ _WHERE = {
     "explain": "tfxai.explainer",
     "Explainer": "tfxai.explainer",
     "forget": "tfxai.explainer",
+    "black_box": "tfxai.model.black_box",
     "ExplainMixin": "tfxai.keras_model",
     "explainable": "tfxai.keras_model",
     "Explanation": "tfxai.explanation",
@@ -104,7 +113,7 @@ _WHERE = {
     "EmptyMapWarning": "tfxai.errors",
     "SnapshotWarning": "tfxai.errors",
 } | {kind: f"tfxai.method.{file}" for file, _, kind in (path.partition(".") for path in _METHODS.values())}
-_MODULES = ("baselines", "callbacks", "demo", "errors", "figures", "metrics", "plot", "targets")
+_MODULES = ("baselines", "callbacks", "demo", "errors", "figures", "metrics", "plot", "segments", "targets")
 
 __all__ = [*_WHERE, *_MODULES]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tfxai.result import export, storage
 from tfxai.result.data import ExplanationData
+from tfxai.result.grouped import GroupedData
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -54,6 +55,34 @@ class Explanation(ExplanationData):
 
         return auto(self, index, ax=ax, **options)
 
+    def grouped(self, groups: Any, names: Sequence[str] | Mapping[Any, str] | None = None) -> Grouped:
+        """The values added up by groups: see `Grouped`.
+
+        Args:
+            groups: Which features belong together. Whole numbers, one for each, of the shape of the inputs without the
+                axis of examples, or with it; or one for each place of a picture or sequence, or for each token. Of
+                several inputs a list or dict of them: the same number in two inputs is the same group. A function of
+                the inputs, such as `tfxai.segments.grid(8)`, which makes groups of each. Of data frames names of
+                columns, {group: names}; such a dict of names may have whole inputs too.
+            names: What to call them: {number: name}, or a list in the order of the numbers.
+
+        Returns:
+            Grouped: (n, groups) sums, in double precision.
+
+        Raises:
+            OptionError: Groups that do not fit, leave features out or overlap; another number of names.
+
+        Example:
+            >>> import numpy as np
+            >>> e = Explanation(values=np.array([[1.0, 2.0, 4.0]]), score=np.array([7.0]), method="deeplift")
+            >>> sums = e.grouped([0, 1, 0], names=["even", "odd"])
+            >>> sums.names, sums.values.tolist()
+            (['even', 'odd'], [[5.0, 2.0]])
+        """
+        from tfxai.result.add_up import grouped  # TensorFlow is not needed to read a file
+
+        return Grouped(self, *grouped(self, groups, names))
+
     def save(self, path: str | os.PathLike) -> Path:
         """Writes an `.npz` of plain arrays and one JSON text, without pickle: see `tfxai.load`."""
         return storage.save(self, path)
@@ -85,6 +114,45 @@ class Explanation(ExplanationData):
         from tfxai.plot.report import fragment
 
         return fragment(self)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Grouped(GroupedData):
+    """The values of an explanation added up by groups: what `e.grouped` returns.
+
+    Attributes:
+        of: The explanation.
+        names: Of the groups.
+        values: (n, groups) the sum of the values of each group's features, in double precision; 0 where an example has
+            none of them. They sum to what all values do, so `delta` is that of the explanation.
+        labels: Per input the number of each feature's group, (1 or n, ...) with 1 for channels that share one.
+        score, baseline_score, delta, target: Those of the explanation.
+
+    Example:
+        >>> import numpy as np
+        >>> e = Explanation(values=np.array([[1.0, 2.0, 4.0]]), score=np.array([7.0]), method="deeplift")
+        >>> e.grouped([0, 1, 0])
+        Grouped('deeplift', n=1, groups=2)
+    """
+
+    of: Explanation
+
+    def plot(self, index: int = 0, ax: Any = None, kind: str | None = None, **options: Any) -> Any:
+        """Draws example `index` and returns the Axes: see `tfxai.plot.groups`."""
+        from tfxai.plot import groups
+
+        return groups(self, index, ax, kind, **options)
+
+    def painted(self) -> Explanation:
+        """The explanation with the sum of its group at every place: a map for the eye, which adds up no more.
+
+        Example:
+            >>> import numpy as np
+            >>> e = Explanation(values=np.array([[1.0, 2.0, 4.0]]), score=np.array([7.0]), method="deeplift")
+            >>> e.grouped([0, 1, 0]).painted().values.tolist()
+            [[5.0, 2.0, 5.0]]
+        """
+        return dataclasses.replace(self.of, values=self.maps(), delta=None, multipliers=None, standard_error=None)
 
 
 def load(path: str | os.PathLike) -> Explanation:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfxai.errors import FileFormatError, InputError
 from tfxai.explainer import Explainer
-from tfxai.explainer.batches import LABELLED, batches_of
+from tfxai.explainer.batches import batches_of, split
 from tfxai.explainer.inputs import leaves_of
 from tfxai.explainer.progress import Progress
 from tfxai.graph.capture import Op
@@ -142,7 +142,7 @@ def _batches(data: Any, explainer: Explainer, batch_size: int) -> Iterator[Any]:
     given = batches_of(data)
     if given is not None:
         for batch in given:
-            yield batch[0] if isinstance(batch, tuple) and len(batch) in LABELLED else batch
+            yield split(batch).x
         return
     leaves = leaves_of(data, declared_inputs(explainer.model))
     for start in range(0, _length(data) or 0, batch_size):

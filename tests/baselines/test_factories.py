@@ -277,3 +277,22 @@ def test_shuffles_leave_what_is_unknown(rng):
     for bad in (np.zeros((1, 3, 4)), np.full((1, 3, 4), 0.5), -np.eye(4)[None]):
         with pytest.raises(tfxai.errors.BaselineError, match="needs one-hot sequences"):
             tfxai.baselines.dinucleotide_shuffle()(bad)
+
+
+def test_results_say_what_they_start_from(rng):
+    """Not the name of a function inside of another: what is written below a table is read by people."""
+    model, _ = linear(rng)
+    x = rng.normal(size=(3, 4)).astype("float32")
+    words = {
+        "zeros": baselines.zeros(),
+        "constant(0.5)": baselines.constant(0.5),
+        "mean_of(3 examples)": baselines.mean_of(x),
+        "sample_of(2 of 3 examples, seed=1)": baselines.sample_of(x, n=2, seed=1),
+        "uniform(-1, 1, n=2, seed=0)": baselines.uniform(-1.0, n=2),
+    }
+    for expected, baseline in words.items():
+        assert tfxai.explain(model, x, baseline=baseline).meta["baseline"] == expected
+    assert baselines.background((0.3, 0.2, 0.2, 0.3)).__qualname__ == "background(0.3, 0.2, 0.2, 0.3)"
+    assert baselines.dinucleotide_shuffle(n=3).__qualname__ == "dinucleotide_shuffle(n=3, seed=0)"
+    table = tfxai.evaluate(model, x, ["deeplift"], ["deletion"], 0, baseline=baselines.mean_of(x))
+    assert table.about().endswith("baseline mean_of(3 examples), seed 0")

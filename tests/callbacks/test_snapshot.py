@@ -16,6 +16,7 @@ from tfxai.errors import (
     LayerError,
     OptionError,
     SnapshotWarning,
+    TargetError,
     UnknownOptionError,
 )  # fmt: skip
 
@@ -127,6 +128,8 @@ def test_mistakes_are_found_before_training(data):
         ExplanationSnapshot(x, every=0)
     with pytest.raises(OptionError, match="unit is 'epoch' or 'batch'"):
         ExplanationSnapshot(x, unit="step")
+    with pytest.raises(TargetError, match="One target is taken here"):
+        ExplanationSnapshot(x, target=tfxai.targets.top(2))
     with pytest.raises(UnknownOptionError):
         ExplanationSnapshot(x, "gradcam", stepps=3)
     with pytest.raises(OptionError, match="A sink is a function"):

@@ -36,7 +36,6 @@ INF = np.array([[1, 2, np.inf, 4]], "float32")
         (np.array([["a"] * 4]), errors.InputTypeError, TypeError, "expects numbers"),
         ([X, X], errors.InputTypeError, TypeError, r"The model has 1 input .*Of a pair \(x, y\) pass x alone"),
         ([[1, 2, 3, 4], [1, 2]], errors.InputTypeError, TypeError, "cannot be read as an array"),
-        (tf.data.Dataset.from_tensors(X), errors.InputTypeError, TypeError, r"x = next\(iter\(dataset\)\)"),
     ],
 )
 def test_x(model, x, error, builtin, text):

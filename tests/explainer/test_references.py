@@ -33,7 +33,7 @@ def references(rng, x, rows=1):
 
 
 def in_pairs(explainer, x, baseline, target=1):
-    return explainer._run(x, target, baseline).in_pairs
+    return explainer._asking.run(x, target, baseline).in_pairs
 
 
 def assert_mean(explainer, x, together, alone, tolerance=2e-5, scores=1e-5, **options):
@@ -235,10 +235,10 @@ def test_more_references_need_no_more_passes_than_fit(rng):
     model, x = MODELS["tabular"](rng)
     b = rng.normal(size=(1, 100, *x.shape[1:]))
     explainer = tfxai.Explainer(model)
-    run = explainer._run(x[:1], 0, b)
+    run = explainer._asking.run(x[:1], 0, b)
     scorer, _ = run.scorer(slice(0, 1))
     assert run._parts(scorer) == [range(100)]
-    few = explainer._run(x[:1], 0, b, batch_size=30)
+    few = explainer._asking.run(x[:1], 0, b, batch_size=30)
     assert [len(part) for part in few._parts(few.scorer(slice(0, 1))[0])] == [25, 25, 25, 25]
 
 
@@ -280,7 +280,7 @@ def test_a_model_that_looks_at_how_many_examples_there_are(name, rng):
     together, alone = references(rng, x)
     explainer = tfxai.Explainer(model, "integrated_gradients", steps=3)
     assert explainer.trace(x)[1].looks_at_its_batch == looks
-    run = explainer._run(x, 0, together)
+    run = explainer._asking.run(x, 0, together)
     assert len(run._parts(run.scorer(slice(0, 4))[0])) == (COUNT if looks else 1)
     if not looks:
         assert_mean(explainer, x, together, alone, tolerance=1e-9, target=0)

@@ -165,6 +165,26 @@ def test_several_references_are_averaged(rng):
     assert np.abs(few[0].values - few[2].values).max() > 0
 
 
+@ROUGH
+@pytest.mark.parametrize("seconds", [0, 1e9])
+@pytest.mark.parametrize("batch_size", [1, 3, 8, None])
+def test_gradients_are_added_up_however_they_are_put_together(seconds, batch_size, monkeypatch, rng):
+    """Nodes in one pass or in several, passes in one call or in several: the sum of the tape's gradients."""
+    monkeypatch.setattr("tfxai.method.path.CALL", seconds)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(6, "relu"), layers.Dense(3)])
+    x, x0 = rng.normal(size=(3, 4)).astype("float32"), rng.normal(size=(3, 4)).astype("float32")
+    target, total = np.array([2, 0, 1]), 0
+    nodes, weights = QUADRATURES["gauss_legendre"](13)
+    for node, weight in zip(nodes, weights, strict=True):
+        z = tf.constant((x0 + node * (x - x0)).astype("float32"))
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            y = tf.gather(model(z), target, batch_dims=1)
+        total += weight * tape.gradient(y, z).numpy()
+    e = ig(model, x, baseline=x0, target=target, steps=13, batch_size=batch_size)
+    np.testing.assert_allclose(e.values, total * (x - x0), atol=1e-6)
+
+
 def test_no_retracing_for_other_steps_classes_and_batches():
     traces = []
 
@@ -234,3 +254,86 @@ def test_an_accuracy_that_was_missed_is_said_where_the_score_hardly_changes():
     e = tfxai.explain(wiggly, x.astype("float64"), "integrated_gradients", tolerance=1e-3, max_steps=4096)
     change = 1e-2 * np.sin(300.0) ** 2  # 3e-5 is what single precision leaves of the scores
     np.testing.assert_allclose(e.values, change, atol=3e-5)
+
+
+def conductance(x, x0, first, second, act, slope, pieces=20000):
+    """The paper's sum over inputs, f = second . act(first^T act(z)) of units act(first^T z), by a fine Riemann sum."""
+    a = (np.arange(pieces) + 0.5) / pieces
+    found = np.zeros(first.shape[1])
+    z = (x0 + a[:, None] * (x - x0)) @ first
+    y = act(z)
+    of_units = slope(y @ second[0]) * second[1] @ second[0].T  # df/dy (pieces, units)
+    for i in range(len(x)):
+        of_input = slope(z) * first[i]  # dy/dx_i (pieces, units)
+        found += (x[i] - x0[i]) * (of_units * of_input).mean(0)
+    return found
+
+
+def test_along_the_input_it_is_the_conductance_of_a_layer(rng):
+    first, hidden, last = rng.normal(size=(3, 5)), rng.normal(size=(5, 4)), rng.normal(size=4)
+    model = dense((first, None), "tanh", (hidden, None), "tanh", (last[:, None], None), dtype="float64")
+    x, x0 = rng.normal(size=(2, 3)) * 2, rng.normal(size=3)
+    options = {"layer": model.layers[1].name, "baseline": x0, "target": 0, "steps": 400}
+    e = ig(model, x, path="input", **options)
+    expected = np.stack(
+        [conductance(one, x0, first, (hidden, last), np.tanh, lambda z: 1 - np.tanh(z) ** 2) for one in x]
+    )
+    np.testing.assert_allclose(e.values, expected, atol=2e-5)
+    np.testing.assert_allclose(e.delta, 0, atol=2e-5)
+    straight = ig(model, x, **options)
+    assert np.abs(straight.values - expected).max() > 0.05  # another path: the layer's own
+    many = ig(model, x, path="input", batch_size=3, **options | {"baseline": np.stack([x0, 0 * x0])[None]})
+    zero = ig(model, x, path="input", **options | {"baseline": 0.0})
+    np.testing.assert_allclose(many.values, (e.values + zero.values) / 2, atol=1e-9)
+
+
+def test_both_paths_are_one_where_the_layer_moves_straight(rng):
+    model = dense(
+        (rng.normal(size=(3, 5)), rng.normal(size=5)), "tanh", (rng.normal(size=(5, 2)), None), dtype="float64"
+    )
+    x = rng.normal(size=(2, 3))
+    for options in ({"layer": model.layers[0].name}, {}):
+        both = [ig(model, x, steps=200, path=path, **options).values for path in ("layer", "input")]
+        np.testing.assert_allclose(*both, atol=1e-5)
+
+
+def test_conductance_of_units_that_saturate_on_the_way():
+    """y = min(x, 1) up to (4, 1/2), f = (y1 - y2)^2: y1 conducts until it stands still; in a straight line both go on.
+
+    a <= 1/4: y = (4a, a/2), slopes 7a (1, -1), so 28/32 and -7/64; behind: y = (1, a/2), slope -2 (1 - a/2) of y2.
+    """
+    i = keras.Input((2,))
+    y = layers.ReLU(max_value=1.0, name="units")(i)
+    model = keras.Model(i, layers.Lambda(lambda t: keras.ops.square(t[:, :1] - t[:, 1:]))(y))
+    x = np.array([[4.0, 0.5]], "float32")
+    e = ig(model, x, layer="units", path="input", steps=2000, target=0)
+    np.testing.assert_allclose(e.values, [[0.875, -0.625]], atol=2e-3)
+    np.testing.assert_allclose(ig(model, x, layer="units", target=0).values, [[0.5, -0.25]], atol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [1, 2])
+def test_captums_values_of_conductance(layer):
+    """What its tests of layers have on this network, of the layer before the rectifiers and of these."""
+    x = np.array([[0, 100, 0]], "float32")
+    model = dense(*ML)
+    e = ig(model, x, target=0, layer=model.layers[layer].name, path="input", steps=1000, quadrature="middle")
+    np.testing.assert_allclose(e.values, [[90, 100, 100, 100]], atol=0.1)
+
+
+def test_what_conductance_refuses(rng):
+    model = dense((rng.normal(size=(3, 5)), None), "tanh", (rng.normal(size=(5, 2)), None))
+    x = rng.normal(size=(2, 3)).astype("float32")
+    with pytest.raises(tfxai.errors.OptionError, match="takes equal steps"):
+        ig(model, x, path="input", tolerance=0.1)
+    with pytest.raises(tfxai.errors.OptionError, match="path is 'layer' or 'input'"):
+        ig(model, x, path="output")
+    inner = tfxai.SmoothGrad(tfxai.IntegratedGradients(path="input"), samples=2)
+    with pytest.raises(tfxai.errors.OptionError, match="inside of another method"):
+        tfxai.explain(model, x, inner, layer=model.layers[0].name)
+
+
+def test_conductance_of_several_targets(rng):
+    model = dense((rng.normal(size=(3, 5)), None), "tanh", (rng.normal(size=(5, 2)), None), dtype="float64")
+    x, options = rng.normal(size=(3, 3)), {"layer": model.layers[1].name, "path": "input", "steps": 40}
+    for e, k in zip(ig(model, x, target=tfxai.targets.each([1, 0]), **options), (1, 0), strict=True):
+        np.testing.assert_allclose(e.values, ig(model, x, target=k, **options).values, atol=1e-9)

@@ -37,6 +37,7 @@ FUNCTIONS = {
     "tanh": (tf.tanh, np.tanh),
     "sigmoid": (tf.sigmoid, _sigmoid),
     "erf": (tf.math.erf, erf),
+    "erfc": (tf.math.erfc, lambda t: 1 - erf(t)),
     "cos": (tf.cos, np.cos),
     "atan": (tf.atan, np.arctan),
     "square": (tf.square, np.square),

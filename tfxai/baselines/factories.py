@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.baselines.fitted import Baseline, generator, is_count, numbers
+from tfxai.baselines.fitted import Baseline, called, generator, is_count, numbers
 from tfxai.errors import BaselineError, received
 from tfxai.support.gaussian import blur as gaussian
 from tfxai.support.gaussian import is_width
@@ -21,7 +21,7 @@ def zeros() -> Baseline:
         >>> zeros()(np.ones((5, 2)))
         array([[0., 0.]])
     """
-    return constant(0.0)
+    return called("zeros", constant(0.0))
 
 
 def constant(value: float) -> Baseline:
@@ -40,7 +40,7 @@ def constant(value: float) -> Baseline:
     number = numbers(value)
     if number.ndim:
         raise BaselineError(f"constant(value) takes one number. {received(value)} Pass an array as baseline= itself.")
-    return lambda x: np.full((1, *x.shape[1:]), number, _float(x))
+    return called(f"constant({number:g})", lambda x: np.full((1, *x.shape[1:]), number, _float(x)))
 
 
 def blur(sigma: float = 10.0) -> Baseline:
@@ -98,8 +98,9 @@ def mean_of(data: Any) -> Baseline:
         >>> mean_of([[1.0, 2.0], [3.0, 6.0]])(np.ones((5, 2)))
         array([[2., 4.]])
     """
-    mean = _data(data, "mean_of").mean(axis=0, keepdims=True, dtype=np.float64)
-    return lambda x: _like(mean, x)
+    array = _data(data, "mean_of")
+    mean = array.mean(axis=0, keepdims=True, dtype=np.float64)
+    return called(f"mean_of({len(array)} examples)", lambda x: _like(mean, x))
 
 
 def sample_of(data: Any, n: int = 10, seed: int = 0) -> Baseline:
@@ -121,7 +122,7 @@ def sample_of(data: Any, n: int = 10, seed: int = 0) -> Baseline:
     if not is_count(n) or n > len(array):
         raise BaselineError(f"sample_of(data, n) needs n from 1 to the {len(array)} examples. {received(n)}")
     rows = np.sort(generator(seed).choice(len(array), n, replace=False))
-    return lambda x: array[rows][None]
+    return called(f"sample_of({n} of {len(array)} examples, seed={seed})", lambda x: array[rows][None])
 
 
 def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> Baseline:
@@ -150,7 +151,7 @@ def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> 
     def drawn(x: np.ndarray) -> np.ndarray:
         return _like(generator(seed).uniform(low, high, (1, n, *x.shape[1:])), x)
 
-    return drawn
+    return called(f"uniform({low:g}, {high:g}, n={n}, seed={seed})", drawn)
 
 
 def background(frequencies: Sequence[float] = (0.25, 0.25, 0.25, 0.25)) -> Baseline:
@@ -176,7 +177,7 @@ def background(frequencies: Sequence[float] = (0.25, 0.25, 0.25, 0.25)) -> Basel
             raise BaselineError(f"background() is for (n, length, {len(row)}), letters last. Received: {x.shape}.")
         return np.broadcast_to(row, (1, *x.shape[1:])).astype(_float(x))
 
-    return everywhere
+    return called(f"background({', '.join(f'{f:g}' for f in row)})", everywhere)
 
 
 def _data(data: Any, name: str) -> np.ndarray:

@@ -13,6 +13,12 @@ from tfxai.support.arrays import Unreadable, as_array
 Baseline = Callable[[np.ndarray], np.ndarray]  # x (n, ...) -> (1 or n, ...), or (1 or n, references, ...)
 
 
+def called(words: str, baseline: Baseline) -> Baseline:
+    """The baseline under the words that results say of it: `e.meta["baseline"]`, the line below a table."""
+    baseline.__qualname__ = words  # what `described` reads of every function
+    return baseline
+
+
 def fitted(baseline: Any, x: np.ndarray) -> np.ndarray:
     """Any baseline for one input as an array of shape (1 or n, R, *x.shape[1:]): R references for all, or each.
 
@@ -32,9 +38,9 @@ def fitted(baseline: Any, x: np.ndarray) -> np.ndarray:
     """
     if callable(baseline):
         baseline = baseline(x)
-    if baseline is None:
+    if baseline is None and x.dtype.kind not in "OSU":
         return np.zeros((1, 1, *x.shape[1:]), x.dtype)
-    given = array = numbers(baseline)
+    given = array = numbers(baseline) if x.dtype.kind not in "OSU" else _texts(baseline)
     shape, n = x.shape[1:], len(x)
     if array.ndim == 0:
         array = np.full((1, 1, *shape), array)
@@ -55,7 +61,7 @@ def fitted(baseline: Any, x: np.ndarray) -> np.ndarray:
 def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """The array in the dtype of x, if that can hold its values."""
     if dtype.kind in "OSU":
-        raise BaselineError("The input holds text, which starts from None (the zero embedding). Received: numbers.")
+        return array
     if not np.isfinite(array).all():
         raise BaselineError("A baseline is finite. Received: NaN or Inf. Impute them, for example by the mean.")
     with np.errstate(invalid="ignore", over="ignore"):  # looked at below
@@ -76,6 +82,17 @@ def _cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
             f"{array.max():g}. Clip it."
         )
     return result
+
+
+def _texts(value: Any) -> np.ndarray:
+    """A baseline of an input that holds text."""
+    array = np.asarray(value, object)
+    if not all(isinstance(text, (str, bytes)) for text in array.reshape(-1)):
+        raise BaselineError(
+            "The input holds text, which starts from None (the zero embedding) in a model that embeds it, and from "
+            f"text in a black box: what stands for nothing, such as baseline='' or '[MASK]'. {received(value)}"
+        )
+    return array
 
 
 def numbers(value: Any) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.baselines.fitted import Baseline, generator, is_count
+from tfxai.baselines.fitted import Baseline, called, generator, is_count
 from tfxai.errors import BaselineError, received
 
 
@@ -53,7 +53,7 @@ def dinucleotide_shuffle(n: int = 10, seed: int = 0) -> Baseline:
                     reference[stretch] = identity[eulerian(letters[stretch], rng)]
         return result
 
-    return shuffled
+    return called(f"dinucleotide_shuffle(n={n}, seed={seed})", shuffled)
 
 
 def _known(x: np.ndarray) -> np.ndarray | None:

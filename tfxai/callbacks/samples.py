@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import InputError, OptionError
-from tfxai.explainer.batches import LABELLED, batches_of
+from tfxai.errors import OptionError
+from tfxai.explainer.batches import LABELLED, batches_of, check_batched, form, ranks, size, split
 from tfxai.explainer.inputs import leaves_of
 from tfxai.model.function import declared_inputs
 
@@ -54,12 +54,9 @@ class Samples:
             found = [self._first(x, None) for x in ([self.x, self.x[0]] if pair else [self.x])]
             return found + ([np.array(self.x[: self.most])] if _are_examples(self.x) else [])
         expected = [len(shape) for _, shape, _ in declared]
-        ranks = _ranks(self.x, declared)
-        if self.read and ranks == [rank - 1 for rank in expected]:
-            raise InputError(
-                "The data set of samples gives single examples. Expected batches, as fit takes them: dataset.batch(8)."
-            )
-        labelled = pair and ranks != expected and _ranks(self.x[0], declared) == expected
+        if self.read:
+            check_batched(self.x, declared)
+        labelled = pair and ranks(self.x, declared) != expected and ranks(self.x[0], declared) == expected
         return [self._first(self.x[0] if labelled else self.x, declared)]
 
     def _first(self, x: Any, declared: list | None) -> Any:
@@ -78,43 +75,16 @@ def _joined(batches: Iterable[Any], most: int) -> Any:
     found: list[Any] = []
     count = 0
     for batch in batches:
-        x = keras.tree.map_structure(_dense, batch[0] if isinstance(batch, tuple) else batch)
-        if found and _form(x) != _form(found[0]):
+        x = keras.tree.map_structure(_dense, split(batch).x)
+        if found and form(x) != form(found[0]):
             break  # padded to another length, or of another size: padding it here would make other samples of it
         found.append(x)
-        count += _length(x)
+        count += size(x)
         if count >= most:
             break
     if not found:
         raise OptionError("The data set of samples is empty. Expected one batch or more.")
     return keras.tree.map_structure(lambda *parts: np.concatenate(parts)[:most], *found)
-
-
-def _form(x: Any) -> list:
-    """Where the arrays are in a batch, and their shapes without the axis of examples."""
-    return [(path, np.shape(leaf)[1:]) for path, leaf in keras.tree.flatten_with_path(x)]
-
-
-def _length(x: Any) -> int:
-    """How many samples are in a batch."""
-    leaves = keras.tree.flatten(x)
-    if not leaves or any(np.ndim(leaf) == 0 for leaf in leaves):
-        raise InputError(
-            "The data set of samples gives single numbers. Expected batches: arrays whose first axis is that of the "
-            "examples, as fit takes them (dataset.batch(8))."
-        )
-    return len(leaves[0])
-
-
-def _ranks(x: Any, declared: list) -> list[int]:
-    """The ranks of the arrays that x holds for a model with these inputs."""
-    return [_rank(leaf.value) for leaf in keras.tree.flatten(leaves_of(x, declared))]
-
-
-def _rank(value: Any) -> int:
-    if hasattr(value, "shape"):
-        return len(value.shape)
-    return 1 + _rank(value[0]) if isinstance(value, (list, tuple)) and value else 0
 
 
 def _are_examples(x: Any) -> bool:

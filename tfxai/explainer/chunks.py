@@ -23,6 +23,8 @@ from tfxai.method.base import Method
 from tfxai.model import pairs
 from tfxai.model.attribution import Attribution
 from tfxai.model.ends import rows_of
+from tfxai.model.groups import Groups
+from tfxai.model.opaque import BoxScorer, Opaque
 from tfxai.model.scorer import Scorer
 from tfxai.model.stops import NO_ROWS, ONE_EACH, by_position, stopped
 from tfxai.model.traced import TracedModel
@@ -48,6 +50,8 @@ class Run:
         unvaried: Positions of explained tensors that some example has without a range, where noise is a share of it.
         labels: Names of the classes.
         targets: All that share the passes, where they are several: `alike`, the first of them `target`.
+        groups: What is hidden together, for methods that hide groups.
+        game_rows: How many rows go through the model for sets of groups, for methods that hide such.
     """
 
     method: Method
@@ -63,6 +67,8 @@ class Run:
     unvaried: set[int] = dataclasses.field(default_factory=set)
     labels: Any = None
     targets: tuple[BoundTarget, ...] = ()
+    groups: Groups | None = None
+    game_rows: int | None = None
 
     @property
     def alone(self) -> list[Run]:
@@ -174,7 +180,7 @@ class Run:
     def _repeats(self) -> bool:
         """Whether examples may be repeated in a pass, each time against another reference."""
         alone = not self.model.looks_at_its_batch and self.model.toward.row_by_row(self.target)
-        return alone and not self.method.random
+        return alone and not self.method.random and not self.method.follows_input()
 
     def attribution(self, rows: slice) -> Attribution:
         """The mean over the references of the method's attribution of some examples, as numpy.
@@ -226,6 +232,9 @@ class Run:
         if self.in_pairs:
             return self.method.mean(scorer, x, self.references.together(part, rows, self.model, scorer.inputs))
         if len(part) == 1:
+            if self.method.follows_input() and self.model.explained != self.model.embedded:
+                start = self.references.entering(part[0], rows, self.model, scorer.inputs)
+                scorer = dataclasses.replace(scorer, start=start)
             return self.method(scorer, x, self.references.at(part[0], rows, self.model, scorer.inputs), rng)
         some, repeat = scorer.of(np.repeat(np.arange(len(scorer)), len(part)))
         tiled = self.references.tiled(part, rows, self.model, scorer.inputs)
@@ -276,11 +285,15 @@ class Run:
         raw += self.model.drawn(raw, self.seed)
         count = self.references.count if self.method.uses_baseline else 1
         feed = interleaved(self.targets or [self.target], rows)
-        scorer = Scorer(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
-        scorer = dataclasses.replace(scorer, missing=bool(self.missing), positions=self.inputs.positions)
+        kind = BoxScorer if isinstance(self.model, Opaque) else Scorer
+        scorer = kind(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
+        groups = None if self.groups is None else self.groups.take(np.arange(self.inputs.n)[rows])
+        scorer = dataclasses.replace(scorer, missing=bool(self.missing), groups=groups,
+                                     positions=self.inputs.positions)  # fmt: skip
         x = self.model.explained_of(raw)
         if not self.targets:
             return scorer, x
         points = np.repeat(np.arange(len(scorer)), len(self.targets))
         raw, x = ([tf.gather(t, points) for t in tensors] for tensors in (raw, x))
-        return dataclasses.replace(scorer, inputs=raw, targets=len(self.targets), points=points), x
+        groups = None if groups is None else groups.take(points)
+        return dataclasses.replace(scorer, inputs=raw, groups=groups, targets=len(self.targets), points=points), x

@@ -56,6 +56,17 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
     if joined.steps is not None:
         meta["steps"] = joined.steps.tolist()
     meta |= joined.notes or {}
+    meta |= {name: numbers.tolist() for name, numbers in (joined.measures or {}).items()}
+    if run.groups is not None:
+        least, most = int(run.groups.counts.min()), int(run.groups.counts.max())
+        meta["groups"] = {"made_by": run.groups.words, "count": most if least == most else [least, most]}
+        if run.game_rows is not None:
+            found = [run.method.coalitions(int(count)) for count in np.unique(run.groups.counts)]
+            whole = {one is not None and one[1] for one in found}
+            meta["coalitions"] = (
+                "drawn" if whole == {False} else "all" if whole == {True} else "all where groups are few"
+            )
+            meta["model_rows"] = run.game_rows
     meta["channels"] = _channels(run)
     meta["signed"] = run.method.signed and run.reduction != "norm"
     held = [name for k, name in enumerate(run.inputs.names) if k not in run.model.input_of]
@@ -63,6 +74,8 @@ def _meta(run: Run, joined: Attribution) -> dict[str, Any]:
         meta["fixed"] = held
     if run.model.layer is None and run.inputs.features:
         meta["features"] = run.inputs.features
+    if run.inputs.coding is not None and (words := run.inputs.coding.words):
+        meta["words"] = words
     if run.inputs.rows:
         meta["rows"] = run.inputs.rows
     read = isinstance(run.target, FunctionTarget)  # a function may read any of the outputs

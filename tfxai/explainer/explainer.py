@@ -6,32 +6,29 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
-import numpy as np
-
-from tfxai.errors import InputError, ModelError, UnknownOptionError, UnsupportedOpError, received, suggest, warn
-from tfxai.explainer import ragged, references
+from tfxai.errors import ModelError, UnknownOptionError, UnsupportedOpError, received, warn
+from tfxai.explainer import black_boxes, ragged
+from tfxai.explainer import labels as labels_of
+from tfxai.explainer.asking import Asking
+from tfxai.explainer.batches import gathered, is_data
+from tfxai.explainer.black_boxes import Boxed, prepared
 from tfxai.explainer.chunks import Run
 from tfxai.explainer.collect import collected
 from tfxai.explainer.inputs import Inputs
 from tfxai.explainer.inputs import read as as_inputs
-from tfxai.explainer.kept import Kept
 from tfxai.explainer.prepared import Prepared
-from tfxai.explainer.progress import Progress
 from tfxai.explainer.trust import doubts
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
-from tfxai.method.lookup import SHARED, get
-from tfxai.model import size
-from tfxai.model.asked import Asked, at_layer, at_unit, layer_key
-from tfxai.model.ends import explained_ends, reads_of
-from tfxai.model.function import name_of, open_model
-from tfxai.model.prepare import prepare
+from tfxai.method.lookup import SHARED, get, takes
+from tfxai.model.black_box import BlackBox
+from tfxai.model.function import declared_inputs, name_of, open_model
 from tfxai.model.traced import TracedModel
-from tfxai.result.names import by_name, class_names, two_sided
+from tfxai.result.names import class_names
 from tfxai.support.checks import either, one_of, whole_number
-from tfxai.targets import resolve
-from tfxai.targets.bound import BoundTarget, alike
-from tfxai.targets.several import Each, Neuron, several
+from tfxai.targets.several import Each, several
+
+MANY_ROWS = 10_000  # of the model, which are said before the work
 
 
 @overload
@@ -82,15 +79,19 @@ def explain(
 
     Args:
         model: Keras model of any kind (functional, Sequential, subclassed, nested), tf_keras model, loaded
-            SavedModel, function of tensors, or path to a `.keras` file. It is never changed.
-        x: Array of shape (n, ...), or a list/dict of arrays for several inputs. Token ids are explained at their
+            SavedModel, function of tensors, path to a `.keras` file, or a `tfxai.black_box`. It is never changed.
+        x: Array of shape (n, ...), or a list/dict of arrays for several inputs; or a `tf.data.Dataset`, a
+            `keras.utils.PyDataset` or a generator of batches, x or (x, y) or (x, y, weights), which are read into
+            arrays (`steps=`: at most so many, needed where their number is not known; of a method that has steps itself
+            pass the object). Token ids are explained at their
             embedding, one value per token. A `tf.RaggedTensor` of floats, for a model that takes it: values and inputs
             are padded with 0, and `e.meta["lengths"]` says how long each row is.
         method: A name of `tfxai.methods()`, or a method object such as `tfxai.DeepLIFT(rule="reveal_cancel")`.
         target: What is explained, one number per example: None (each example's own arg max), a class index, one
             index per example, a tuple index into outputs of higher rank (None for all of an axis, added up) or one per
             example, a function `outputs -> (n,)`, or an object of `tfxai.targets`; with `labels` also a class name, or
-            one per example.
+            one per example; "labels" for each example's own in a data set of (x, y): whole numbers, one-hot rows, 0 and
+            1 for an output of one number.
         baseline: Reference that contributions are measured against: None (zeros; for tokens the zero embedding),
             a scalar, an array with or without the batch axis, an array with one axis more (several references,
             results averaged), a function of x, or a list/dict of these. See `tfxai.baselines`.
@@ -132,10 +133,11 @@ def explain(
         >>> e.values.shape, bool(abs(e.delta).max() < 1e-5)
         ((4, 3), True)
     """
+    steps = options.pop("steps", None) if is_data(x) and not takes(method, "steps") else None
     shared = {"on": on, "layer": layer, "jit_compile": jit_compile, "fixed": fixed, "reduction": reduction}
     explainer = Explainer(model, method, **shared, labels=labels, allow_nan=allow_nan, **options)
-    explainer._prepared = Prepared(explainer.model, once=True)
-    return explainer(x, target, baseline, batch_size, seed, verbose)
+    explainer._prepared = prepared(explainer.model, once=True)
+    return explainer(x, target, baseline, batch_size, seed, verbose, steps)
 
 
 class Explainer:
@@ -191,12 +193,21 @@ class Explainer:
         self.method = get(method, options)
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
+        if isinstance(self.model, BlackBox):
+            black_boxes.check(self.method, on, layer, jit_compile)
+            self.on = "score"
         self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
         class_names(labels)  # refused now if they are none
         self.labels = labels
         self.allow_nan = bool(allow_nan)
-        self._prepared = Prepared(self.model)
+        self._prepared: Prepared | Boxed = prepared(self.model)
         self._ragged: Explainer | None = None
+
+    @property
+    def _asking(self) -> Asking:
+        """What it asks for, as its attributes are now."""
+        shared = {name: getattr(self, name) for name in SHARED}
+        return Asking(model=self.model, method=self.method, prepared=self._prepared, **shared)
 
     @property
     def traces(self) -> int:
@@ -216,13 +227,20 @@ class Explainer:
         batch_size: int | None = None,
         seed: int | None = None,
         verbose: int | str = "auto",
+        steps: int | None = None,
     ) -> Any:
         """Explains x; the arguments and the result are those of `explain`."""
-        if batch_size is not None:
-            whole_number(batch_size, "batch_size", more=", or None")
+        for value, name in ((batch_size, "batch_size"), (steps, "steps")):
+            if value is not None:
+                whole_number(value, name, more=", or None")
+        if is_data(x):
+            data = gathered(x, declared_inputs(self.model), steps, verbose)
+            x, target = data.x, labels_of.of_data(target, data.y)
+        elif steps is not None:
+            raise UnknownOptionError(f"steps= says how many batches of a data set are read. {received(x)}")
         if ragged.taken(self.model, x):
             return self._of_ragged(x)(target, ragged.baseline_of(baseline), batch_size, seed, verbose)
-        runs = self._runs(x, target, baseline, batch_size, seed, verbose)
+        runs = self._asking.runs(x, target, baseline, batch_size, seed, verbose)
         for run in runs.values():
             run.alone[0].check()
         found = {
@@ -232,6 +250,8 @@ class Explainer:
 
     def _explained(self, run: Run) -> list[Explanation]:
         """What a run explains, for each of its targets, with a word on what is doubtful."""
+        if run.bar is not None and (run.game_rows or 0) >= MANY_ROWS:
+            run.bar.say(f"{self.method.name}: {run.game_rows:,} rows go through the model, for {run.inputs.n} examples")
         results = []
         for rows in run.chunks():
             try:
@@ -287,7 +307,7 @@ class Explainer:
             >>> max(map(abs, leaks.values())) < 1e-6
             True
         """
-        return self._run(x, target, baseline).leaks(example)
+        return self._asking.run(x, target, baseline).leaks(example)
 
     def using(self, method: str | Method, **options: Any) -> Explainer:
         """An Explainer of another method for the same model, which shares what is prepared: for comparing methods.
@@ -316,6 +336,8 @@ class Explainer:
             )
         other = copy.copy(self)
         other.method, other._ragged = get(method, options), None
+        if isinstance(self.model, BlackBox):
+            black_boxes.check(other.method)
         return other
 
     def trace(self, x: Any) -> tuple[Inputs, TracedModel]:
@@ -323,123 +345,13 @@ class Explainer:
 
         What is captured is explained at the inputs: the layer that is asked for depends on the target.
         """
-        inputs, _, traced = self._trace(x)
+        inputs, _, traced = self._asking.trace(x)
         return inputs, traced
 
     def run(
         self, x: Any, target: Any = None, baseline: Any = None, batch_size: int | None = None, seed: int | None = None
     ) -> Run:
         """What a call with these arguments explains, checked: for measures, which want scores of their own."""
-        run = self._run(x, target, baseline, batch_size, seed)
+        run = self._asking.run(x, target, baseline, batch_size, seed)
         run.check()
         return run
-
-    def _trace(self, x: Any, batch_size: int | None = None, inside: bool = False) -> tuple[Inputs, Kept, TracedModel]:
-        """The inputs in the form that is captured, the capture, and the model explained at its inputs.
-
-        Args:
-            x, batch_size: As in `explain`.
-            inside: Whether what a layer inside returns is explained.
-        """
-        inputs = self._prepared.read(x, self.allow_nan)
-        watched = inside or self.method.reads_feature_maps or self.layer is not None
-        usual = batch_size or size.usual(inputs.shapes)
-        rows = min(inputs.n, max(2, usual))  # of one alone it cannot be seen what it is
-        inputs, kept = self._prepared.capture(inputs, watched, rows)
-        return inputs, kept, self._made(inputs, kept, self.on)
-
-    def _made(self, inputs: Inputs, kept: Kept, on: str) -> TracedModel:
-        """The model of a capture, explained at its inputs, with these outputs: logits, or as it returns them."""
-        held = self._held(inputs)
-        key = on, *self._key(held)[1:]
-        return self._prepared.made(kept, key, lambda: prepare(kept.capture, on, self.jit_compile, held))
-
-    def _key(self, held: Sequence[int], *more: Any) -> tuple:
-        """What tells one traced model from others of the same capture."""
-        return self.on, self.jit_compile, tuple(held), *more
-
-    def _held(self, inputs: Inputs) -> list[int]:
-        """The flat inputs that are to stay as they are."""
-        known = inputs.positions
-        for name in self.fixed:
-            if name not in known:
-                raise InputError(f"fixed= names inputs. {suggest(name, inputs.names)} {received(name)}")
-        return [known[name] for name in self.fixed]
-
-    def _at_layer(self, inputs: Inputs, kept: Kept, traced: TracedModel, target: BoundTarget) -> TracedModel:
-        """The model at the layer that is asked for, for this target: one for all targets that read the same layer."""
-        maps, held = self.method.reads_feature_maps, self._held(inputs)
-        if not maps and self.layer is None:
-            return traced
-        ends = explained_ends(traced, target)
-
-        def made() -> TracedModel:
-            asked = Asked(self.layer, maps, inputs.names)
-            found = at_layer(traced, self.model, kept.capture.calls, asked, reads_of(traced, ends))
-            same = self._key(held, maps, found.layer, found.explained, found.feature_maps, traced.outputs)
-            return self._prepared.made(kept, same, lambda: found)
-
-        key = self._key(held, maps, layer_key(self.model, self.layer), tuple(ends.items()), traced.unit_of)
-        return self._prepared.made(kept, key, made)
-
-    def _runs(
-        self, x: Any, target: Any, baseline: Any, batch_size: int | None = None, seed: int | None = None,
-        verbose: int | str = 0,
-    ) -> dict[tuple[int, ...], Run]:  # fmt: skip
-        """What a call with these arguments explains: places of the targets -> the run that they share."""
-        asked = several(target)
-        wanted = [target] if asked is None else asked
-        inside = any(isinstance(one, Neuron) for one in wanted)
-        inputs, kept, traced = self._trace(x, batch_size, inside)
-        if seed is None and (self.method.random or any(traced.draws)):
-            seed = int(np.random.SeedSequence().generate_state(1)[0])  # every chunk and target meets the same draws
-        together: dict[tuple, list[int]] = {}
-        found = [self._bound(one, inputs, kept, traced) for one in wanted]
-        for place, (model, one) in enumerate(found):
-            together.setdefault((model, *alike(one)), []).append(place)
-        runs, baselines = {}, {}
-        bar = Progress(inputs.n * len(together), verbose)
-        for places in together.values():
-            model, targets = found[places[0]][0], tuple(found[k][1] for k in places)
-            if model not in baselines:  # one function of x, called once
-                baselines[model] = references.resolve(baseline, inputs, model)
-            rows = int(batch_size or size.rows(model, inputs.shapes))
-            run = Run(self.method, model, inputs, targets[0], baselines[model], rows, seed, bar, self.reduction,
-                      labels=self.labels, targets=targets if asked is not None else ())  # fmt: skip
-            runs[tuple(places)] = run
-        return runs
-
-    def _run(self, x: Any, target: Any, *arguments: Any) -> Run:
-        """What a call with one target explains.
-
-        Raises:
-            TargetError: Several targets.
-        """
-        resolve.single(target)
-        (run,) = self._runs(x, target, *arguments).values()
-        return run
-
-    def _bound(self, target: Any, inputs: Inputs, kept: Kept, traced: TracedModel) -> tuple[TracedModel, BoundTarget]:
-        """The model of which a target is explained, at the layer that is asked for, and the target, checked."""
-        if isinstance(target, Neuron):
-            key = self._key(self._held(inputs), "unit", layer_key(self.model, target.layer))
-            inside = self._prepared.made(
-                kept, key, lambda: at_unit(traced, self.model, kept.capture.calls, target.layer)
-            )
-            wanted = resolve.unit(
-                target.index, inside.output_shapes, inside.channels_of(0), str(inside.unit_of), inputs.n
-            )
-            return self._at_layer(inputs, kept, inside, wanted), wanted
-        both = None
-        if self.labels is not None:
-            two = two_sided(self.labels, traced.classes())
-            both = float(traced.is_probability(0)) if two else None
-            target = by_name(target, self.labels, 2 if two else traced.classes())
-        sizes = zip(inputs.shapes, traced.layouts, strict=True)
-        pictures = [(s[p.places[0] - 1], s[p.places[1] - 1]) for s, p in sizes if len(p.places) == 2]
-        wanted = resolve.resolve(
-            target, traced.output_shapes, traced.output_names, inputs.n, both, traced.channels_of, pictures
-        )
-        if wanted.as_returned:
-            traced = self._made(inputs, kept, "probability")
-        return self._at_layer(inputs, kept, traced, wanted), wanted

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from tfxai.method.base import Method
 from tfxai.model.fingerprint import digest_of
+from tfxai.model.opaque import Opaque
 from tfxai.model.traced import TracedModel
 
 
 def fingerprint(model: TracedModel, method: Method) -> str:
     """A hash of the model's ops, a sample of its weights as they are now, and the method's options."""
     digest = digest_of(model)
+    if isinstance(model, Opaque):  # nothing is seen of it but its name
+        digest.update(model.name.encode())
     digest.update(repr((method.name, sorted(method.options().items(), key=str))).encode())
     return digest.hexdigest()

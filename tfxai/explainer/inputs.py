@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import keras
 import numpy as np
@@ -30,6 +30,15 @@ class Signature(NamedTuple):
     own: tuple | None = None
 
 
+class Coding(Protocol):
+    """How what a user gives becomes numbers, and the words that these stand for, by column."""
+
+    @property
+    def words(self) -> dict[str, list[str]]: ...
+
+    def baseline(self, k: int, given: Any) -> Any: ...
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Inputs:
     """Flat arrays of n examples, and how they go back into the user's structure.
@@ -43,6 +52,7 @@ class Inputs:
         signature: What the captured model depends on.
         rows: The names of the examples, where they came with a data frame that has others than their numbers.
         declared: What the model itself calls its inputs, where they came in its order.
+        coding: What became numbers of a black box's data frames, and how its baselines do.
     """
 
     arrays: list[np.ndarray]
@@ -53,6 +63,7 @@ class Inputs:
     signature: Signature
     rows: list[str]
     declared: list[str] = dataclasses.field(default_factory=list)
+    coding: Coding | None = None
 
     @property
     def positions(self) -> dict[Any, int]:
@@ -175,7 +186,7 @@ def _array(value: Any, declared: Declared, float_dtype: str | None, allow_nan: b
     name, shape, dtype = declared
     if isinstance(value, (tf.data.Dataset, keras.utils.PyDataset)):
         raise InputTypeError(
-            f"x is arrays, not a {type(value).__name__}. Take a batch, without its labels: x = next(iter(dataset)). "
+            f"x is arrays here, not a {type(value).__name__}. Take a batch, without its labels: x = next(iter(data)). "
             "For many batches prepare once: explainer = tfxai.Explainer(model), then explainer(x) for each."
         )
     try:

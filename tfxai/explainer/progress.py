@@ -14,11 +14,14 @@ FEW = 100  # examples: fewer are counted in percent, which moves while one of th
 
 
 class Progress:
-    """Examples done, of n. With "auto" it appears where it can be drawn, when the work has taken three seconds."""
+    """Examples (or other units) done, of n. With "auto" it appears where it can be drawn, when the work has taken three
+    seconds.
+    """
 
-    def __init__(self, n: int, verbose: int | str) -> None:
+    def __init__(self, n: int, verbose: int | str, unit: str = "example", done: str = "explained") -> None:
         self.n, self.done, self.start = n, 0, time.monotonic()
-        self.bar = _bar(n) if is_watched() else None  # its clock starts here; it draws when updated
+        self.words = f"{unit}{'es' if unit.endswith('h') else 's'} {done}"
+        self.bar = _bar(n, unit) if is_watched() else None  # its clock starts here; it draws when updated
         self.waits, self.draws = verbose == "auto" and self.bar is not None, verbose in (1, 2)
         self.shown, self.said = 0, self.start
 
@@ -30,6 +33,11 @@ class Progress:
     def within(self, fraction: float, examples: int) -> None:
         """How much of the next so many is done, for chunks of many passes."""
         self._show(self.done + min(fraction, 1.0) * examples)
+
+    def say(self, words: str) -> None:
+        """A line before the work, where somebody reads it."""
+        if self.draws or self.waits:
+            print(words, flush=True)
 
     def _show(self, done: float) -> None:
         done = min(done, self.n)  # explained once more, to find out why values do not add up
@@ -49,11 +57,11 @@ class Progress:
         if now - self.said < BETWEEN and (done < self.n or self.shown == self.n):
             return
         self.said, self.shown = now, int(done)
-        print(f"{done / self.n:.0%} of {self.n} examples explained, {now - self.start:.0f} s", flush=True)
+        print(f"{done / self.n:.0%} of {self.n} {self.words}, {now - self.start:.0f} s", flush=True)
 
 
-def _bar(n: int) -> keras.utils.Progbar:
-    return keras.utils.Progbar(n, unit_name="example") if n >= FEW else keras.utils.Progbar(100, unit_name="percent")
+def _bar(n: int, unit: str) -> keras.utils.Progbar:
+    return keras.utils.Progbar(n, unit_name=unit) if n >= FEW else keras.utils.Progbar(100, unit_name="percent")
 
 
 def is_watched() -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.explanation import Explanation
+from tfxai.model.black_box import BlackBox
 from tfxai.model.function import declared_inputs
 
 ROWS, LENGTHS = "x", "lengths"
@@ -21,6 +22,8 @@ ROWS, LENGTHS = "x", "lengths"
 def taken(model: Any, x: Any) -> bool:
     """Whether x is rows of numbers of different length, and the model one that may take them as they are."""
     if not isinstance(x, tf.RaggedTensor) or x.ragged_rank != 1 or not x.dtype.is_floating:
+        return False
+    if isinstance(model, BlackBox):  # it takes arrays
         return False
     if declared_inputs(model) is None:
         return True

@@ -45,6 +45,11 @@ class References:
             Per explained tensor one of batch 1 (the same reference for all examples, so that it is run once) or of
             the chunk's.
         """
+        embedded = self.entering(k, rows, model, inputs)
+        return embedded if model.direct else model.explained_at(inputs, embedded)
+
+    def entering(self, k: int, rows: slice, model: TracedModel, inputs: list[tf.Tensor]) -> list[tf.Tensor]:
+        """The same of what stands for the inputs, from which a layer's output is made."""
         raw = []
         for x, r in zip(inputs, self.arrays, strict=False):  # random draws stand behind the inputs
             own = r if r is None or len(r) == 1 else r[rows]
@@ -53,7 +58,7 @@ class References:
         embedded = raw if model.embeds_nothing else self._embedded(raw, drawn, model)
         if len({len(e) for e in embedded}) > 1:
             embedded = repeated(embedded, len(inputs[0]))
-        return embedded if model.direct else model.explained_at(inputs, embedded)
+        return embedded
 
     @property
     def shared(self) -> bool:
@@ -92,6 +97,7 @@ def resolve(baseline: Any, inputs: Inputs, model: TracedModel) -> References:
     """
     found: list[np.ndarray | None] = []
     for k, (part, array) in enumerate(zip(_parts(baseline, inputs), inputs.arrays, strict=True)):
+        part = part if inputs.coding is None else inputs.coding.baseline(k, part)
         looked_up = model.graph.inputs[k] not in model.embedded
         if isinstance(part, Blur):
             part = part(array, model.layouts[k].places)

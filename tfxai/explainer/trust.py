@@ -11,6 +11,7 @@ from tfxai.errors import CompletenessWarning, EmptyMapWarning
 from tfxai.explainer.chunks import Run
 from tfxai.explanation import Explanation
 from tfxai.graph.capture import Op
+from tfxai.model.opaque import Opaque
 from tfxai.support.arrays import surely_finite
 from tfxai.support.checks import is_number
 from tfxai.support.structure import named
@@ -21,13 +22,35 @@ Found = list[tuple[str, type[Warning]]]
 # a user is warned at twenty times that, where it can no longer be the depth of the network or a score near zero. Half
 # precision keeps three digits less.
 TOLERATED, TOLERATED_IN_HALF = 2e-3, 5e-2
+POOR = 0.5  # R^2 of a surrogate
 GROWN = 1e3  # times the score: relevance that is only divided does not grow
 SUMMED = 1.02  # an accuracy that is met on the way may be missed by so much when the values are added up again
 
 
 def doubts(run: Run, e: Explanation) -> Found:
     """What a user should know about an explanation: (message, category) of every warning."""
-    return _random(run, e) + _reversed(run, e) + _without_noise(run, e) + _doubts(run, e)
+    found = _of_black_box(run, e) + _random(run, e) + _reversed(run, e) + _without_noise(run, e)
+    return found + _doubts(run, e) + _not_linear(e)
+
+
+def _of_black_box(run: Run, e: Explanation) -> Found:
+    """That a function gave the same rows other scores when it was tried."""
+    if not isinstance(run.model, Opaque):
+        return []
+    found: Found = []
+    if by := run.model.draws_at_random:
+        found.append((
+            f"{e.method}: the black box {run.model.name!r} draws at random: two calls with the same rows differ by "
+            f"{by:.2g} of the largest score, so differences of scores are partly noise. Fix its draws.",
+            UserWarning,
+        ))  # fmt: skip
+    if (by := run.model.mixes_rows) and run.size > 1:
+        found.append((
+            f"{e.method}: the black box {run.model.name!r} gives a row another score when other rows are beside it (by "
+            f"{by:.2g} of the largest), so values depend on what shares a call. Pass batch_size=1.",
+            UserWarning,
+        ))  # fmt: skip
+    return found
 
 
 def _random(run: Run, e: Explanation) -> Found:
@@ -78,6 +101,21 @@ def _without_noise(run: Run, e: Explanation) -> Found:
     return [(
         f"{e.method}: noise={noise} is a share of each example's largest minus smallest number, which "
         f"is 0 in some examples of the {where}: no noise is added there. Pass noise_std=, in the input's own units.",
+        UserWarning,
+    )]  # fmt: skip
+
+
+def _not_linear(e: Explanation) -> Found:
+    """That a linear function of what is shown does not describe the score."""
+    r2 = np.array(e.meta.get("r2", []))
+    low = np.flatnonzero(r2 < POOR)
+    if not len(low):
+        return []
+    worst = int(np.nanargmin(r2))
+    return [(
+        f"{e.method}: near example {worst} the score is no linear function of the groups, R^2 = {r2[worst]:.2g} (below "
+        f"{POOR:g} in {len(low)} of {len(r2)} examples): the values should not be believed. Take other groups=, or "
+        "method='kernel_shap', whose values add up.",
         UserWarning,
     )]  # fmt: skip
 
@@ -204,14 +242,20 @@ def _reason(run: Run, examples: int, worst: int, allowed: float) -> str:
 
 def _empty_maps(e: Explanation) -> Found:
     """Maps that are zero everywhere, by layer or picture."""
+    rectified = e.options.get("relu", True)
+    why = (
+        "after its ReLU nothing in this layer speaks for"
+        if rectified
+        else "nothing in this layer speaks for or against"
+    )
     found: Found = []
     for name, values in named(e.values):
         layer = name or e.layer
         empty = np.flatnonzero(~values.reshape(len(values), -1).any(axis=1))
         if len(empty):
             found.append((
-                f"{e.method}: the map of {len(empty)} examples (first: example {empty[0]}) at {layer!r} is zero: after "
-                "its ReLU nothing in this layer speaks for the target. Choose another layer= or target=.",
+                f"{e.method}: the map of {len(empty)} examples (first: example {empty[0]}) at {layer!r} is zero: "
+                f"{why} the target. Choose another layer= or target=.",
                 EmptyMapWarning,
             ))  # fmt: skip
     return found

@@ -10,8 +10,9 @@ import tensorflow as tf
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
 from tfxai.graph.ops import CASES, LOOPS
+from tfxai.graph.sealed import opened, sealed
 from tfxai.graph.table import RuleTable
-from tfxai.graph.value import Carried, Value, at_x, lift
+from tfxai.graph.value import Carried, Value, at_reference, at_x, lift
 
 
 class Bodies(Protocol):
@@ -38,11 +39,12 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     fixed = {i for i, v in enumerate(values) if _passed_through(body, i)}
     moving = [i for i in range(len(values)) if i not in fixed]
     start = [_promote(replay, body.inputs[i], values[i]) for i in moving]
+    held = {i: _sealed(values[i]) for i in fixed}
 
     def arguments(flat: Sequence[tf.Tensor]) -> list[Carried]:
-        full = [_inside(v) if i in fixed else v for i, v in enumerate(values)]
-        for i, value in zip(moving, _pack(start, flat), strict=True):
-            full[i] = value
+        full = [_inside(_opened(held[i], v)) if i in fixed else v for i, v in enumerate(values)]
+        for i, template, value in zip(moving, start, _pack(start, flat), strict=True):
+            full[i] = _opened(value, template)
         return full
 
     def again(*flat: tf.Tensor) -> tf.Tensor:
@@ -51,14 +53,14 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
 
     def step(*flat: tf.Tensor) -> list[tf.Tensor]:
         outputs = replay.body(body, arguments(flat))
-        return _flatten(_promote(replay, body.inputs[i], outputs[i]) for i in moving)
+        return _flatten(_sealed(_promote(replay, body.inputs[i], outputs[i])) for i in moving)
 
-    flat = _flatten(start)
+    flat = _flatten(map(_sealed, start))
     shapes = [_open(t, body.values[n]) for t, n in _with_numbers(start, [body.inputs[i] for i in moving])]
     results = tf.while_loop(again, step, flat, shape_invariants=shapes)
     outputs = list(values)
-    for i, value in zip(moving, _pack(start, results), strict=True):
-        outputs[i] = value
+    for i, template, value in zip(moving, start, _pack(start, results), strict=True):
+        outputs[i] = _opened(value, template)
     return outputs
 
 
@@ -91,6 +93,22 @@ def _inside(value: Carried) -> Carried:
     if isinstance(value, Value):
         return Value(*[None if t is None else tf.identity(t) for t in value])
     return value if value.dtype in (tf.resource, tf.variant) else tf.identity(value)
+
+
+def _sealed(value: Carried) -> Carried:
+    """The same with the bits of what has no gradient: at the reference, or independent of what is explained."""
+    if not isinstance(value, Value):
+        return sealed(value)
+    return value if value.reference is None else value._replace(reference=sealed(value.reference))
+
+
+def _opened(value: Carried, template: Carried) -> Carried:
+    """What was sealed, in the types of the template."""
+    if not isinstance(value, Value):
+        return opened(value, at_x(template).dtype)
+    if value.reference is None:
+        return value
+    return value._replace(reference=opened(value.reference, at_reference(template).dtype))
 
 
 def _passed_through(body: Graph, position: int) -> bool:

@@ -17,6 +17,8 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry
 
+from tfxai.graph.sealed import opened, sealed
+
 KIND = "_gradient_op_type"  # the attribute with the name
 _noted: contextvars.ContextVar[list[str] | None] = contextvars.ContextVar("names", default=None)
 
@@ -26,7 +28,7 @@ def custom_gradient(function: Callable) -> Callable:
 
     TensorFlow looks for variables in all that lies between the function's arguments and its results, and where that
     reads a tensor from outside, in all before it: the square of the graph's size. What the function has made is
-    handed to it as an argument, so there is nothing between.
+    handed to it as an argument, so there is nothing between; sealed, as it would build a gradient of the argument too.
     """
 
     def noting(*inputs: tf.Tensor) -> Any:
@@ -39,9 +41,10 @@ def custom_gradient(function: Callable) -> Callable:
                 found = list(found) if isinstance(found, (list, tuple)) else [found]
                 return found + [None] * len(outputs)
 
-            return [tf.identity(t) for t in tensors[len(inputs) :]], back
+            given = zip(tensors[len(inputs) :], outputs, strict=True)
+            return [tf.identity(opened(t, made.dtype)) for t, made in given], back
 
-        made = tf.custom_gradient(handed_on)(*inputs, *outputs)
+        made = tf.custom_gradient(handed_on)(*inputs, *map(sealed, outputs))
         names = _noted.get()
         if names is not None and tf.is_symbolic_tensor(made[0]):
             names.append(made[0].op.get_attr(KIND).decode())

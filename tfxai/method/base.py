@@ -26,11 +26,13 @@ class Method(abc.ABC):
         random: Whether it draws random numbers.
         reads_gradients: Whether it follows slopes: where none arrives, it has nothing to say.
         reads_feature_maps: Whether `layer` means feature maps that it reads, and None the last convolution's.
+        usual_layer: What `layer=None` means, where that is not the inputs.
         one_map_per_layer: Whether it gives one map per layer, instead of one value per input feature.
         signed: Whether its values speak for and against; False or not said: it is seen of the values.
         reduction: What becomes of the channels of an embedding: "sum" of contributions, "norm" of slopes, whose sum
             depends on signs that the network is free to choose.
         shares_references: Whether `mean` takes several references in one pass, by the rules of its table.
+        scores_only: Whether it asks the scorer for scores and nothing else, so that it explains black boxes too.
         needs_data: Whether it must be given what was estimated from data.
         remedy: What makes the values of a complete method add up better.
         quick: Options with which it finishes soon, for a demonstration.
@@ -43,10 +45,12 @@ class Method(abc.ABC):
     random: ClassVar[bool] = False
     reads_gradients: ClassVar[bool] = False
     reads_feature_maps: ClassVar[bool] = False
+    usual_layer: ClassVar[str | None] = None
     one_map_per_layer: ClassVar[bool] = False
     signed: ClassVar[bool] = False
     reduction: ClassVar[str] = "sum"
     shares_references: ClassVar[bool] = False
+    scores_only: ClassVar[bool] = False
     needs_data: ClassVar[bool] = False
     remedy: ClassVar[str] = ""
     quick: ClassVar[dict[str, Any]] = {}
@@ -89,6 +93,25 @@ class Method(abc.ABC):
     def advice(self) -> str:
         """What makes the values add up better."""
         return self.remedy
+
+    def follows_input(self) -> bool:
+        """Whether it follows a layer's output while the input moves from the reference to x."""
+        return False
+
+    def grouping(self) -> Any:
+        """What it hides together: groups as the user gave them; True: the usual ones; None: it hides no groups."""
+        inner = getattr(self, "inner", None)
+        return inner.grouping() if isinstance(inner, Method) else None
+
+    def coalitions(self, count: int) -> tuple[int, bool] | None:
+        """Of `count` groups how many sets are shown, beside none and all; whether those are all there are.
+
+        None for methods that hide nothing, or by other means.
+
+        Raises:
+            OptionError: Those that it was told to take are too few.
+        """
+        return None
 
     def options(self) -> dict[str, Any]:
         """The fields and their values."""

@@ -25,6 +25,11 @@ def methods() -> dict[str, str]:
     return {name: (class_of(name).__doc__ or "").strip().splitlines()[0] for name in METHODS}
 
 
+def score_only() -> list[str]:
+    """The names of the methods that ask for nothing but scores."""
+    return [name for name in METHODS if class_of(name).scores_only]
+
+
 def class_of(name: str) -> type[Method]:
     """The class of a method in the table."""
     file, _, kind = METHODS[name].partition(".")
@@ -48,6 +53,12 @@ def get(method: Any, options: dict[str, Any]) -> Method:
         )
     made.check()
     return made
+
+
+def takes(method: Any, option: str) -> bool:
+    """Whether a method that is given by its name has this option."""
+    name = ALIASES.get(method, method) if isinstance(method, str) else ""
+    return name in METHODS and option in [f.name for f in dataclasses.fields(class_of(name))]
 
 
 def _made(name: Any, options: dict[str, Any]) -> Method:

@@ -162,11 +162,15 @@ class VarGrad(Method):
         return Attribution([s / means.count for s in means.squares], score, None, target)
 
 
+FACTS = ("uses_baseline", "reads_feature_maps", "usual_layer", "one_map_per_layer", "reads_gradients", "reduction",
+         "scores_only")  # fmt: skip
+
+
 def adopt(method: Any) -> None:
     """Makes `inner` a method object, and takes over what it needs: a baseline, feature maps, the form of its values."""
     if isinstance(method.inner, str):
         object.__setattr__(method, "inner", get(method.inner, {}))
-    for fact in ("uses_baseline", "reads_feature_maps", "one_map_per_layer", "reads_gradients", "reduction"):
+    for fact in FACTS:
         object.__setattr__(method, fact, getattr(method.inner, fact, False))
 
 

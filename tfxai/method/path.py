@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -12,11 +13,13 @@ import tensorflow as tf
 from tfxai.errors import OptionError, received
 from tfxai.method.adaptive import NODES, allowed, integrated
 from tfxai.method.base import Method, Tensors
+from tfxai.model import along
 from tfxai.model.attribution import Attribution
-from tfxai.model.scorer import Scorer
+from tfxai.model.scorer import Scorer, some
 from tfxai.rules.gradient import OrdinaryGradient
-from tfxai.support.checks import is_number, one_of, whole_number
+from tfxai.support.checks import either, is_number, one_of, whole_number
 
+CALL = 0.5  # seconds that a call of many passes may take
 Nodes = tuple[np.ndarray, np.ndarray]  # places on [0, 1] and their weights, which sum to 1
 
 
@@ -53,6 +56,13 @@ class IntegratedGradients(Method):
 
     Kinks on the path (ReLU) limit every quadrature: `delta` says how well the sum was met.
 
+    With `layer=` the straight line is that of the layer's output, from its value y0 at the baseline to that at x: the
+    layer is the input of the rest of the network. With `path="input"` the input moves in a straight line, and the
+    layer's output as it then does: this is the conductance of its units,
+    C_j = integral_0^1 df/dy_j(y(a)) dy_j/da da = sum_i (x_i - x0_i) integral_0^1 df/dy_j dy_j/dx_i da, y(a) the output
+    at x0 + a (x - x0).  Dhamdhere et al. 2018, arXiv:1805.12233.  Both sum to f(x) - f(x0). They are the same where the
+    output moves in a straight line, as before the first nonlinearity, or where f is linear behind the layer; else not.
+
     Args:
         steps: Gradients per example and reference.
         tolerance: Instead of equal steps, cut the path finer where the function bends, for each example until its
@@ -61,9 +71,12 @@ class IntegratedGradients(Method):
             number of gradients that each example took. `steps` and `quadrature` then have no effect.
         max_steps: Where `tolerance` gives up, with a warning.
         quadrature: "gauss_legendre", "right" (the Riemann sum of the paper), "left", "middle", "trapezoid".
+        path: With `layer=`, what moves in a straight line: the "layer"'s output, or the "input" (conductance). Without
+            a layer both are the same.
 
     Raises:
-        OptionError: When used: steps or max_steps below 1, a tolerance not above 0, another quadrature.
+        OptionError: When used: steps or max_steps below 1, a tolerance not above 0, another quadrature or path; a
+            tolerance for path="input", or that inside of another method.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -77,6 +90,7 @@ class IntegratedGradients(Method):
     tolerance: float | None = None
     max_steps: int = 1000
     quadrature: str = "gauss_legendre"
+    path: str = "layer"
 
     name: ClassVar[str] = "integrated_gradients"
     reads_gradients: ClassVar[bool] = True
@@ -92,6 +106,12 @@ class IntegratedGradients(Method):
         one_of(self.quadrature, "quadrature", QUADRATURES)
         if self.tolerance is not None and not (is_number(self.tolerance) and self.tolerance > 0):
             raise OptionError(f"tolerance is a number above 0, such as 0.01, or None. {received(self.tolerance)}")
+        either(self.path, "path", "layer", "input")
+        if self.follows_input() and self.tolerance is not None:
+            raise OptionError('path="input" takes equal steps. Received: tolerance= beside it. Raise steps= instead.')
+
+    def follows_input(self) -> bool:
+        return self.path == "input"
 
     def accuracy(self) -> float:
         return 0.05 if self.tolerance is None else self.tolerance
@@ -109,6 +129,8 @@ class IntegratedGradients(Method):
         scorer, score, target = scorer.with_target_of(x)
         start, _ = scorer.score(reference)
         steps = None
+        if self.follows_input() and scorer.model.explained != scorer.model.embedded:
+            return Attribution(conducted(scorer, x, *QUADRATURES[self.quadrature](self.steps)), score, start, target)
         if self.tolerance is None:
             slopes = averaged(scorer, x, reference, *QUADRATURES[self.quadrature](self.steps))
         else:
@@ -167,31 +189,60 @@ class ExpectedGradients(Method):
 def averaged(scorer: Scorer, x: Tensors, reference: Tensors, nodes: np.ndarray, weights: np.ndarray) -> Tensors:
     """The weighted sum of the gradients at `reference + node * (x - reference)`: one (n, ...) per tensor.
 
-    Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same.
+    Few examples share a pass with several of their nodes; the numbers per pass, and so the memory, stay the same. Quick
+    passes follow each other inside of one compiled call, as many as take no longer than the progress bar may stand.
     """
-    total = [tf.zeros_like(t) for t in x]
-    change = [a - r for a, r in zip(x, reference, strict=True)]
-    for part, some, repeat in scorer.copies(len(nodes)):
-        back = np.tile(nodes[part] - 1, len(scorer))
-        points = [repeat(a) + repeat(d) * _column(back, a) for a, d in zip(x, change, strict=True)]
-        slopes = some.backward(OrdinaryGradient(), points).values
-        total = [t + _weighted(g, weights[part]) for t, g in zip(total, slopes, strict=True)]
+    shared, change, own = None, [a - r for a, r in zip(x, reference, strict=True)], x
+    if scorer.points is not None:
+        if (shared := scorer.shared([*x, *reference])) is None:
+            return scorer.apart(lambda one, rows: averaged(one, some(x, rows), some(reference, rows), nodes, weights))
+        change, own = some(change, shared.first), some(x, shared.first)
+    passes = scorer.passes if shared is None else scorer.at(shared)
+    total: Tensors = [tf.zeros_like(t) for t in x]
+    width = 1 if scorer.model.rows is not None else scorer.per_pass(len(scorer))  # of fixed rows none can be repeated
+    if width > 1:
+        passes.refuse_positions()
+    done, count = 0, 1
+    while done < len(nodes):
+        width = min(width, len(nodes) - done)
+        count = min(count, (len(nodes) - done) // width)
+        part, began = slice(done, done + count * width), time.perf_counter()
+        places, shares = (t[part].reshape(count, width) for t in (nodes, weights))
+        total = along.added(passes, OrdinaryGradient(), own, change, total, places, shares, shared)
+        done, share = part.stop, CALL / (time.perf_counter() - began)
+        count = max(1, int(count * min(share, 8)))
+        scorer.progress(done, len(nodes))
     return total
+
+
+def conducted(scorer: Scorer, x: Tensors, nodes: np.ndarray, weights: np.ndarray) -> Tensors:
+    """The sum of the gradients at the nodes times the change of the explained tensors around each: one per tensor.
+
+    [0, 1] is cut so that each node lies in a piece of the length of its weight.
+    """
+    if scorer.start is None:
+        raise OptionError('path="input" cannot be followed inside of another method, which moves the layer\'s output.')
+    total = [tf.zeros_like(t) for t in x]
+    ends = np.concatenate([[0.0], np.cumsum(weights)])
+    for part, copies, _ in scorer.copies(len(nodes)):
+        here, before, behind = (_along(copies, np.tile(a[part], len(scorer))) for a in (nodes, ends[:-1], ends[1:]))
+        slopes = copies.backward(OrdinaryGradient(), here).values
+        moved = [g * (b - a) for g, a, b in zip(slopes, before, behind, strict=True)]
+        apart = [tf.reshape(m, [len(scorer), -1, *m.shape[1:]]) for m in moved]
+        total = [t + tf.reduce_sum(m, axis=1) for t, m in zip(total, apart, strict=True)]
+    return total
+
+
+def _along(scorer: Scorer, shares: np.ndarray) -> Tensors:
+    """The explained tensors where what stands for the inputs has gone a share (n,) of the way from `scorer.start`."""
+    model = scorer.model
+    points = [
+        r + (e - r) * tf.reshape(tf.cast(shares, e.dtype), [-1] + [1] * (e.shape.rank - 1))
+        for e, r in zip(model.embedded_at(scorer.inputs), scorer.start or (), strict=True)
+    ]
+    return model.explained_at(scorer.inputs, points)
 
 
 def times(slopes: Tensors, x: Tensors, reference: Tensors) -> Tensors:
     """Slopes times the change from the reference."""
     return [g * (a - r) for g, a, r in zip(slopes, x, reference, strict=True)]
-
-
-def _weighted(slopes: tf.Tensor, weights: np.ndarray) -> tf.Tensor:
-    """(n * nodes, ...) -> (n, ...): the rows of one example added up with their weights."""
-    if len(weights) == 1:
-        return slopes * tf.cast(weights[0], slopes.dtype)
-    apart = tf.reshape(slopes, [-1, len(weights), *slopes.shape[1:]])
-    return tf.tensordot(tf.cast(weights, slopes.dtype), apart, [[0], [1]])
-
-
-def _column(values: np.ndarray, like: tf.Tensor) -> tf.Tensor:
-    """(rows,) numbers, to be multiplied with a tensor (rows, ...)."""
-    return tf.reshape(tf.cast(values, like.dtype), [-1] + [1] * (like.shape.rank - 1))

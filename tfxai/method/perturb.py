@@ -13,10 +13,15 @@ import tensorflow as tf
 from tfxai.errors import OptionError, received
 from tfxai.method.base import Method, Tensors
 from tfxai.method.by_input import by_input, each_value, of_input
+from tfxai.method.coalitions import games
 from tfxai.method.places import resized
 from tfxai.model.attribution import Attribution
+from tfxai.model.groups import Groups
 from tfxai.model.scorer import Scorer
+from tfxai.segments.given import given
 from tfxai.support.checks import is_number, whole_number
+
+WHOLE = (tf.string, tf.bool)  # of which no half can be shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +31,8 @@ class Occlusion(Method):
     A_i = sum over windows w that cover i of f(x) - f(x with w replaced).  Zeiler and Fergus 2014, arXiv:1311.2901
 
     A window covers all channels of its places, which share the drop evenly; on tables it is one feature (ablation).
+    With `groups` each group is hidden as a whole, once, and its features share the drop evenly, so that `e.grouped` of
+    the same groups gives it.
 
     Args:
         window: Its size in places: one number, or a tuple of one per spatial axis (or per axis, channels included).
@@ -33,10 +40,15 @@ class Occlusion(Method):
             one of these for each of several inputs, or a dict by name, where None is for those it leaves out.
         stride: Steps between windows, likewise; None: half a window. The last window always touches the edge.
         fill: What replaces the window: None for the baseline, or a number.
+        groups: Instead of windows, what is hidden together: whole numbers in the shape of the input or of its places,
+            the same for all examples or with their axis before; of several inputs a list or dict of them, where the
+            same number is the same group; a function of x, such as `tfxai.segments.grid(8)`; for data frames
+            {group: names of columns}.
 
     Raises:
         OptionError: When used: a window larger than the input or of another number of axes, a stride below 1 or that
-            leaves places out, a fill that is no number, an input that is not there.
+            leaves places out, a fill that is no number, an input that is not there; groups that do not fit, overlap or
+            leave features out, or beside a window.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -49,12 +61,21 @@ class Occlusion(Method):
     window: Any = None
     stride: Any = None
     fill: Any = None
+    groups: Any = None
 
     name: ClassVar[str] = "occlusion"
     signed: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
+    scores_only: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", given(self.groups))
 
     def check(self) -> None:
+        if self.groups is not None and (self.window is not None or self.stride is not None):
+            raise OptionError(
+                "groups= says what is hidden together. Received: window= or stride= beside it. Leave one."
+            )
         for value, name in ((self.window, "window"), (self.stride, "stride")):
             for size in each_value(value):
                 whole_number(1 if size is None else size, name)
@@ -65,18 +86,25 @@ class Occlusion(Method):
     def takes_missing(self) -> bool:
         return True
 
+    def grouping(self) -> Any:
+        return self.groups
+
+    def options(self) -> dict[str, Any]:
+        return super().options() | {"groups": None if self.groups is None else repr(self.groups)}
+
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         windows = by_input(self.window, "window", scorer, per_axis=True)
         strides, fills = by_input(self.stride, "stride", scorer, per_axis=True), by_input(self.fill, "fill", scorer)
         scorer, score, target = scorer.with_target_of(x)
+        if scorer.groups is not None:
+            return self._by_group(scorer, scorer.groups, x, reference, score)._replace(target=target)
         values = []
         for k, tensor in enumerate(x):
             shape = tuple(int(s) for s in tensor.shape[1:])
             with of_input(scorer, k):
                 masks = list(_windows(shape, scorer.model.layout(k).places, windows[k], strides[k]))
             total = np.zeros(tensor.shape, np.float64)
-            fill = fills[k]
-            blank = reference[k] if fill is None else tf.fill(tensor.shape, tf.cast(fill, tensor.dtype))
+            blank = _blank(tensor, reference[k], fills[k])
             for part, some, repeat in scorer.copies(len(masks)):
                 hidden = np.stack(masks[part])
                 points = [repeat(t) for t in x]
@@ -84,8 +112,20 @@ class Occlusion(Method):
                 scores = tf.reshape(some.score(points)[0], [len(scorer), len(hidden)]).numpy()
                 total += np.tensordot(score.numpy()[:, None] - scores, hidden, 1)
             spread = np.prod([s for s, m in zip(shape, masks[0].shape, strict=True) if m == 1 < s], initial=1)
-            values.append(tf.constant(total / spread, tensor.dtype))
+            values.append(tf.constant(total / spread, _numbers(tensor, score)))
         return Attribution(values, score, None, target)
+
+    def _by_group(
+        self, scorer: Scorer, groups: Groups, x: Tensors, reference: Tensors, score: tf.Tensor
+    ) -> Attribution:
+        """The drop when each group is hidden, divided among its features."""
+        blank = [_blank(*one) for one in zip(x, reference, by_input(self.fill, "fill", scorer), strict=True)]
+        drops = np.zeros((len(scorer), int(groups.counts.max())))
+        for game in games(scorer, groups, x, blank):
+            all_but_one = ~np.eye(game.count, dtype=bool)
+            for part, scores in game.scores(game.count, all_but_one.__getitem__):
+                drops[game.rows, part] = score.numpy()[game.rows, None] - scores
+        return Attribution(groups.shared(drops, x, score), score)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +157,7 @@ class RISE(Method):
 
     name: ClassVar[str] = "rise"
     uses_baseline: ClassVar[bool] = True
+    scores_only: ClassVar[bool] = True
     random: ClassVar[bool] = True
     quick: ClassVar[dict[str, Any]] = {"samples": 64}
 
@@ -146,17 +187,18 @@ class RISE(Method):
         for k, (tensor, once, twice) in enumerate(zip(x, sums, squares, strict=True)):
             scale = self.probability * _sharing(tensor.shape, scorer.model.layout(k).places)
             mean = once / self.samples
-            values.append(tf.constant(mean / scale, tensor.dtype))
+            values.append(tf.constant(mean / scale, _numbers(tensor, score)))
             deviation = np.sqrt(np.maximum(twice / self.samples - mean**2, 0) / max(self.samples - 1, 1))
-            errors.append(tf.constant(deviation / scale, tensor.dtype))
+            errors.append(tf.constant(deviation / scale, _numbers(tensor, score)))
         return Attribution(values, score, None, target, error=errors if self.samples > 1 else None)
 
     def _masks(self, rng: np.random.Generator, scorer: Scorer, x: Tensors) -> list[np.ndarray]:
         """One mask per tensor, its places or features, with 1 for channels."""
         shapes = [tuple(int(s) for s in t.shape[1:]) for t in x]
         layouts = [scorer.model.layout(k) for k in range(len(x))]
-        return [_mask(rng, shape, layout.places, self.grid, self.probability)
-                for shape, layout in zip(shapes, layouts, strict=True)]  # fmt: skip
+        masks = [_mask(rng, shape, layout.places, self.grid, self.probability)
+                 for shape, layout in zip(shapes, layouts, strict=True)]  # fmt: skip
+        return [(m >= 0.5).astype(m.dtype) if t.dtype in WHOLE else m for t, m in zip(x, masks, strict=True)]
 
 
 def _windows(shape: tuple[int, ...], places: Sequence[int], window: Any, stride: Any) -> Iterator[np.ndarray]:
@@ -204,9 +246,37 @@ def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[i
     return sizes
 
 
+def _blank(x: tf.Tensor, reference: tf.Tensor, fill: float | None) -> tf.Tensor:
+    """What stands for hidden features."""
+    return reference if fill is None else _filled(x, fill)
+
+
+def _filled(x: tf.Tensor, number: float) -> tf.Tensor:
+    """The number, in the place of all of x.
+
+    Raises:
+        OptionError: x holds text, or whole numbers, and this is none.
+    """
+    if x.dtype == tf.string or not x.dtype.is_floating and number != int(number):
+        held = "text" if x.dtype == tf.string else f"whole numbers ({x.dtype.name})"
+        raise OptionError(f"The input holds {held}, which fill replaces by such. Pass baseline=. {received(number)}")
+    return tf.fill(x.shape, tf.cast(number, x.dtype))
+
+
 def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
     """x where the mask is 1, the reference where it is 0; what is missing is so where it is shown at all."""
-    return tf.where(mask == 0, reference, reference + (x - reference) * tf.cast(mask, x.dtype))
+    shown = mask == 1
+    if x.dtype in WHOLE or (shown | (mask == 0)).all():
+        return tf.where(shown, x, reference)
+    if x.dtype.is_floating:
+        return tf.where(mask == 0, reference, reference + (x - reference) * tf.cast(mask, x.dtype))
+    low, high = (tf.cast(t, tf.float64) for t in (reference, x))  # bytes, mixed and rounded
+    return tf.cast(tf.round(low + (high - low) * mask), x.dtype)
+
+
+def _numbers(x: tf.Tensor, score: tf.Tensor) -> tf.DType:
+    """Of the values of x: its own, or that of the score where it holds whole numbers or text."""
+    return x.dtype if x.dtype.is_floating else score.dtype
 
 
 def _sharing(shape: Sequence[int], places: Sequence[int]) -> int:

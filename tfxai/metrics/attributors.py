@@ -35,6 +35,8 @@ class Shift(NamedTuple):
         rng = np.random.default_rng(self.seed)
         found = []
         for array in map(np.asarray, arrays):
+            if array.dtype.kind != "f":
+                raise InputError(f"x is changed a little here, so it holds floats. Received: dtype {array.dtype}.")
             axes = tuple(range(1, array.ndim))
             width = np.max(array, axes, keepdims=True) - np.min(array, axes, keepdims=True)
             drawn = rng.uniform(-self.radius, self.radius, (1, *array.shape[1:]))
@@ -143,8 +145,13 @@ class Random(Attributor):
     def __call__(self, probe: Probe, target: Any = None, shift: Shift | None = None, draw: int = 0) -> np.ndarray:
         which = (probe.seed, 1, draw, *(() if shift is None else shift.seed))
         arrays, count = probe.run.inputs.arrays, probe.features.count
-        held = [[zlib.crc32(np.asarray(a[i]).tobytes()) for a in arrays] for i in range(len(probe))]
+        held = [[zlib.crc32(_bytes(a[i])) for a in arrays] for i in range(len(probe))]
         return np.stack([np.random.default_rng((*which, *own)).standard_normal(count) for own in held])
+
+
+def _bytes(row: np.ndarray) -> bytes:
+    """What an example holds: of text the text, and not where it lies in memory."""
+    return repr(row.tolist()).encode() if row.dtype == object else np.asarray(row).tobytes()
 
 
 class Edges(Attributor):

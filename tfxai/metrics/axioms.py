@@ -269,7 +269,7 @@ def lecture_table() -> dict[str, dict[str, Verdict]]:
         ['deeplift', 'integrated_gradients']
     """
     kinds = {name: class_of(name) for name in METHODS}
-    without = ("reads_feature_maps", "random", "needs_data")
+    without = ("reads_feature_maps", "usual_layer", "random", "needs_data")
     kinds = {name: kind for name, kind in kinds.items() if not any(getattr(kind, flag) for flag in without)}
     measures: tuple[Callable, ...] = (sensitivity, implementation_invariance)
     return {name: {v.axiom: v for v in (m(name, **kind.fine) for m in measures)} for name, kind in kinds.items()}
@@ -279,7 +279,7 @@ def _attributions(method: str | Method, model: Any, x: Any, baseline: Any, targe
     """The explanation to measure; refuses methods that give no value per input feature."""
     own = {k: v for k, v in options.items() if k not in (*SHARED, "seed")}
     made = get(method, own)
-    if made.one_map_per_layer:
+    if made.one_map_per_layer or made.usual_layer:
         raise MethodError(f"The axioms speak of one value per input feature; {made.name!r} gives maps of a layer.")
     rest = {k: v for k, v in options.items() if k not in own}
     return explain(model, x, made, target=target, baseline=baseline, verbose=0, **rest)

@@ -12,6 +12,7 @@ import numpy as np
 from tfxai.errors import InputError, MethodError, OptionError, received
 from tfxai.explanation import Explanation
 from tfxai.method.base import Method
+from tfxai.method.lookup import score_only
 from tfxai.metrics.attributors import Attributor, Edges, Given, OfMethod, Random, attributor
 from tfxai.metrics.case import NO_MASKS, NO_OTHERS, Case
 from tfxai.metrics.clock import Clock
@@ -19,6 +20,7 @@ from tfxai.metrics.evaluated import Evaluation
 from tfxai.metrics.probe import Probe
 from tfxai.metrics.table import Metric, metric_of
 from tfxai.metrics.weights import Weights
+from tfxai.model.black_box import BlackBox
 
 METHODS = ("deeplift", "integrated_gradients", "input_x_gradient", "gradient", "occlusion")  # compared unless told
 FAITHFUL, LOCATED, COMMON = (
@@ -51,7 +53,8 @@ def evaluate(
         model: As in `tfxai.explain`.
         x: The examples. Twenty or more say more than one.
         methods: Names, method objects, Explanations, or arrays in the shape of x that were made elsewhere; or a dict of
-            them by the names that the table shows. None: five that suit any model.
+            them by the names that the table shows. None: five that suit any model; of a black box
+            all that need no more than scores.
         metrics: Names of `tfxai.metrics.available()`, or a dict of names and their options. None: faithfulness,
             sparseness, agreement, and with `masks` localisation.
         target: As in `tfxai.explain`. An arg max is the class at x, also where features are hidden.
@@ -84,7 +87,7 @@ def evaluate(
     rows = _metrics(metrics, masks, methods)
     probe = Probe.of(model, x, target, baseline, batch_size, seed, **shared)
     inside = None if masks is None else probe.features.inside(masks)
-    compared = _methods(METHODS if methods is None else methods, probe)
+    compared = _methods(_usual(probe) if methods is None else methods, probe)
     _check(rows, probe, inside, compared)
     below: list[Attributor] = [Random(), *([Edges()] if Edges.fits(probe) else [])]
     clock = Clock([kind for _ in (*compared, *below) for kind in ("explained", *rows)], verbose)
@@ -113,6 +116,11 @@ def evaluate(
         explanations={name: case.explanation for name, case in cases.items() if case.explanation is not None},
         meta=_meta(probe),
     )
+
+
+def _usual(probe: Probe) -> Sequence[str]:
+    """The methods that are compared unless told; of a black box those that it has enough for."""
+    return score_only() if isinstance(probe.explainer.model, BlackBox) else METHODS
 
 
 def _meta(probe: Probe) -> dict[str, Any]:

@@ -235,6 +235,8 @@ def _imputed_by_rank(case: Case, steps: int, first: str, noise: float) -> Curve:
         width = np.max(array[rows], axes, keepdims=True) - np.min(array[rows], axes, keepdims=True)
         filled += (noise * width[:, None] * drawn) * gone
         points = list(x)
+        if array.dtype.kind in "iu":  # bytes of pictures stay bytes
+            filled = np.clip(np.round(filled), np.iinfo(array.dtype).min, np.iinfo(array.dtype).max)
         points[number] = filled.reshape(-1, *array.shape[1:]).astype(array.dtype)
         return points
 

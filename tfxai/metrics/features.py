@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfxai.errors import InputError, received, suggest
 from tfxai.explainer.chunks import Run
-from tfxai.explainer.collect import per_feature
+from tfxai.explainer.groups import place_of
 
 
 class Part(NamedTuple):
@@ -157,23 +157,15 @@ class Features:
             return [own[k] for k in model.input_of]
         _, x = self.run.scorer(slice(0, min(1 if model.rows is None else model.rows, self.run.inputs.n)))
         themselves = [e == model.graph.inputs[o] for e, o in zip(model.explained, model.input_of, strict=True)]
-        return [own[o] if direct else self._looked_up(k, o, tuple(t.shape[1:]), own[o])
+        return [own[o] if direct else self._looked_up(k, tuple(t.shape[1:]), own[o])
                 for k, (t, o, direct) in enumerate(zip(x, model.input_of, themselves, strict=True))]  # fmt: skip
 
-    def _looked_up(self, k: int, owner: int, shape: tuple[int, ...], own: np.ndarray) -> np.ndarray:
+    def _looked_up(self, k: int, shape: tuple[int, ...], own: np.ndarray) -> np.ndarray:
         """The same for what was looked up of an input (an embedding): where each of its features was."""
-        inputs = dataclasses.replace(self.run.inputs, arrays=[a[:1] for a in self.run.inputs.arrays])
-        channels: list[tuple[int, ...]] = []
-
-        def first(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-            channels.append(axes)
-            return values[tuple(0 if a in axes else slice(None) for a in range(values.ndim))]
-
-        elements = np.arange(1, int(np.prod(shape, initial=1)) + 1).reshape(1, *shape)
-        where = per_feature(elements, self.run.model.own_axes(k), owner, inputs, first)
-        found = np.full((1, *shape), -1)
-        found.reshape(-1)[where[where > 0] - 1] = np.broadcast_to(own, where.shape)[where > 0]
-        return first(found, channels[0]).reshape([1 if a in channels[0] else s for a, s in enumerate(found.shape)])
+        inputs = self.run.inputs
+        place = place_of(self.run.model, inputs, k, shape)
+        of_input = np.broadcast_to(own, (1, *inputs.arrays[self.run.model.input_of[k]].shape[1:])).reshape(-1)
+        return np.append(of_input, -1)[place]
 
     def spread(self, flags: np.ndarray) -> list[np.ndarray]:
         """Flags of features (rows, F) -> for each explained tensor (rows, ...), with 1 for channels."""

@@ -62,7 +62,8 @@ class Probe:
                 f"Here is no option {unknown[0]!r}. {suggest(unknown[0], SHARED)} A method has its own in its object, "
                 "such as tfxai.DeepLIFT(rule=...)."
             )
-        explainer = (model if isinstance(model, Explainer) else Explainer(model, **shared)).using("occlusion")
+        own = isinstance(model, Explainer)
+        explainer = model.using("occlusion") if own else Explainer(model, "occlusion", **shared)
         made = Probe(explainer, x, target, baseline, batch_size, seed)
         inner = target.inner if isinstance(target, Output) else target
         classes = None if inner is not None else made._classes()

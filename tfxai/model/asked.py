@@ -212,5 +212,5 @@ def check_path(model: TracedModel, path: str | None, ends: Sequence[int] = ()) -
     raise NoGradientError(
         "No output of the model depends differentiably on its input, so there is nothing to attribute. Expected a "
         "path of float ops from the input (or from an embedding of it) to the output; comparisons, rounding and "
-        "numpy code break it."
+        "numpy code break it. By its scores alone any function is explained: tfxai.black_box(function)."
     )

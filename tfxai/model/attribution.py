@@ -24,6 +24,7 @@ class Attribution(NamedTuple):
         error: As `values`: their standard error, where they are a mean of draws.
         steps: (n,) how many gradients each example took, where that varies.
         account: Op -> (n,) what arrived at it, and what it handed on; by layer when the method has looked at it.
+        measures: What else is measured of each example, by name: (n,) each.
         notes: What else is to be said of the whole.
     """
 
@@ -36,6 +37,7 @@ class Attribution(NamedTuple):
     error: list[Any] | None = None
     steps: Any = None
     account: dict[str, Any] | None = None
+    measures: dict[str, Any] | None = None
     notes: dict[str, Any] | None = None
 
     def numpy(self) -> Attribution:
@@ -47,7 +49,8 @@ class Attribution(NamedTuple):
 
     def delta(self) -> np.ndarray:
         """(n,) what the values lack of the change of the score, summed in double precision."""
-        total = sum(t.reshape(len(t), -1).sum(1, dtype=np.float64) for t in self.total or self.values)
+        # einsum: where rows are short, at half the time of a sum over an axis
+        total = sum(np.einsum("ij->i", t.reshape(len(t), -1), dtype=np.float64) for t in self.total or self.values)
         with np.errstate(invalid="ignore"):  # of infinite scores
             return (self.score - self.baseline_score - total).astype(self.score.dtype)
 

@@ -37,16 +37,16 @@ def open_model(model: Any) -> Any:
         )
     if not callable(model) and not hasattr(model, "signatures"):
         raise ModelTypeError(
-            "Expected a Keras model, a tf_keras model, a loaded SavedModel, or a function of tensors. "
-            + received(model)
+            "Expected a Keras model, a tf_keras model, a loaded SavedModel, or a function of tensors; of any other "
+            "model a function from arrays to scores: tfxai.black_box(model.predict_proba). " + received(model)
         )
     if isinstance(model, type):
         raise ModelTypeError(f"Expected a model, not its class: call {model.__name__}(...) first. {received(model)}")
     owner = getattr(model, "__self__", None)
     if isinstance(owner, keras.Model) and getattr(model, "__name__", "").startswith("predict"):
         raise ModelTypeError(
-            f"{model.__name__} returns arrays of numbers, through which no gradient goes: pass the model itself. "
-            + received(model)
+            f"{model.__name__} returns arrays of numbers, through which no gradient goes: pass the model itself, or "
+            f"tfxai.black_box(model.{model.__name__}), for methods that need no more than scores. " + received(model)
         )
     if getattr(model, "built", True) is False and not getattr(model, "inputs", None):
         raise ModelError(

@@ -92,6 +92,13 @@ class Grid:
         """(n, places...) with an axis of 1 for the channels, so that it is a picture like its input."""
         return tf.expand_dims(heat, 1 if self.layout.channels == 1 else -1)
 
+    def like_input(self, maps: tf.Tensor) -> tf.Tensor:
+        """(n, places..., channels) with the channels where its input has them."""
+        if self.layout.channels != 1:
+            return maps
+        rank = maps.shape.rank
+        return tf.transpose(maps, [0, rank - 1, *range(1, rank - 1)])
+
     def spread(self, heat: tf.Tensor, axes: Axes, rank: int) -> tf.Tensor:
         """(n, places of the input...) as a factor of a tensor of these axes that stands for the input."""
         where = {a.axis: k for k, label in enumerate(axes.labels) for a in label if a.input == self.input}

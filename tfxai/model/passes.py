@@ -53,10 +53,14 @@ class Passes:
         Raises:
             TargetError: The target is a function that knows the examples by their position.
         """
-        if self.model.toward.beside(self.target, len(self)).position:
-            raise TargetError(by_position(self.target))
+        self.refuse_positions()
         inputs = [tf.gather(t, rows) for t in self.inputs]
         return dataclasses.replace(self, inputs=inputs, feed=self.target.taken(self.feed, rows))
+
+    def refuse_positions(self) -> None:
+        """Raises TargetError where the target knows the examples by their position, which is to change."""
+        if self.model.toward.beside(self.target, len(self)).position:
+            raise TargetError(by_position(self.target))
 
     def against(self, x: Tensors, reference: Tensors | None, run: Callable[[Any, tuple], T]) -> T:
         """`run(reference, key)`, with the reference in batch 1 where the model allows it: then it runs once for all.
@@ -92,9 +96,18 @@ class Passes:
 
     def call(
         self, key: tuple, table: RuleTable, run: Callable, x: Tensors, reference: Tensors | None = None,
-        vectors: Tensors = (),
+        beside: Sequence[Tensors] = (), shared: Tensors = (),
     ) -> Any:  # fmt: skip
-        """`run(inputs, x, feed, [reference,] [vectors,] *weights)`, compiled once per `key` and kind of target.
+        """`run(inputs, x, feed, [reference,] *beside, *shared, *weights)`, compiled once per `key` and kind of target.
+
+        Args:
+            key: Tells this function from others.
+            table: Whose program is replayed.
+            run: The function.
+            x: Explained tensors (n, ...).
+            reference: Their reference values.
+            beside: More lists like x.
+            shared: Tensors that belong to no example, of any size.
 
         Raises:
             TargetError: The target is outside of an output whose size is known only now.
@@ -103,13 +116,12 @@ class Passes:
         if table.program not in self.weights:
             self.weights[table.program] = model.weights(table)
         weights = list(self.weights[table.program].values())
-        given = [] if reference is None else [list(reference)]
-        more = [list(vectors)] if vectors else []
+        given = [list(tensors) for tensors in (reference, *beside) if tensors is not None]
 
         def specs() -> list:
             made = [model.input_specs(), model.specs(model.explained), self.target.specs()]
             made += [model.specs(model.explained, 1 if "single" in key else None) for _ in given]
-            made += [[tf.TensorSpec([None] * v.shape.rank, v.dtype) for v in vectors] for _ in more]
+            made += [tf.TensorSpec([None] * t.shape.rank, t.dtype) for t in shared]
             return made + [tf.TensorSpec(w.shape, w.dtype) for w in weights]
 
         target = self.target.cache_key
@@ -119,7 +131,7 @@ class Passes:
         def called(some: Any) -> Any:
             passes = self if some is None else self.take(some)
             points = [taken(tensors, some) for tensors in (x, *given)]
-            return compiled(list(passes.inputs), points[0], list(passes.feed), *points[1:], *more, *weights)
+            return compiled(list(passes.inputs), points[0], list(passes.feed), *points[1:], *shared, *weights)
 
         try:
             return in_blocks(model.rows, len(self), called)

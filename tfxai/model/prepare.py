@@ -68,7 +68,7 @@ def captured(model: Any, pack: Callable, specs: Sequence[tf.TensorSpec], watched
     nobody: contextlib.AbstractContextManager[list[layers.LayerCall]] = contextlib.nullcontext([])
     with layers.watched() if watched else nobody as calls:
         graph = _captured(as_function(model, pack), specs, model)
-    return Captured(graph, calls, _output_names(graph, model), layers.owners(model, graph))
+    return Captured(graph, calls, output_names(graph, model), layers.owners(model, graph))
 
 
 def prepare(capture: Captured, on: str, jit_compile: bool, held: Sequence[int] = ()) -> TracedModel:
@@ -93,7 +93,7 @@ def prepare(capture: Captured, on: str, jit_compile: bool, held: Sequence[int] =
     return traced
 
 
-def _output_names(graph: Graph, model: Any) -> tuple[tuple[str, ...], ...]:
+def output_names(graph: Graph, model: Any) -> tuple[tuple[str, ...], ...]:
     """What each flat output answers to: its place in the structure, and the name that Keras gives it."""
     places = keras.tree.flatten_with_path(graph.structure)
     names = [tuple([".".join(map(str, path))] if path else []) for path, number in places if number is not None]
@@ -114,7 +114,7 @@ def _captured(function: Callable, specs: Sequence[tf.TensorSpec], model: Any) ->
         raise ModelError(
             f"The model {name_of(model)!r} cannot be traced on inputs of shape {shapes}: {_in_short(error)}. Check "
             "that it works inside tf.function, on tensors (without numpy(), predict and the like); pass the model "
-            "itself."
+            "itself. A function of arrays is explained by its scores alone: tfxai.black_box(function)."
         ) from error
     if not graph.outputs:
         raise ModelError("The model returns no tensor. Expected one or more numbers per example.")

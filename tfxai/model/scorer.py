@@ -16,6 +16,7 @@ from tfxai.model import several
 from tfxai.model.attribution import Attribution
 from tfxai.model.blocks import taken
 from tfxai.model.ends import rows_of
+from tfxai.model.groups import Groups
 from tfxai.model.passes import ZERO, Passes, Tensors
 from tfxai.model.points import Points, again, one_by_one, points
 from tfxai.model.traced import FORWARD, TracedModel, repeated
@@ -60,6 +61,8 @@ class Scorer:
         points: (n,) where there are several: rows of the same number differ by their target, and by nothing else as
             long as a method changes them alike.
         positions: What each flat input answers to (name, position) -> its position.
+        groups: What is hidden together, for methods that hide groups.
+        start: What stands for the inputs at the reference, for methods that follow a layer while the input moves.
     """
 
     model: TracedModel
@@ -75,6 +78,8 @@ class Scorer:
     targets: int = 1
     points: np.ndarray | None = None
     positions: Mapping[Any, int] = dataclasses.field(default_factory=dict)
+    groups: Groups | None = None
+    start: list[tf.Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -131,9 +136,13 @@ class Scorer:
         Raises:
             TargetError: The target is a function that knows the examples by their position.
         """
-        some = self.passes.take(rows)
-        numbers = None if self.points is None else again(self.points, rows)
-        return dataclasses.replace(self, inputs=some.inputs, feed=some.feed, points=numbers)
+        here = self.passes.take(rows)
+        rows = np.asarray(rows)
+        return dataclasses.replace(
+            self, inputs=here.inputs, feed=here.feed, points=None if self.points is None else again(self.points, rows),
+            groups=None if self.groups is None else self.groups.take(rows),
+            start=None if self.start is None else some(self.start, rows),
+        )  # fmt: skip
 
     def progress(self, done: int, steps: int) -> None:
         """Tells the progress bar how far this chunk is."""
@@ -147,9 +156,9 @@ class Scorer:
         if len(x[0]) == 1 and self.model.whole_reference:
             x = repeated(x, len(self))
         if self.points is not None and len(x[0]) == len(self):
-            if (shared := self._shared(x)) is not None:
-                return several.score(self._at(shared), taken(x, shared.first), shared)
-            return self._apart(lambda scorer, rows: scorer.score(taken(x, rows)))
+            if (shared := self.shared(x)) is not None:
+                return several.score(self.at(shared), taken(x, shared.first), shared)
+            return self.apart(lambda scorer, rows: scorer.score(taken(x, rows)))
         passes = self.passes
 
         def run(inputs: Tensors, x: Tensors, feed: Tensors, *weights: tf.Tensor) -> tuple:
@@ -170,9 +179,9 @@ class Scorer:
         """The feature maps at x and the gradient with respect to each, backward only as far as they are."""
         numbers, passes = [v for m in self.model.feature_maps for v in m.values], self.passes
         if self.points is not None:
-            if (shared := self._shared(x)) is None:
-                return self._apart(lambda scorer, rows: scorer.features(table, taken(x, rows)))
-            found = several.features(self._at(shared), table, taken(x, shared.first), shared, numbers)
+            if (shared := self.shared(x)) is None:
+                return self.apart(lambda scorer, rows: scorer.features(table, taken(x, rows)))
+            found = several.features(self.at(shared), table, taken(x, shared.first), shared, numbers)
             return Features(*found[:2], *map(self._on_grids, found[2:]))
 
         def run(inputs: Tensors, x: Tensors, feed: Tensors, *weights: tf.Tensor) -> tuple:
@@ -235,16 +244,15 @@ class Scorer:
         self, table: RuleTable, x: Tensors, reference: Tensors | None, moved: several.Move
     ) -> Attribution:
         """The same, where rows may differ by their target alone."""
-        n = len(self)
 
         def at(rows: np.ndarray) -> list[tf.Tensor] | None:
-            return None if reference is None else [tf.gather(r, rows) if len(r) == n else r for r in reference]
+            return None if reference is None else some(reference, rows)
 
-        shared = self._shared([*x, *(r for r in reference or () if len(r) == n)])
+        shared = self.shared([*x, *(reference or ())])
         if shared is None:
-            return self._apart(lambda scorer, rows: scorer.backward(table, taken(x, rows), at(rows)))
-        first = shared.first
-        fields, kept = several.backward(self._at(shared), table, taken(x, first), at(first), shared, moved)
+            return self.apart(lambda scorer, rows: scorer.backward(table, taken(x, rows), at(rows)))
+        first = at(shared.first)
+        fields, kept = several.backward(self.at(shared), table, taken(x, shared.first), first, shared, moved)
         return Attribution(*fields)._replace(account=kept)
 
     def audit(
@@ -268,16 +276,21 @@ class Scorer:
 
     # --- Several targets
 
-    def _shared(self, tensors: Tensors) -> Points | None:
-        """Which rows differ by their target alone, where each point has as many and they are indeed the same."""
+    def shared(self, tensors: Tensors) -> Points | None:
+        """Which rows differ by their target alone, where each point has as many and these are indeed the same.
+
+        Args:
+            tensors: Of all rows, or of batch 1.
+        """
+        tensors = [t for t in tensors if len(t) == len(self)]
         found = None if self.points is None or not self.model.goes_back_in_a_loop else points(self.points)
         return None if found is None or not found.same(tensors) else found
 
-    def _at(self, shared: Points) -> Passes:
+    def at(self, shared: Points) -> Passes:
         """Passes of the points, with the data of all their targets."""
         return dataclasses.replace(self.passes, inputs=taken(self.inputs, shared.first))
 
-    def _apart(self, run: Callable[[Scorer, np.ndarray], Any]) -> Any:
+    def apart(self, run: Callable[[Scorer, np.ndarray], Any]) -> Any:
         """What passes of some rows at a time give, put together: of one target each, or of as many as fit."""
         found = None if self.points is None else points(self.points)
         blocks = range(self.limit, len(self), self.limit)
@@ -287,3 +300,8 @@ class Scorer:
             return run(dataclasses.replace(self.take(rows), points=None, targets=1), rows)
 
         return one_by_one(order, ordinary)
+
+
+def some(tensors: Tensors, rows: np.ndarray) -> list[tf.Tensor]:
+    """These rows of tensors; those of batch 1 stay, as they are for all."""
+    return [t if len(t) == 1 else tf.gather(t, rows) for t in tensors]

@@ -30,18 +30,20 @@ def score(passes: Passes, x: Tensors, points: Points) -> tuple[tf.Tensor, tf.Ten
         points: Which rows are which point.
     """
 
-    def run(inputs: Tensors, x: Tensors, feed: Tensors, vectors: Tensors, *weights: tf.Tensor) -> tuple:
+    def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: tf.Tensor) -> tuple:
+        vectors, weights = rest[:3], rest[3:]
         env = passes.run(FORWARD, inputs, [Value(t) for t in x], weights)
         score, index = passes.summed(_of_rows(passes.ended(FORWARD, env), vectors[0]), feed)
         return score.x, index
 
-    return passes.call(("scores",), FORWARD, run, x, vectors=points.vectors())
+    return passes.call(("scores",), FORWARD, run, x, shared=points.vectors())
 
 
 def features(passes: Passes, table: RuleTable, x: Tensors, points: Points, numbers: Sequence[int]) -> tuple:
     """Score and class of every row, the values `numbers` and the slopes of the score by each of them."""
 
-    def run(inputs: Tensors, x: Tensors, feed: Tensors, vectors: Tensors, *weights: tf.Tensor) -> tuple:
+    def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: tf.Tensor) -> tuple:
+        vectors, weights = rest[:3], rest[3:]
         replay = passes.model.replay(table)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             env = passes.beginning(table, inputs, [Value(t) for t in x], weights)
@@ -51,11 +53,11 @@ def features(passes: Passes, table: RuleTable, x: Tensors, points: Points, numbe
             passes.forward(replay, env, passes.ends())
             end = passes.ended(table, env)
         maps = [env[n].x for n in numbers]
-        score, index, slopes = _sent_back(passes, tape, end, maps, feed, vectors, lambda found: found)
+        score, index, slopes = sent_back(passes, tape, end, maps, feed, vectors, lambda found: found)
         rows = [tf.gather(m, vectors[0]) for m in maps]
         return score.x, index, rows, [to_rows(s, vectors[2]) for s in slopes]
 
-    return passes.call(("features of several", table), table, run, x, vectors=points.vectors())
+    return passes.call(("features of several", table), table, run, x, shared=points.vectors())
 
 
 def backward(
@@ -72,7 +74,8 @@ def backward(
 
     def with_reference(reference: Tensors | None, key: tuple) -> tuple[tuple, dict | None]:
         def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple:
-            given, (vectors, *weights) = (None, rest) if reference is None else (rest[0], rest[1:])
+            given, rest = (None, rest) if reference is None else (rest[0], rest[1:])
+            vectors, weights = rest[:3], rest[3:]
             audit = passes.account(table, x) if table.keeps_account else None
             watched = [tf.identity(t) for t in x]
             with tf.GradientTape() as tape:
@@ -83,7 +86,7 @@ def backward(
             def kept(found: Any) -> Any:
                 return found, {} if audit is None else {"arrived": dict(audit.arrived), "left": dict(audit.left)}
 
-            score, index, (slopes, account) = _sent_back(passes, tape, end, watched, feed, vectors, kept)
+            score, index, (slopes, account) = sent_back(passes, tape, end, watched, feed, vectors, kept)
             account = tf.nest.map_structure(lambda t: to_rows(t, vectors[2]), account) or None
             if given is None:
                 return ([to_rows(m, vectors[2]) for m in slopes], score.x, None, index, None), account
@@ -91,16 +94,29 @@ def backward(
             parts, slopes = ([to_rows(t, vectors[2]) for t in tensors] for tensors in (parts, slopes))
             return (parts, score.x, score.reference, index, slopes), account
 
-        return passes.call(("several", table, *key), table, run, x, reference, points.vectors())
+        return passes.call(("several", table, *key), table, run, x, reference, shared=points.vectors())
 
     return passes.against(x, reference, with_reference)
 
 
-def _sent_back(
+def sent_back(
     passes: Passes, tape: tf.GradientTape, end: Value, starts: Tensors, feed: Tensors, vectors: Tensors, kept: Callable
 ) -> tuple[Value, tf.Tensor | None, Any]:
-    """Score and class of every row; and (targets, points, ...) what `kept` makes of the slopes of each target."""
-    of, order, _ = vectors
+    """Inside of a pass: what is sent back from an output for each target.
+
+    Args:
+        passes: As in `score`.
+        tape: On which the way from `starts` to the output is.
+        end: The output of the points.
+        starts: With respect to what.
+        feed: The target's data of the rows.
+        vectors: The point of each row, and the rows of each target (targets, points).
+        kept: What is kept of the slopes of a target.
+
+    Returns:
+        Score and class of every row, and (targets, points, ...) what was kept.
+    """
+    of, order = vectors[:2]
     rows = _of_rows(end, of)
     with tf.GradientTape() as own:
         own.watch(rows.x)

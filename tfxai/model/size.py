@@ -9,6 +9,7 @@ import numpy as np
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, needed
 from tfxai.graph.ops import LOOPS
+from tfxai.model.opaque import Opaque
 from tfxai.model.traced import TracedModel
 
 WIDEST = 2**22  # numbers in the largest value of a pass
@@ -28,6 +29,8 @@ def rows(model: TracedModel, shapes: Sequence[tuple[int, ...]]) -> int:
 
     A table has values of tens of numbers, and thousands of examples share a pass; of a photograph's a few do.
     """
+    if isinstance(model, Opaque):
+        return model.rows_at_once(shapes)
     return model.compiled.get(("rows", tuple(shapes)), lambda: _rows(model, shapes), traced=False)
 
 

@@ -47,7 +47,7 @@ def captured(
         raise
     except Exception as error:
         raise TargetError(
-            f"{EXPECTED}, by TensorFlow or keras.ops. The target function stopped: {_words(error)}. Outputs "
+            f"{EXPECTED}, by TensorFlow or keras.ops. The target function stopped: {words(error)}. Outputs "
             "here are tensors of a graph: they have no .numpy(), and numpy cannot take them."
         ) from error
     _check(found[0])
@@ -72,28 +72,38 @@ def beside(graph: Graph, rows: int, data: Sequence[np.ndarray] = ()) -> Beside |
     Its data are those of the first example, and where a row is changed those of the last. None where it cannot be
     tried, or does not return one number for each of them.
     """
-    rng = np.random.default_rng(0)
     outputs = graph.inputs[: len(graph.inputs) - len(data)]
     activity = classify(graph, dict.fromkeys(outputs, Activity.ACTIVE))
-    row, another = (
-        [*(_drawn(graph.values[i], rng) for i in outputs), *(tf.constant(a[example]) for a in data)]
-        for example in (0, -1)
-    )
 
-    def scores(last: list[tf.Tensor]) -> np.ndarray:
-        """Of equal rows, but for the last one."""
-        given = [
-            tf.concat([tf.repeat(r[None], rows - 1, axis=0), end[None]], axis=0) if _has_rows(graph.values[i]) else r
-            for i, r, end in zip(graph.inputs, row, last, strict=True)
-        ]
+    def scores(given: list[tf.Tensor]) -> np.ndarray:
         env = dict(graph.captured) | {i: Value(t) for i, t in zip(graph.inputs, given, strict=True)}
         found = Replay(activity, RuleTable())(needed(graph, graph.outputs), env)[graph.outputs[0]]
         return np.asarray(at_x(found).numpy(), np.float64)
 
     try:
-        equal, changed = scores(row), scores(another)
+        return compared(scores, [graph.values[i] for i in outputs], rows, data)
     except (ValueError, TypeError, tf.errors.OpError):
         return None
+
+
+def compared(
+    scores: Callable[[list[tf.Tensor]], np.ndarray], outputs: Sequence[tf.Tensor], rows: int,
+    data: Sequence[np.ndarray] = (),
+) -> Beside | None:  # fmt: skip
+    """The same, of the scores of any outputs (and data): of equal rows, and of those with another as the last."""
+    rng = np.random.default_rng(0)
+    row, another = (
+        [*(_drawn(output, rng) for output in outputs), *(tf.constant(a[example]) for a in data)] for example in (0, -1)
+    )
+    in_rows = [*map(_has_rows, outputs), *(True for _ in data)]
+
+    def given(last: list[tf.Tensor]) -> list[tf.Tensor]:
+        return [
+            tf.concat([tf.repeat(r[None], rows - 1, axis=0), end[None]], axis=0) if several else r
+            for several, r, end in zip(in_rows, row, last, strict=True)
+        ]
+
+    equal, changed = scores(given(row)), scores(given(another))
     if equal.shape != (rows,):
         return None
     return Beside(not _close(equal, equal[0]), not _close(equal[:-1], changed[:-1]))
@@ -126,7 +136,7 @@ def _check(result: Any) -> None:
         )
 
 
-def _words(error: Exception) -> str:
+def words(error: Exception) -> str:
     """The kind of an error, and what it says in its last line: those before it lead through the code to it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     return f"{type(error).__name__}: {lines[-1].removeprefix(f'{type(error).__name__}: ')[:200]}".rstrip(": .")

@@ -19,6 +19,7 @@ from tfxai.plot.automatic import auto
 from tfxai.plot.beeswarm import summary
 from tfxai.plot.comparison import compare, grid
 from tfxai.plot.conservation import conservation
+from tfxai.plot.groups import groups
 from tfxai.plot.kinds.bars import bars
 from tfxai.plot.kinds.image import image
 from tfxai.plot.kinds.logo import logo
@@ -27,5 +28,6 @@ from tfxai.plot.kinds.text import text, tokens
 from tfxai.plot.kinds.volume import volume
 
 __all__ = [
-    "auto", "bars", "compare", "conservation", "grid", "image", "logo", "series", "summary", "text", "tokens", "volume",
+    "auto", "bars", "compare", "conservation", "grid", "groups", "image", "logo", "series", "summary", "text", "tokens",
+    "volume",
 ]  # fmt: skip

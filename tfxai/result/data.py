@@ -18,6 +18,7 @@ STRUCTURES = (
     "standard_error",
     "layer_sums",
 )  # arrays, or lists and dicts of them, examples first
+MEASURED = ("rows", "steps", "r2")  # lists in `meta`, of one for each example
 PER_EXAMPLE = ("score", "baseline_score", "delta", "target")
 
 
@@ -81,8 +82,7 @@ class ExplanationData:
         cut.update({k: getattr(self, k)[rows] for k in PER_EXAMPLE if isinstance(getattr(self, k), np.ndarray)})
         if not isinstance(self.baseline, str):
             cut["baseline"] = map_structure(lambda b: b if b is None or len(b) == 1 else b[rows], self.baseline)
-        if "rows" in self.meta:
-            cut["meta"] = {**self.meta, "rows": self.meta["rows"][rows]}
+        cut["meta"] = self.meta | {key: self.meta[key][rows] for key in MEASURED if key in self.meta}
         return dataclasses.replace(self, **cut)
 
     def __repr__(self) -> str:

@@ -32,6 +32,8 @@ def title(e: ExplanationData) -> str:
 
 def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None) -> str:
     """What the numbers are, for the scale: "contribution to target 3", or the label of class 3."""
+    if e.method == "activation":  # of no target
+        return "activation"
     name = target_name(e, index, labels) or "target"
     name = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
     return f"d {name} / d input" if e.method == "gradient" else f"contribution to {name}"

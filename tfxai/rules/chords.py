@@ -11,6 +11,7 @@ at any distance. Kinks with another slope than 0 and 1, and smooth functions, ar
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -94,6 +95,13 @@ def exact(f: Curve, p: Point, q: Point) -> tf.Tensor:
     return tf.where(dx == 0, slope, (p.y - q.y) / dx)
 
 
+def rectified(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """Of max(x, 0): the part of the way that is above 0, where there is any, else the slope: without a choice."""
+    least = float(np.finfo(p.x.dtype.as_numpy_dtype).tiny)
+    above, below = tf.maximum(p.y, q.y), tf.minimum(p.x, tf.minimum(q.x, 0) - least)
+    return above / (above - below)
+
+
 def leaky(f: Curve, p: Point, q: Point) -> tf.Tensor:
     """Of a kink between the slopes alpha and 1: the part of the way that is above 0 counts in full."""
     alpha, _ = f.without_line()
@@ -106,6 +114,21 @@ def entire(f: Curve, p: Point, q: Point) -> tf.Tensor:
     dx = p.x - q.x
     near = tf.abs(dx) <= reach(f)
     return tf.where(near, f.slope_between(p, q), (p.y - q.y) / dx)
+
+
+def bell(sign: int) -> Chord:
+    """As `entire`, of erf (1) and erfc (-1): near, 2 / sqrt(pi) exp(-m^2) (1 + dx^2 (m^2 - 1/2) / 6) with m between.
+
+    That is f' averaged, up to dx^4, in half the steps of two nodes: the derivatives of a bell are multiples of it.
+    """
+
+    def chord(f: Curve, p: Point, q: Point) -> tf.Tensor:
+        dx, middle = p.x - q.x, (p.x + q.x) / 2
+        square = tf.minimum(middle * middle, 100)  # where the bell is 0, and stays so times what would be infinite
+        slope = tf.exp(math.log(2 / math.sqrt(math.pi)) - square) * (1 + dx * dx * (square / 6 - 1 / 12))
+        return tf.where(tf.abs(dx) <= reach(f), sign * slope, (p.y - q.y) / dx)
+
+    return chord
 
 
 def bent_at_zero(f: Curve, p: Point, q: Point) -> tf.Tensor:
@@ -190,8 +213,11 @@ def reach(f: Curve) -> float:
 CHORDS: Mapping[str, Chord] = {
     **dict.fromkeys(ops.EXACT, exact),
     **dict.fromkeys(ops.ENTIRE, entire),
+    "Erf": bell(1),
+    "Erfc": bell(-1),
     **dict.fromkeys(ops.BENT_AT_ZERO, bent_at_zero),
     **dict.fromkeys(("Mul", "MulNoNan"), straight),
+    "Relu": rectified,
     "LeakyRelu": leaky,
     "Tanh": tangent(lambda y, y0: 1 - y * y0, 1),
     "Sigmoid": tangent(lambda y, y0: y * (0.5 - y0) + 0.5 * y0, 0.5),

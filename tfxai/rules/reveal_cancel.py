@@ -13,6 +13,7 @@ those of the parts are u + v and u - v. No positive part is below zero, no negat
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ import tensorflow as tf
 from tfxai.graph import ops
 from tfxai.graph.capture import Op
 from tfxai.graph.override import custom_gradient
-from tfxai.graph.table import Call, Program, Rule, RuleTable, linear
+from tfxai.graph.table import Call, Diagonal, Program, Rule, RuleTable, linear
 from tfxai.graph.value import Carried, Value
 from tfxai.rules import decisions
 from tfxai.rules.annotations import kernel_before, norms, parts_unread
@@ -94,16 +95,26 @@ def transported(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> Spreads
     return [made.get(i) for i in range(len(call.y))]
 
 
-def own_transpose(call: Call, spreads: Sequence[tf.Tensor], rule: Rule) -> tf.Tensor:
-    """The same where each element of the output has its own elements of the inputs: M^T s is the sum of m s."""
-    multipliers = rule(call, [tf.ones_like(call.y[0])])
+def together(call: Call, values: list[Carried], rule: Diagonal) -> list[Value]:
+    """An op each element of whose output has its own elements of the inputs: the slopes of x are those of the spread.
+
+    y with the rule as its backward pass, and M^T s, which is the sum of m s.
+    """
 
     @custom_gradient
-    def forward(*spreads: tf.Tensor) -> Any:
-        made = tf.add_n([m * s for m, s in zip(multipliers, spreads, strict=True)])
-        return made, lambda upstream: [upstream * m for m in multipliers]
+    def both(*given: tf.Tensor) -> Any:
+        x, spreads = given[: len(call.active)], given[len(call.active) :]
+        full = list(call.x)
+        for i, tensor in zip(call.active, x, strict=True):
+            full[i] = tensor
+        (y,) = call.run(full)
+        slopes = rule.slopes(dataclasses.replace(call, x=full, y=[y]))
+        made = tf.add_n([m * s for m, s in zip(slopes, spreads, strict=True)])
+        return (y, made), lambda u, v: [w * m for w in (u, v) for m in slopes]
 
-    return forward(*spreads)
+    y, made = both(*[call.x[i] for i in call.active], *[values[i].spread for i in call.active])
+    (spread,) = _at_least(dataclasses.replace(call, y=[y]), [made])
+    return [Value(y, call.y0[0], spread)]
 
 
 # --- What the spread of an op's outputs is ----------------------------------------------------------------------------
@@ -116,8 +127,7 @@ def once_differentiable(call: Call, spreads: list, rule: Rule) -> Spreads:
 
 def by_rule(call: Call, spreads: list, rule: Rule) -> Spreads:
     """What the multipliers of the op's rule make of it."""
-    made = [own_transpose(call, spreads, rule)] if _element_by_element(call) else transported(call, spreads, rule)
-    return _at_least(call, made)
+    return _at_least(call, transported(call, spreads, rule))
 
 
 def kernel(call: Call, spreads: list, rule: Rule) -> Spreads:
@@ -164,8 +174,10 @@ SPREADS: tuple[tuple[Callable[[Call, Rule], bool], Callable[[Call, list, Rule], 
 def _element_by_element(call: Call) -> bool:
     """Whether nothing is broadcast, and each element of the output comes of its own elements."""
     elementwise = ops.BY_ELEMENT | ops.SMOOTH | ops.PIECEWISE | ops.STEPS | ops.SELECTS - {"Select"}
-    alike = all(same_shape(call.x[i], call.y[0]) for i in call.active)
-    return call.op.type in elementwise and alike and not _complex(call)
+    if call.op.type not in elementwise or _complex(call):
+        return False
+    made = functools.reduce(tf.broadcast_static_shape, [t.shape for t in call.x])
+    return made.rank is not None and all(call.x[i].shape.as_list() == made.as_list() for i in call.active)
 
 
 def _complex(call: Call) -> bool:
@@ -197,6 +209,9 @@ class RevealCancelRules(RuleTable):
         rule = RescaleRules(self.unknown_ops).rule(call)
         if self.reveals(call, rule):
             return corners(call, values)
+        if isinstance(rule, Diagonal) and rule is not inverse_norm and _element_by_element(call):
+            if not call.note(parts_unread):
+                return together(call, values, rule)
         y = applied(call, values, rule)
         if call.note(parts_unread):
             return [Value(a, b) for a, b in zip(y, call.y0, strict=True)]

@@ -30,6 +30,11 @@ class BoxTarget(FunctionTarget):
     as_returned: ClassVar[bool] = True
     casts: ClassVar[bool] = False
 
+    def of(self, outputs: Any, feed: Sequence[Any]) -> Any:
+        """The score is made of tensors, also where a black box returns arrays."""
+        made = tf.nest.map_structure(lambda o: None if o is None else tf.convert_to_tensor(o), outputs)
+        return super().of(made, [tf.convert_to_tensor(t) for t in feed])
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Detector:

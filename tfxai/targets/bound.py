@@ -57,6 +57,11 @@ class BoundTarget(abc.ABC):
         """The feed of some of a chunk's examples, which may repeat."""
         return [tf.gather(t, rows) if self.by_example and t.shape.rank and len(t) > 1 else t for t in feed]
 
+    def repeated(self, feed: Sequence[tf.Tensor], count: tf.Tensor) -> list[tf.Tensor]:
+        """The feed of so many copies of each example; also while a pass is traced."""
+        own = [tf.where(tf.shape(t)[0] > 1, count, 1) if self.by_example and t.shape.rank else None for t in feed]
+        return [t if c is None else tf.repeat(t, c, axis=0) for t, c in zip(feed, own, strict=True)]
+
     def specs(self) -> list[tf.TensorSpec]:
         """Of the feed, for tracing."""
         return [tf.TensorSpec([None, *a.shape[1:]] if a.ndim else [], tf.as_dtype(a.dtype)) for a in self.data]
@@ -69,8 +74,16 @@ class IndexTarget(BoundTarget):
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         index, centre = feed
         classes = tf.shape(y)[-1]
-        flat = tf.reshape(y, [-1, classes])  # fully convolutional classifiers have axes of one before it
-        index = tf.where(index < 0, self.own(flat, index), index)
+        flat = tf.reshape(tf.stop_gradient(y), [-1, classes])  # convolutional classifiers have axes of one before it
+
+        def own() -> tf.Tensor:
+            return tf.where(index < 0, self.own(flat, index), index)
+
+        def known() -> tf.Tensor:  # of one example, or of one output for many classes
+            return tf.broadcast_to(index, tf.broadcast_dynamic_shape(tf.shape(index), tf.shape(flat)[:1]))
+
+        # Looked for only where it is asked for: in a small network it takes as long as a layer.
+        index = tf.cond(tf.reduce_any(index < 0), own, known)
         shift = tf.cast(centre, y.dtype) / tf.cast(classes, y.dtype)
         weights = tf.one_hot(index, classes, dtype=y.dtype) - shift
         return tf.reshape(weights, tf.concat([tf.shape(weights)[:1], tf.shape(y)[1:]], 0)), index
@@ -194,8 +207,9 @@ class FunctionTarget(BoundTarget):
         given = flat[self.output] if self.alone else outputs
         if self.structure is None:
             return self.function(given)
-        dtype = next((o.dtype for o in flat if o.dtype.is_floating), tf.float32)
-        rows = [tf.cast(t, dtype) if self.casts and t.dtype.is_floating else t for t in feed]
+        dtypes = [tf.as_dtype(o.dtype) for o in flat]
+        dtype = next((d for d in dtypes if d.is_floating), tf.float32)
+        rows = [_of_dtype(t, dtype) if self.casts and tf.as_dtype(t.dtype).is_floating else t for t in feed]
         return self.function(given, map_structure(lambda k: rows[k], self.structure))
 
     def feed(self, rows: slice) -> list[tf.Tensor]:
@@ -206,6 +220,11 @@ class FunctionTarget(BoundTarget):
 
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         raise TypeError("a target that is a function is replayed, not weighed")
+
+
+def _of_dtype(rows: Any, dtype: tf.DType) -> Any:
+    """Arrays stay arrays, as the functions of black boxes are handed them."""
+    return rows.astype(dtype.as_numpy_dtype) if isinstance(rows, np.ndarray) else tf.cast(rows, dtype)
 
 
 def weakly(function: Callable) -> Any:

@@ -27,6 +27,19 @@ class Adjusted:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Sides:
+    """One of two classes of each example, of which an output of one number is the score of the second.
+
+    Attributes:
+        index: (n,) 0 or 1.
+        both: What the scores of both add up to: 1 for probabilities, 0 for logits.
+    """
+
+    index: np.ndarray
+    both: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Output:
     """The target `inner` of the output `name`."""
 

@@ -22,7 +22,7 @@ from tfxai.targets.bound import (
 )
 from tfxai.targets.boxes import Box
 from tfxai.targets.examples import PerExample, Region, region_weights, rows_of
-from tfxai.targets.factories import Adjusted, Output, Target, class_index
+from tfxai.targets.factories import Adjusted, Output, Sides, Target, class_index
 from tfxai.targets.several import Neuron, Ranked, several
 
 
@@ -53,7 +53,7 @@ def resolve(
     single(target)
     output, alone = 0, isinstance(target, Output)
     if isinstance(target, Output):
-        output, target = _position(target.name, names), target.inner
+        output, target = output_position(target.name, names), target.inner
     elif len(shapes) > 1 and not callable(target) and not isinstance(target, (PerExample, Box)):
         listed = [n[0] if n else str(i) for i, n in enumerate(names)]
         one = next((name for name, shape in zip(listed, shapes, strict=True) if isinstance(shape, tuple)), listed[0])
@@ -70,7 +70,7 @@ def resolve(
     if isinstance(target, Box):
         if alone:
             raise TargetError("A box reads several outputs: name them in tfxai.targets.box(..., outputs=).")
-        return agreement.bound(target, shapes, lambda name: _position(name, names), pictures, n)
+        return agreement.bound(target, shapes, lambda name: output_position(name, names), pictures, n)
     if isinstance(target, PerExample):
         data, structure = rows_of(target.data, n)
         label = getattr(target.function, "__name__", "function")
@@ -82,6 +82,8 @@ def resolve(
         return _region(output, target, shape, axis_of_classes(output), n)
     if isinstance(target, Target):
         return WeightsTarget(output, (_weights(target, shape, n),), target.label)
+    if isinstance(target, Sides):
+        return SideTarget(output, (target.index.astype(np.int32), np.array(target.both, np.float32)))
     if isinstance(target, tuple) or isinstance(target, list) and target and all(isinstance(t, tuple) for t in target):
         return _placed(output, target, shape, n)
     centred = isinstance(target, Adjusted)
@@ -179,7 +181,7 @@ def _weights(target: Target, shape: tuple, n: int) -> np.ndarray:
     return weights if shape else weights.reshape(-1)
 
 
-def _position(name: str | int, names: Sequence[Sequence[str]]) -> int:
+def output_position(name: str | int, names: Sequence[Sequence[str]]) -> int:
     """The position of the output of this name; a number is its place in a tuple or list, or else counts all outputs."""
     whole = isinstance(name, (int, np.integer))
     for position, known in enumerate(names):

@@ -40,7 +40,8 @@ def each(targets: Sequence[Any]) -> Each:
 
     Those that are weighted sums of the same output and of one kind (classes; places; `difference`, `contrast` and
     `mask`) share the passes forward through the model, at x and at the references: one more costs its way back alone.
-    Each explanation is what a call of its own gives. Memory does not grow with their number, but for the result.
+    Each explanation is what a call of its own gives. At most 32 share a pass, so that memory does not grow with their
+    number but for the result.
 
     Args:
         targets: Of any form that `tfxai.explain` takes, for all examples or with one entry per example.
