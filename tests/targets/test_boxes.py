@@ -334,3 +334,15 @@ def test_other_models_are_no_outputs(small):
     model, x, _ = small
     with pytest.raises(OptionError, match="or a RetinaNetObjectDetector of keras-hub. Of another detector name"):
         tfxai.explain(model, x, target=targets.box(BOXES, CLASSES, format="xyxy", outputs=model))
+
+
+def test_a_black_box_that_detects(small):
+    """Of a function of arrays, as a served detector is."""
+    model, x, _ = small
+
+    def served(pictures):
+        return {name: np.asarray(value) for name, value in model(pictures).items()}
+
+    target = targets.box(BOXES, CLASSES, format="xyxy")
+    e = tfxai.explain(tfxai.black_box(served, layout="image"), x, "occlusion", target, window=4)
+    np.testing.assert_allclose(e.values, tfxai.explain(model, x, "occlusion", target, window=4).values, atol=1e-5)
