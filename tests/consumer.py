@@ -78,6 +78,8 @@ def modules(model: keras.Model, x: np.ndarray, e: tfxai.Explanation) -> list[Any
     return [
         tfxai.targets.difference(0, 1), tfxai.baselines.blur(3.0)(x), tfxai.plot.auto(e, 0),
         tfxai.figures.convergence(model, x, steps=(2, 4)), tfxai.metrics.axioms.completeness("ig", model, x).residual,
+        tfxai.targets.per_example(lambda y, rows: y[:, 0] * rows, x), tfxai.targets.region(x[0], 1),
+        tfxai.targets.box([0, 0, 4, 2], 1, format="xyxy"), tfxai.Occlusion(window={"x": (2, 3)}, fill=[None]),
         tfxai.segments.grid(8)(x), e.grouped(tfxai.segments.grid(2)).values, tfxai.check(model).layers,
         tfxai.callbacks.ExplanationSnapshot(x, "gradcam").history, digits.labels,
     ]  # fmt: skip

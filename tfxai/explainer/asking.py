@@ -22,7 +22,6 @@ from tfxai.method.base import Method
 from tfxai.model import size
 from tfxai.model.asked import Asked, at_layer, at_unit, layer_key
 from tfxai.model.ends import explained_ends, reads_of
-from tfxai.model.function import declared_inputs
 from tfxai.model.groups import Groups
 from tfxai.model.prepare import prepare
 from tfxai.model.traced import TracedModel
@@ -69,9 +68,13 @@ class Asking:
         usual = batch_size or size.usual(inputs.shapes)
         rows = min(inputs.n, max(2, usual))  # of one alone it cannot be seen what it is
         inputs, kept = self.prepared.capture(inputs, watched, rows)
+        return inputs, kept, self._made(self.prepared, inputs, kept, self.on)
+
+    def _made(self, store: Prepared, inputs: Inputs, kept: Kept, on: str) -> TracedModel:
+        """The model of a capture, explained at its inputs, with these outputs: logits, or as it returns them."""
         held = self._held(inputs)
-        made = self.prepared.made(kept, self._key(held), lambda: prepare(kept.capture, self.on, self.jit_compile, held))
-        return inputs, kept, made
+        key = on, *self._key(held)[1:]
+        return store.made(kept, key, lambda: prepare(kept.capture, on, self.jit_compile, held))
 
     def _key(self, held: Sequence[int], *more: Any) -> tuple:
         """What tells one traced model from others of the same capture."""
@@ -79,10 +82,7 @@ class Asking:
 
     def _held(self, inputs: Inputs) -> list[int]:
         """The flat inputs that are to stay as they are."""
-        known: dict[Any, int] = {k: k for k in range(len(inputs.names))}
-        known.update((name, k) for k, name in enumerate(inputs.names))
-        if inputs.names == [str(k) for k in range(len(inputs.names))]:  # a list, in the order of the model's own names
-            known.update((name, k) for k, (name, *_) in enumerate(declared_inputs(self.model) or []))
+        known = inputs.positions
         for name in self.fixed:
             if name not in known:
                 raise InputError(f"fixed= names inputs. {suggest(name, inputs.names)} {received(name)}")
@@ -162,7 +162,7 @@ class Asking:
             key = self._key(self._held(inputs), "unit", layer_key(self.model, target.layer))
             inside = store.made(kept, key, lambda: at_unit(traced, self.model, kept.capture.calls, target.layer))
             wanted = resolve.unit(
-                target.index, inside.output_shapes, inside.channels_of_unit, str(inside.unit_of), inputs.n
+                target.index, inside.output_shapes, inside.channels_of(0), str(inside.unit_of), inputs.n
             )
             return self._at_layer(inputs, kept, inside, wanted), wanted
         both = None
@@ -171,5 +171,11 @@ class Asking:
             two = two_sided(self.labels, traced.classes())
             both = float(traced.is_probability(0)) if two else None
             target = by_name(target, self.labels, 2 if two else traced.classes())
-        wanted = resolve.resolve(target, traced.output_shapes, traced.output_names, inputs.n, both)
+        sizes = zip(inputs.shapes, traced.layouts, strict=True)
+        pictures = [(s[p.places[0] - 1], s[p.places[1] - 1]) for s, p in sizes if len(p.places) == 2]
+        wanted = resolve.resolve(
+            target, traced.output_shapes, traced.output_names, inputs.n, both, traced.channels_of, pictures
+        )
+        if wanted.as_returned and kept is not None and not isinstance(store, Boxed):
+            traced = self._made(store, inputs, kept, "probability")
         return self._at_layer(inputs, kept, traced, wanted), wanted

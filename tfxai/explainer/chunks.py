@@ -288,7 +288,8 @@ class Run:
         kind = BoxScorer if isinstance(self.model, Opaque) else Scorer
         scorer = kind(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
         groups = None if self.groups is None else self.groups.take(np.arange(self.inputs.n)[rows])
-        scorer = dataclasses.replace(scorer, missing=bool(self.missing), groups=groups)
+        scorer = dataclasses.replace(scorer, missing=bool(self.missing), groups=groups,
+                                     positions=self.inputs.positions)  # fmt: skip
         x = self.model.explained_of(raw)
         if not self.targets:
             return scorer, x

@@ -96,7 +96,7 @@ def _channels(run: Run) -> dict[str, list[int | None]]:
     model = run.model
     inputs = leaves(run.inputs.pack([layout.channels for layout in model.layouts]))
     if run.method.one_map_per_layer:
-        return {"inputs": inputs, "values": [m.grid.channels for m in model.feature_maps]}
+        return {"inputs": inputs, "values": leaves(_of_maps(run, [m.grid.channels for m in model.feature_maps]))}
     if model.layer is not None and not model.feature_maps:
         return {"inputs": inputs, "values": [model.layout(k).channels for k in range(len(model.explained))]}
     return {"inputs": inputs, "values": inputs}
@@ -106,7 +106,7 @@ def _presented(run: Run, flat: Sequence[np.ndarray]) -> Any:
     """Values as the user sees them: per layer, or one array per input, of its shape."""
     method, model, inputs = run.method, run.model, run.inputs
     if method.one_map_per_layer:
-        return flat[0] if len(flat) == 1 else {m.path: v for m, v in zip(model.feature_maps, flat, strict=True)}
+        return _of_maps(run, flat)
     if model.layer is not None and not model.feature_maps:
         paths = model.layer.split(", ")
         if len(paths) > 1 and len(paths) == len(flat):
@@ -121,6 +121,19 @@ def _presented(run: Run, flat: Sequence[np.ndarray]) -> Any:
         parts[owner] = values if before is None else before + values
     zeros = [np.zeros(a.shape, np.float32) if p is None else p for a, p in zip(inputs.arrays, parts, strict=True)]
     return inputs.pack(zeros)
+
+
+def _of_maps(run: Run, flat: Sequence[Any]) -> Any:
+    """What there is of each feature map: in the place of its picture, where each has one, or by layer."""
+    maps, names = run.model.feature_maps, run.inputs.names
+    if len(maps) == 1:
+        return flat[0]
+    if not all(m.of_picture for m in maps):
+        return {m.path: part for m, part in zip(maps, flat, strict=True)}
+    found = {m.grid.input: part for m, part in zip(maps, flat, strict=True)}
+    if len(found) == len(names):
+        return run.inputs.pack([found[k] for k in range(len(names))])
+    return {names[k]: found[k] for k in sorted(found)}  # the other inputs have no map
 
 
 def _sum(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:

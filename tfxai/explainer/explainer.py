@@ -101,10 +101,10 @@ def explain(
             there is somebody to watch it: in a terminal or notebook.
         on: Explain the "logit" (the input of a final softmax or sigmoid, wherever it is) or the "probability".
         layer: Attribute to this layer's output instead of the input: a name, path, index or layer, or "last_conv"; for
-            class activation maps the layer that they read. None is the last convolution's map, the deepest that the
-            explained score reads at every place; where it reads none whole (the last step of causal convolutions, one
-            pixel of a segmentation), the map of which it reads the largest share, and the first of the network where
-            an open length hides the shares.
+            class activation maps the layer that they read. None is the last convolution's map (of several pictures
+            that share none, that of each), the deepest that the explained score reads at every place; where it reads
+            none whole (the last step of causal convolutions, one pixel of a segmentation), the map of which it reads
+            the largest share, and the first of the network where an open length hides the shares.
         jit_compile: Compile with XLA.
         fixed: Names (or positions) of inputs that stay as they are in x, also at the baseline, and get 0: masks,
             lengths, conditions. Whole numbers and flags that only select or mask are known as such without it:
@@ -260,7 +260,10 @@ class Explainer:
                 raise UnsupportedOpError(f"In the model {name_of(self.model)!r}: {error}") from error
             if run.bar is not None:
                 run.bar.step(rows.stop - rows.start)
-        explanations = [collected(one, own, self.on) for one, *own in zip(run.alone, *results, strict=True)]
+        explanations = [
+            collected(one, own, "probability" if one.target.as_returned else self.on)
+            for one, *own in zip(run.alone, *results, strict=True)
+        ]
         said = [doubt for one, e in zip(run.alone, explanations, strict=True) for doubt in doubts(one, e)]
         for message, category in dict.fromkeys(said):
             warn(message, category)

@@ -51,6 +51,7 @@ class Inputs:
         specs: One per input, the batch open, and other axes open where the model leaves them open.
         signature: What the captured model depends on.
         rows: The names of the examples, where they came with a data frame that has others than their numbers.
+        declared: What the model itself calls its inputs, where they came in its order.
         coding: What became numbers of a black box's data frames, and how its baselines do.
     """
 
@@ -61,7 +62,15 @@ class Inputs:
     specs: list[tf.TensorSpec]
     signature: Signature
     rows: list[str]
+    declared: list[str] = dataclasses.field(default_factory=list)
     coding: Coding | None = None
+
+    @property
+    def positions(self) -> dict[Any, int]:
+        """What each input answers to: its name in x and in the model, and its position."""
+        known: dict[Any, int] = {name: k for k, name in enumerate(self.declared)}
+        known.update((name, k) for k, name in enumerate(self.names))
+        return known | {k: k for k in range(len(self.names))}
 
     @property
     def n(self) -> int:
@@ -123,7 +132,9 @@ def read(
         sizes = ", ".join(f"{name}: {len(a)}" for name, a in zip(names, arrays, strict=True))
         raise InputError(f"All inputs hold the same number of examples. Received: {sizes}.")
     form = tuple((path, tuple(s.shape), s.dtype) for (path, _), s in zip(leaves, specs, strict=True))
-    return Inputs(arrays, names, structure, features, specs, Signature(type(structure).__name__, form), _rows(leaves))
+    signature = Signature(type(structure).__name__, form)
+    own = [name for name, *_ in declared or [] if not isinstance(x, dict)]
+    return Inputs(arrays, names, structure, features, specs, signature, _rows(leaves), own)
 
 
 def _rows(leaves: Sequence[tuple[Any, Any]]) -> list[str]:

@@ -13,6 +13,8 @@ from tfxai.explanation import Explanation
 from tfxai.graph.capture import Op
 from tfxai.model.opaque import Opaque
 from tfxai.support.arrays import surely_finite
+from tfxai.support.checks import is_number
+from tfxai.support.structure import named
 from tfxai.targets.bound import FunctionTarget
 
 Found = list[tuple[str, type[Warning]]]
@@ -92,10 +94,12 @@ def _without_noise(run: Run, e: Explanation) -> Found:
     """That noise was asked for, and some examples have none."""
     if not run.unvaried:
         return []
+    noise = e.options["noise"]  # of all inputs, or by input
+    noise = f"{noise:g}" if is_number(noise) else str(noise)
     owners = [run.inputs.names[run.model.input_of[k]] for k in sorted(run.unvaried) if run.model.layer is None]
     where = f"input {', '.join(map(repr, dict.fromkeys(owners)))}" if owners else f"layer {run.model.layer!r}"
     return [(
-        f"{e.method}: noise={e.options['noise']:g} is a share of each example's largest minus smallest number, which "
+        f"{e.method}: noise={noise} is a share of each example's largest minus smallest number, which "
         f"is 0 in some examples of the {where}: no noise is added there. Pass noise_std=, in the input's own units.",
         UserWarning,
     )]  # fmt: skip
@@ -237,8 +241,7 @@ def _reason(run: Run, examples: int, worst: int, allowed: float) -> str:
 
 
 def _empty_maps(e: Explanation) -> Found:
-    """Maps that are zero everywhere, by layer."""
-    maps = e.values if isinstance(e.values, dict) else {e.layer: e.values}
+    """Maps that are zero everywhere, by layer or picture."""
     rectified = e.options.get("relu", True)
     why = (
         "after its ReLU nothing in this layer speaks for"
@@ -246,7 +249,8 @@ def _empty_maps(e: Explanation) -> Found:
         else "nothing in this layer speaks for or against"
     )
     found: Found = []
-    for layer, values in maps.items():
+    for name, values in named(e.values):
+        layer = name or e.layer
         empty = np.flatnonzero(~values.reshape(len(values), -1).any(axis=1))
         if len(empty):
             found.append((

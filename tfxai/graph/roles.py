@@ -26,9 +26,9 @@ class Use(enum.Enum):
 SAYS_WHAT_EXISTS = {Use.CHOICE, Use.ADDED, Use.DENOMINATOR}
 
 
-def dependent(graph: Graph) -> set[int]:
-    """The values that depend on an input by its values, not by its shape alone."""
-    found = set(graph.inputs)
+def dependent(graph: Graph, inputs: Collection[int] | None = None) -> set[int]:
+    """The values that depend on an input (of these; None: any) by its values, not by its shape alone."""
+    found = set(graph.inputs if inputs is None else inputs)
     for op in graph.ops:
         if op.type not in SHAPE_ONLY and any(i in found for i in op.inputs):
             found.update(op.outputs)

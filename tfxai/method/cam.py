@@ -38,7 +38,8 @@ class GradCAM(Method):
 
     The values are one channel, 0 or more: (n, height, width, 1) for images, (n, steps, 1) for sequences. `layer=` of
     `tfxai.explain` chooses A; None is the last convolution of which the score reads every place, found through any
-    nesting.
+    nesting. Of several pictures as inputs, each of which has convolutions of its own, each gets its own map: the values
+    have the structure of the inputs (without those that are no pictures).
 
     Args:
         resize: Bring the map to the spatial size of the input; False gives it as it is.
@@ -244,13 +245,16 @@ class GuidedGradCAM(Method):
             raise OptionError("Guided Grad-CAM multiplies maps of the input's size: resize=False has no meaning.")
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
-        if len(scorer.model.feature_maps) > 1:
+        maps = scorer.model.feature_maps
+        if len({m.grid.input for m in maps}) < len(maps):
             raise OptionError("Guided Grad-CAM has one layer. Received several; explain them one by one.")
         guided = rectified(scorer, x, "guided", self.name)
-        found, (layer,) = scorer.features(OrdinaryGradient(), x), scorer.model.feature_maps
-        heat = tf.nn.relu(weighted(by_mean_slope, wide(found.maps[0]), wide(found.slopes[0]), layer.frame))
-        heat = over_input(heat, layer.grid, scorer, self.upsampling)
-        masks = [mask_of(k, heat, layer.grid, scorer) for k in range(len(x))]
-        values = [tf.zeros_like(g) if mask is None else g * tf.cast(mask, g.dtype)
-                  for g, mask in zip(guided.values, masks, strict=True)]  # fmt: skip
+        found = scorer.features(OrdinaryGradient(), x)
+        values = [tf.zeros_like(g) for g in guided.values]
+        for a, slopes, layer in zip(found.maps, found.slopes, maps, strict=True):
+            heat = tf.nn.relu(weighted(by_mean_slope, wide(a), wide(slopes), layer.frame))
+            heat = over_input(heat, layer.grid, scorer, self.upsampling)
+            for k, g in enumerate(guided.values):
+                if (mask := mask_of(k, heat, layer.grid, scorer)) is not None:
+                    values[k] = g * tf.cast(mask, g.dtype)
         return guided._replace(values=values)

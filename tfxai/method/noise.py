@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfxai.errors import OptionError, received
 from tfxai.method.base import Method, Tensors
+from tfxai.method.by_input import by_input, each_value
 from tfxai.method.gradient import Gradient
 from tfxai.method.lookup import get
 from tfxai.model.attribution import Attribution
@@ -33,9 +34,10 @@ class SmoothGrad(Method):
             `tfxai.IntegratedGradients(steps=16)`.
         samples: Noisy copies per example.
         noise: Standard deviation of the noise, as a fraction of each example's own max - min. Where that is 0 (one
-            feature, equal numbers) there is none, with a warning.
+            feature, equal numbers) there is none, with a warning. By input: a list, or a dict that names each.
         antithetic: Draw them in pairs +e, -e: what is odd in the noise cancels exactly.
-        noise_std: Instead of `noise`, its standard deviation in the input's own units, the same for all examples.
+        noise_std: Instead of `noise`, its standard deviation in the input's own units, the same for all examples; by
+            input likewise, None for an input whose noise is a share.
 
     Raises:
         OptionError: When used: samples below 1, a negative noise or noise_std, or an inner method that is none.
@@ -51,9 +53,9 @@ class SmoothGrad(Method):
 
     inner: Any = dataclasses.field(default_factory=Gradient)
     samples: int = 50
-    noise: float = 0.15
+    noise: Any = 0.15
     antithetic: bool = True
-    noise_std: float | None = None
+    noise_std: Any = None
 
     name: ClassVar[str] = "smoothgrad"
     random: ClassVar[bool] = True
@@ -95,9 +97,9 @@ class SmoothGradSquared(Method):
 
     inner: Any = dataclasses.field(default_factory=Gradient)
     samples: int = 50
-    noise: float = 0.15
+    noise: Any = 0.15
     antithetic: bool = True
-    noise_std: float | None = None
+    noise_std: Any = None
 
     name: ClassVar[str] = "smoothgrad_squared"
     random: ClassVar[bool] = True
@@ -140,9 +142,9 @@ class VarGrad(Method):
 
     inner: Any = dataclasses.field(default_factory=Gradient)
     samples: int = 50
-    noise: float = 0.15
+    noise: Any = 0.15
     antithetic: bool = True
-    noise_std: float | None = None
+    noise_std: Any = None
 
     name: ClassVar[str] = "vargrad"
     random: ClassVar[bool] = True
@@ -175,10 +177,12 @@ def adopt(method: Any) -> None:
 def check_noise(inner: Any, samples: Any, noise: Any, noise_std: Any) -> None:
     """Raises OptionError when one of them cannot be used."""
     whole_number(samples, "samples")
-    if not is_number(noise) or noise < 0:
-        raise OptionError(f"noise is a number from 0, such as 0.15. {received(noise)}")
-    if noise_std is not None and (not is_number(noise_std) or noise_std < 0):
-        raise OptionError(f"noise_std is a number from 0, or None for noise as a share. {received(noise_std)}")
+    for value in each_value(noise):
+        if not is_number(value) or value < 0:
+            raise OptionError(f"noise is a number from 0, such as 0.15. {received(noise)}")
+    for value in each_value(noise_std):
+        if value is not None and (not is_number(value) or value < 0):
+            raise OptionError(f"noise_std is a number from 0, or None for noise as a share. {received(noise_std)}")
     if not isinstance(inner, Method):
         raise OptionError(f"inner is a method's name or object. {received(inner)}")
     inner.check()
@@ -251,12 +255,17 @@ def _draws(rng: np.random.Generator, x: Tensors, samples: int, antithetic: bool)
 
 def _spreads(method: Any, scorer: Scorer, x: Tensors) -> Tensors:
     """(n, 1, ...) the standard deviation of each example's noise; notes the tensors in which some example gets none."""
-    if method.noise_std is not None:
-        return [tf.fill([len(t)] + [1] * (t.shape.rank - 1), tf.cast(method.noise_std, t.dtype)) for t in x]
-    ranges = [_range(t) for t in x]
-    if method.noise:
-        scorer.unvaried.update(k for k, r in enumerate(ranges) if not tf.reduce_all(r > 0))
-    return [method.noise * r for r in ranges]
+    shares = by_input(method.noise, "noise", scorer, whole=True)
+    found = []
+    for k, std in enumerate(by_input(method.noise_std, "noise_std", scorer, whole=True)):
+        if std is not None:
+            found.append(tf.fill([len(x[k])] + [1] * (x[k].shape.rank - 1), tf.cast(std, x[k].dtype)))
+            continue
+        width = _range(x[k])
+        if shares[k] and not tf.reduce_all(width > 0):
+            scorer.unvaried.add(k)
+        found.append(shares[k] * width)
+    return found
 
 
 def _range(x: tf.Tensor) -> tf.Tensor:

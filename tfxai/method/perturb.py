@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfxai.errors import OptionError, received
 from tfxai.method.base import Method, Tensors
+from tfxai.method.by_input import by_input, each_value, of_input
 from tfxai.method.coalitions import games
 from tfxai.method.places import resized
 from tfxai.model.attribution import Attribution
@@ -34,8 +35,9 @@ class Occlusion(Method):
     the same groups gives it.
 
     Args:
-        window: Its size in places: one number, or one per spatial axis (or per axis, channels included). None: one
-            feature of a table, a 16th of a sequence, an 8th of each side of a picture.
+        window: Its size in places: one number, or a tuple of one per spatial axis (or per axis, channels included).
+            None: one feature of a table, a 16th of a sequence, an 8th of each side of a picture. By input: a list with
+            one of these for each of several inputs, or a dict by name, where None is for those it leaves out.
         stride: Steps between windows, likewise; None: half a window. The last window always touches the edge.
         fill: What replaces the window: None for the baseline, or a number.
         groups: Instead of windows, what is hidden together: whole numbers in the shape of the input or of its places,
@@ -45,8 +47,8 @@ class Occlusion(Method):
 
     Raises:
         OptionError: When used: a window larger than the input or of another number of axes, a stride below 1 or that
-            leaves places out, a fill that is no number; groups that do not fit, overlap or leave features out, or
-            beside a window.
+            leaves places out, a fill that is no number, an input that is not there; groups that do not fit, overlap or
+            leave features out, or beside a window.
 
     Example:
         >>> import keras, numpy as np, tfxai
@@ -56,9 +58,9 @@ class Occlusion(Method):
         [[1.0, 2.0]]
     """
 
-    window: int | tuple[int, ...] | None = None
-    stride: int | tuple[int, ...] | None = None
-    fill: float | None = None
+    window: Any = None
+    stride: Any = None
+    fill: Any = None
     groups: Any = None
 
     name: ClassVar[str] = "occlusion"
@@ -75,10 +77,11 @@ class Occlusion(Method):
                 "groups= says what is hidden together. Received: window= or stride= beside it. Leave one."
             )
         for value, name in ((self.window, "window"), (self.stride, "stride")):
-            for size in value if isinstance(value, (tuple, list)) else () if value is None else (value,):
-                whole_number(size, name)
-        if self.fill is not None and not is_number(self.fill):
-            raise OptionError(f"fill is a number, or None for the baseline. {received(self.fill)}")
+            for size in each_value(value):
+                whole_number(1 if size is None else size, name)
+        for value in each_value(self.fill):
+            if value is not None and not is_number(value):
+                raise OptionError(f"fill is a number, or None for the baseline. {received(self.fill)}")
 
     def takes_missing(self) -> bool:
         return True
@@ -90,15 +93,18 @@ class Occlusion(Method):
         return super().options() | {"groups": None if self.groups is None else repr(self.groups)}
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
+        windows = by_input(self.window, "window", scorer, per_axis=True)
+        strides, fills = by_input(self.stride, "stride", scorer, per_axis=True), by_input(self.fill, "fill", scorer)
         scorer, score, target = scorer.with_target_of(x)
         if scorer.groups is not None:
             return self._by_group(scorer, scorer.groups, x, reference, score)._replace(target=target)
         values = []
         for k, tensor in enumerate(x):
             shape = tuple(int(s) for s in tensor.shape[1:])
-            masks = list(_windows(shape, scorer.model.layout(k).places, self.window, self.stride))
+            with of_input(scorer, k):
+                masks = list(_windows(shape, scorer.model.layout(k).places, windows[k], strides[k]))
             total = np.zeros(tensor.shape, np.float64)
-            blank = self._blank(tensor, reference[k])
+            blank = _blank(tensor, reference[k], fills[k])
             for part, some, repeat in scorer.copies(len(masks)):
                 hidden = np.stack(masks[part])
                 points = [repeat(t) for t in x]
@@ -109,15 +115,11 @@ class Occlusion(Method):
             values.append(tf.constant(total / spread, _numbers(tensor, score)))
         return Attribution(values, score, None, target)
 
-    def _blank(self, x: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
-        """What stands for hidden features."""
-        return reference if self.fill is None else _filled(x, self.fill)
-
     def _by_group(
         self, scorer: Scorer, groups: Groups, x: Tensors, reference: Tensors, score: tf.Tensor
     ) -> Attribution:
         """The drop when each group is hidden, divided among its features."""
-        blank = [self._blank(t, r) for t, r in zip(x, reference, strict=True)]
+        blank = [_blank(*one) for one in zip(x, reference, by_input(self.fill, "fill", scorer), strict=True)]
         drops = np.zeros((len(scorer), int(groups.counts.max())))
         for game in games(scorer, groups, x, blank):
             all_but_one = ~np.eye(game.count, dtype=bool)
@@ -243,6 +245,11 @@ def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[i
     if len(sizes) != len(lengths):
         raise OptionError(f"{name} has one number, or one for each of the {len(lengths)} axes. {received(value)}")
     return sizes
+
+
+def _blank(x: tf.Tensor, reference: tf.Tensor, fill: float | None) -> tf.Tensor:
+    """What stands for hidden features."""
+    return reference if fill is None else _filled(x, fill)
 
 
 def _filled(x: tf.Tensor, number: float) -> tf.Tensor:

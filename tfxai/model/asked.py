@@ -105,16 +105,21 @@ def _with_maps(
     """The model that gives the feature maps of one or several layers."""
     finder = FeatureMaps(traced.graph, traced.activity, traced.followed, ends)
     chosen: dict[tuple[int, ...], str] = {}
+    by_picture: list[tuple[int, ...]] = []
     for one in asked.layer if isinstance(asked.layer, list) else [asked.layer]:
         if one is None or isinstance(one, str) and one in (LAST_CONVOLUTION, "all"):
-            last = _last(finder, calls)
-            found = finder.each() if one == "all" else [last]
+            last = _last_of_each(finder, calls, traced)
+            found = finder.each() if one == "all" else last
+            by_picture += last if one != "all" and one is asked.layer and len(last) > 1 else []
             chosen |= {values: _path_of(finder, calls, *values) for values in found}
         else:
             chosen |= _of_layer(finder, calls, resolved(model, one))
     for values, path in chosen.items():
         check_path(dataclasses.replace(traced, explained=values, compiled=Compiled()), path, list(ends))
-    maps = tuple(_map(finder, traced, values, path, asked.inputs) for values, path in chosen.items())
+    maps = tuple(
+        _map(finder, traced, values, path, asked.inputs)._replace(of_picture=values in by_picture)
+        for values, path in chosen.items()
+    )
     return dataclasses.replace(traced, feature_maps=maps, layer=", ".join(chosen.values()), compiled=Compiled())
 
 
@@ -139,6 +144,12 @@ def _of_layer(finder: FeatureMaps, calls: Sequence[layers.LayerCall], layer: Any
             return {values: found[0].path}
     numbers, path = _layer(finder.graph, layers.find(calls, layer), calls)
     return {numbers[:1]: path}
+
+
+def _last_of_each(finder: FeatureMaps, calls: Sequence[layers.LayerCall], traced: TracedModel) -> list[tuple[int, ...]]:
+    """The last map of each picture among the explained inputs, or of all of them."""
+    pictures = [k for k, layout in enumerate(traced.layouts) if len(layout.places) > 1 and k in traced.input_of]
+    return finder.last_of_each(pictures) or [_last(finder, calls)]
 
 
 def _last(finder: FeatureMaps, calls: Sequence[layers.LayerCall]) -> tuple[int, ...]:

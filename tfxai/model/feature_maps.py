@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tfxai.graph.activity import Activity
@@ -23,12 +23,14 @@ class FeatureMap(NamedTuple):
         path: Of the layer.
         grid: Where its places are.
         frame: The axis of places that counts the values, where there are several.
+        of_picture: Whether it stands for its input, of several pictures that have one each.
     """
 
     values: tuple[int, ...]
     path: str
     grid: Grid
     frame: int | None = None
+    of_picture: bool = False
 
 
 class FeatureMaps:
@@ -104,7 +106,22 @@ class FeatureMaps:
 
     # --- The deepest, and all
 
-    def last(self) -> tuple[int, ...]:
+    def last_of_each(self, pictures: Collection[int]) -> list[tuple[int, ...]]:
+        """The last map of each of these inputs, where several have one that reads no other of them.
+
+        Else the last of all: what reads several pictures at once is a map of all of them.
+        """
+        found = {k: values for k in pictures if (values := self.last(k))}
+        if len(found) > 1 and all(self._pictures(values[0], pictures) == {k} for k, values in found.items()):
+            return list(found.values())
+        return [values] if (values := self.last()) else []
+
+    def _pictures(self, number: int, pictures: Collection[int]) -> set[int]:
+        """Those inputs that a value is made of."""
+        inputs = {i for op in needed(self.graph, [number]) for i in op.inputs}
+        return {k for k in pictures if self.graph.inputs[k] in inputs}
+
+    def last(self, owner: int | None = None) -> tuple[int, ...]:
         """The deepest map that comes out of a convolution, after its normalisation and activation.
 
         It is followed through everything that keeps its places (sums with a shortcut, concatenation, attention, dense
@@ -115,12 +132,16 @@ class FeatureMaps:
         For the last step of causal convolutions, or one pixel of a segmentation, none may be whole. Then it is the map
         of which the largest share of places is read, the deepest of those; where lengths are open and no share is
         known, the first of the network, as windows only reach further towards the input.
+
+        Args:
+            owner: The input whose maps are looked at; None: all.
         """
         before: set[int] | None = None
         shown: list[int] = []
         own: list[int] = []
         partly: list[int] = []
-        for source in sorted(self.maps, key=lambda g: self.order[self.maps[g][0]], reverse=True):
+        sources = [g for g in self.maps if owner in (None, *(a.input for a in self.places(g)))]
+        for source in sorted(sources, key=lambda g: self.order[self.maps[g][0]], reverse=True):
             values = [v for v in self.maps[source] if before is None or v in before]
             if values and before is None and self._is_shown(source):
                 before = {o for op in needed(self.graph, list(self.made[values[0]].inputs)) for o in op.outputs}

@@ -105,11 +105,13 @@ class _Toward(Toward):
         outputs = [self.whole.values[o] for o in self.outputs]
 
         def scores(given: list[tf.Tensor]) -> np.ndarray:
-            return np.asarray(target.of(packed(self.whole.structure, [t.numpy() for t in given])), np.float64)
+            arrays = [t.numpy() for t in given]
+            made = packed(self.whole.structure, arrays[: len(outputs)])
+            return np.asarray(target.of(made, arrays[len(outputs) :]), np.float64)
 
         def tried() -> Beside | None:
             try:
-                return target_function.compared(scores, outputs, rows)
+                return target_function.compared(scores, outputs, rows, target.data)
             except Exception:  # the user's function, on numbers that the model may never return
                 return None
 
@@ -177,7 +179,10 @@ class BoxScorer(Scorer):
         """The explained number of each row, and the class if it is one."""
         target: BoundTarget = self.target
         if isinstance(target, FunctionTarget):
-            return tf.constant(_of_function(target, self.model.graph.structure, outputs)), None
+            data = [t.numpy() for t in self.feed]
+            if data and len(outputs[0]) == 1:  # once, for all: as at a shared baseline
+                outputs = [np.repeat(output, len(data[0]), axis=0) for output in outputs]
+            return tf.constant(_of_function(target, self.model.graph.structure, outputs, data)), None
         try:
             score, index = self.passes.summed(Value(tf.constant(outputs[target.output])), self.feed)
         except tf.errors.InvalidArgumentError as error:
@@ -188,15 +193,17 @@ class BoxScorer(Scorer):
         return score.x, index
 
 
-def _of_function(target: FunctionTarget, structure: Any, outputs: list[np.ndarray]) -> np.ndarray:
-    """What a target function returns for the outputs.
+def _of_function(
+    target: FunctionTarget, structure: Any, outputs: list[np.ndarray], data: list[np.ndarray]
+) -> np.ndarray:
+    """What a target function returns for the outputs, and its data.
 
     Raises:
         TargetError: It fails, or does not return a float for each row.
     """
     rows = len(outputs[0])
     try:
-        found = as_array(target.of(packed(structure, outputs)))
+        found = as_array(target.of(packed(structure, outputs), data))
     except Unreadable as error:
         raise TargetError(f"{target_function.EXPECTED}. This target function returned no array: {error}") from error
     except Exception as error:

@@ -218,7 +218,7 @@ class Passes:
     def scored(self, table: RuleTable, env: Environment, feed: Tensors) -> tuple[Value, tf.Tensor | None]:
         """The explained number per example, in every stream that scores have (x and reference), and the class."""
         if isinstance(self.target, FunctionTarget):
-            return self._function_score(self.target, table, env), None
+            return self._function_score(self.target, table, env, feed), None
         return self.summed(self.ended(table, env), feed)
 
     def ended(self, table: RuleTable, env: Environment) -> Value:
@@ -239,26 +239,42 @@ class Passes:
 
         return Value(total(output.x), None if output.reference is None else total(output.reference)), index
 
-    def _checked(self, output: tf.Tensor, env: Environment) -> tf.Tensor:
-        """The output, which has a row for each example that was put in; else the pass stops."""
-        rows = [tf.shape(at_x(env[i]))[0] for i in (*self.model.explained, *self.model.graph.inputs) if i in env]
+    def _checked(self, output: tf.Tensor, env: Environment, data: Tensors = ()) -> tf.Tensor:
+        """The output, which has a row for each example that was put in (or of data beside it); else the pass stops."""
+        put_in = [at_x(env[i]) for i in (*self.model.explained, *self.model.graph.inputs) if i in env]
+        rows = [tf.shape(t)[0] for t in data or put_in]
         alike = tf.reduce_any(tf.equal(tf.stack(rows), tf.shape(output)[0]))
         with tf.control_dependencies([tf.debugging.Assert(alike, [NO_ROWS])]):
             return tf.identity(output)
 
-    def _function_score(self, target: FunctionTarget, table: RuleTable, env: Environment) -> Value:
+    def _function_score(self, target: FunctionTarget, table: RuleTable, env: Environment, feed: Tensors) -> Value:
         """The user's function of the outputs is captured and replayed too: its ops follow the same rules."""
-        outputs, own = self.model.outputs, self.model.toward.graph(target)
-        pairs = list(zip(own.inputs, outputs, strict=True))
+        own = self.model.toward.graph(target)
+        pairs = self.model.toward.handed(own)
         _, known = self.model.program(table)
         activity = classify(own, {i: known[o] for i, o in pairs}, table.program.decisions)
         replay = Replay(activity, table, annotated(table, own, activity))
         ops = needed(own, own.outputs, gradients=table.program.gradients)
         with tf.name_scope(SCOPE):
-            found = replay(ops, dict(own.captured) | {i: env[o] for i, o in pairs})
+            given = {i: self._beside(env[o], o, feed) for i, o in pairs}
+            data = dict(zip(own.inputs[len(pairs) :], feed, strict=True))
+            found = replay(ops, dict(own.captured) | given | data)
         score = found[own.outputs[0]]
         score = score if isinstance(score, Value) else Value(score, score if table.streams > 1 else None)
-        return score._replace(x=table.start(self._checked(score.x, env)))
+        return score._replace(x=table.start(self._checked(score.x, env, feed)))
+
+    def _beside(self, output: Any, number: int, feed: Tensors) -> Any:
+        """An output beside data of each example: where it is there once, as at a shared reference, once for each."""
+        known = self.model.graph.values[number].shape
+        if not feed or not known.rank or known[0] is not None:
+            return output
+
+        def full(y: tf.Tensor) -> tf.Tensor:
+            return tf.broadcast_to(y, tf.concat([tf.shape(feed[0])[:1], tf.shape(y)[1:]], 0))
+
+        if not isinstance(output, Value):
+            return full(output)
+        return Value(*(None if y is None else full(y) for y in output))
 
 
 def _column(output: tf.Tensor) -> tf.Tensor:

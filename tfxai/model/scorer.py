@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -60,6 +60,7 @@ class Scorer:
         targets: How many rows an example has: one for each of its targets, after each other.
         points: (n,) where there are several: rows of the same number differ by their target, and by nothing else as
             long as a method changes them alike.
+        positions: What each flat input answers to (name, position) -> its position.
         groups: What is hidden together, for methods that hide groups.
         start: What stands for the inputs at the reference, for methods that follow a layer while the input moves.
     """
@@ -76,6 +77,7 @@ class Scorer:
     missing: bool = False
     targets: int = 1
     points: np.ndarray | None = None
+    positions: Mapping[Any, int] = dataclasses.field(default_factory=dict)
     groups: Groups | None = None
     start: list[tf.Tensor] | None = None
 

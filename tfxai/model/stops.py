@@ -7,7 +7,7 @@ import re
 import tensorflow as tf
 
 from tfxai.errors import ModelError, TargetError
-from tfxai.targets.bound import OUT_OF_RANGE, BoundTarget, FunctionTarget
+from tfxai.targets.bound import OTHER_SIZE, OUT_OF_RANGE, BoundTarget, FunctionTarget
 
 NO_ROWS = "The model does not return one row per example"
 STATES = (
@@ -20,7 +20,7 @@ ONE_EACH = (
 SCOPE = "target_function"  # the ops of a target function are made in it: when one fails, its name says whose it is
 SOME_ROWS = (
     "It sees some rows at a time: a chunk of the examples, or changed copies of them. Data of each example do not fit "
-    "into it: pass them as class indices, target=[...], or as weights, target=tfxai.targets.mask(weights)."
+    "into it: pass them beside it, target=tfxai.targets.per_example(function, data): it is handed those of its rows."
 )
 # What went wrong, in a message of TensorFlow: the line before the one with the name of the op, or the last one.
 REASON = re.compile(r"^(?!Graph execution|Detected at|<stack)(\S.+)(?:\n\s*\[\[|\Z)", re.MULTILINE)
@@ -35,6 +35,8 @@ def understood_as(message: str, target: BoundTarget, n: int) -> Exception | None
     """What stopped a pass when it ran, as an error that says what to do; None where it is not known."""
     if OUT_OF_RANGE in message:
         return TargetError(f"{OUT_OF_RANGE}. Received: target {target.label}.")
+    if OTHER_SIZE in message:
+        return TargetError(f"{OTHER_SIZE}, at the inputs given. Received: target {target.label}.")
     if NO_ROWS in message and not isinstance(target, FunctionTarget):
         return ModelError(f"{NO_ROWS}. {ONE_EACH}")
     if NO_ROWS in message:

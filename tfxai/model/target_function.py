@@ -19,13 +19,16 @@ from tfxai.graph.value import Value, at_x
 EXPECTED = "A target function takes the model's outputs and returns one number per example, shape (batch,)"
 
 
-def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -> Graph:
-    """The graph of a target function.
+def captured(
+    function: Callable, structure: Any, outputs: Sequence[tf.Tensor], data: Sequence[tf.TensorSpec] = ()
+) -> Graph:
+    """The graph of a target function, whose inputs are the outputs of the model, then the data of each example.
 
     Args:
-        function: As the user gave it.
+        function: `function(outputs, data)`, the outputs in their structure and the data in a list.
         structure: What the model returned, with numbers in the place of its tensors.
         outputs: The flat tensors of the trace.
+        data: Of each example.
 
     Raises:
         TargetError: It cannot be traced, returns no tensor, one of another shape, or one that no output is in.
@@ -33,13 +36,13 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
     found: list[Any] = []
 
     def run(*flat: tf.Tensor) -> tf.Tensor:
-        left = iter(flat)  # what the model returns as None stays None
+        left = iter(flat[: len(outputs)])  # what the model returns as None stays None
         packed = tf.nest.map_structure(lambda number: None if number is None else next(left), structure)
-        found[:] = [function(packed)]
+        found[:] = [function(packed, flat[len(outputs) :])]
         return tf.identity(found[0]) if tf.is_tensor(found[0]) else tf.zeros([])
 
     try:
-        graph = capture(run, [tf.TensorSpec(t.shape, t.dtype) for t in outputs])
+        graph = capture(run, [*(tf.TensorSpec(t.shape, t.dtype) for t in outputs), *data])
     except TfxaiError:
         raise
     except Exception as error:
@@ -48,7 +51,7 @@ def captured(function: Callable, structure: Any, outputs: Sequence[tf.Tensor]) -
             "here are tensors of a graph: they have no .numpy(), and numpy cannot take them."
         ) from error
     _check(found[0])
-    if graph.outputs[0] not in dependent(graph):
+    if graph.outputs[0] not in dependent(graph, graph.inputs[: len(outputs)]):
         raise TargetError(
             f"{EXPECTED}. What this target function returns does not depend on the outputs, so no gradient and no "
             "change of the input would show."
@@ -63,12 +66,14 @@ class Beside(NamedTuple):
     others: bool
 
 
-def beside(graph: Graph, rows: int) -> Beside | None:
+def beside(graph: Graph, rows: int, data: Sequence[np.ndarray] = ()) -> Beside | None:
     """What a target function, captured, reads beside a row: tried once on random outputs, of so many rows (2 or more).
 
-    None where it cannot be tried, or does not return one number for each of them.
+    Its data are those of the first example, and where a row is changed those of the last. None where it cannot be
+    tried, or does not return one number for each of them.
     """
-    activity = classify(graph, dict.fromkeys(graph.inputs, Activity.ACTIVE))
+    outputs = graph.inputs[: len(graph.inputs) - len(data)]
+    activity = classify(graph, dict.fromkeys(outputs, Activity.ACTIVE))
 
     def scores(given: list[tf.Tensor]) -> np.ndarray:
         env = dict(graph.captured) | {i: Value(t) for i, t in zip(graph.inputs, given, strict=True)}
@@ -76,20 +81,26 @@ def beside(graph: Graph, rows: int) -> Beside | None:
         return np.asarray(at_x(found).numpy(), np.float64)
 
     try:
-        return compared(scores, [graph.values[i] for i in graph.inputs], rows)
+        return compared(scores, [graph.values[i] for i in outputs], rows, data)
     except (ValueError, TypeError, tf.errors.OpError):
         return None
 
 
-def compared(scores: Callable[[list[tf.Tensor]], np.ndarray], outputs: Sequence[tf.Tensor], rows: int) -> Beside | None:
-    """The same, of the scores of any outputs: of equal rows, and of those with another as the last."""
+def compared(
+    scores: Callable[[list[tf.Tensor]], np.ndarray], outputs: Sequence[tf.Tensor], rows: int,
+    data: Sequence[np.ndarray] = (),
+) -> Beside | None:  # fmt: skip
+    """The same, of the scores of any outputs (and data): of equal rows, and of those with another as the last."""
     rng = np.random.default_rng(0)
-    row, another = ([_drawn(output, rng) for output in outputs] for _ in range(2))
+    row, another = (
+        [*(_drawn(output, rng) for output in outputs), *(tf.constant(a[example]) for a in data)] for example in (0, -1)
+    )
+    in_rows = [*map(_has_rows, outputs), *(True for _ in data)]
 
     def given(last: list[tf.Tensor]) -> list[tf.Tensor]:
         return [
-            tf.concat([tf.repeat(r[None], rows - 1, axis=0), end[None]], axis=0) if _has_rows(output) else r
-            for output, r, end in zip(outputs, row, last, strict=True)
+            tf.concat([tf.repeat(r[None], rows - 1, axis=0), end[None]], axis=0) if several else r
+            for several, r, end in zip(in_rows, row, last, strict=True)
         ]
 
     equal, changed = scores(given(row)), scores(given(another))

@@ -41,7 +41,7 @@ class Toward:
         outputs = [self.whole.values[o] for o in self.outputs]
         return self.compiled.get(
             ("target", target.cache_key),
-            lambda: target_function.captured(target.of, self.whole.structure, outputs),
+            lambda: target_function.captured(target.of, self.whole.structure, outputs, target.specs()),
             owner=of_target(target.cache_key),
         )
 
@@ -49,7 +49,11 @@ class Toward:
         """The outputs that a target function reads."""
         own = self.graph(target)
         read = {*own.outputs, *(i for op in needed(own, own.outputs) for i in op.inputs)}
-        return [o for i, o in zip(own.inputs, self.outputs, strict=True) if i in read]
+        return [o for i, o in self.handed(own) if i in read]
+
+    def handed(self, own: Graph) -> list[tuple[int, int]]:
+        """The inputs of a target function's graph that are outputs of the model, and which; the others are its data."""
+        return list(zip(own.inputs[: len(self.outputs)], self.outputs, strict=True))
 
     def beside(self, target: BoundTarget, n: int) -> Beside:
         """What the numbers of a target depend on beside their own row, for n examples: nothing should.
@@ -67,7 +71,10 @@ class Toward:
         return self._tried(target, 2) == Beside(False, False)
 
     def _tried(self, target: FunctionTarget, rows: int) -> Beside | None:
-        return self.kept(target, ("beside", rows), lambda: target_function.beside(self.graph(target), rows))
+        def tried() -> Beside | None:
+            return target_function.beside(self.graph(target), rows, target.data)
+
+        return self.kept(target, ("beside", rows), tried)
 
     def gradient_cut(self, starts: Sequence[int], target: BoundTarget) -> list[Op] | None:
         """The ops that cut every way of a gradient from these values to what is explained; None where one arrives."""
@@ -92,7 +99,7 @@ class Toward:
             ends = [self.outputs[target.output]]
             return None if found.intersection(ends) else stops(self.whole, found, ends)
         own = self.graph(target)
-        inside = sloped(own, [i for i, o in zip(own.inputs, self.outputs, strict=True) if o in found])
+        inside = sloped(own, [i for i, o in self.handed(own) if o in found])
         if inside.intersection(own.outputs):
             return None
         return stops(own, inside, own.outputs) or stops(self.whole, found, self.read(target))
@@ -101,7 +108,8 @@ class Toward:
         if not isinstance(target, FunctionTarget):
             return self._way(starts, (self.outputs[target.output],))
         own = self.graph(target)
-        return self._way(starts, tuple(self.read(target))) + own_gradients(own, sloped(own, own.inputs), own.outputs)
+        inside = sloped(own, [i for i, _ in self.handed(own)])
+        return self._way(starts, tuple(self.read(target))) + own_gradients(own, inside, own.outputs)
 
     def _way(self, starts: tuple[int, ...], ends: tuple[int, ...]) -> list[Op]:
         """The same on the way to some outputs, whatever is made of them."""

@@ -135,10 +135,9 @@ class TracedModel:
             return self.layouts[self.graph.inputs.index(number)]
         return layout_of(self.followed.axes.get(number), self.graph.values[number].shape.rank or 0, self.layouts)
 
-    @property
-    def channels_of_unit(self) -> int | None:
-        """Which axis of the first output holds its channels, where that is known."""
-        return channels_in(self.followed.axes.get(self.outputs[0]), self.layouts)
+    def channels_of(self, output: int) -> int | None:
+        """Which axis of an output holds its channels or classes, where that is known."""
+        return channels_in(self.followed.axes.get(self.outputs[output]), self.layouts)
 
     def own_axes(self, k: int) -> Axes:
         """The axes of explained tensor number k."""

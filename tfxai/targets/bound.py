@@ -13,7 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from tfxai.support.structure import map_structure
+
 OUT_OF_RANGE = "the target index is outside the output"
+OTHER_SIZE = "the mask of the region has another size than the output"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,6 +34,7 @@ class BoundTarget(abc.ABC):
     label: str = ""
 
     by_example: ClassVar[bool] = True  # whether the first axis of data is that of the examples
+    as_returned: ClassVar[bool] = False  # whether the outputs are read as the model returns them, whatever `on=`
 
     @abc.abstractmethod
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
@@ -148,31 +152,85 @@ class WeightsTarget(BoundTarget):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class RegionTarget(BoundTarget):
+    """One class of each example, summed over places. Data: their weights (n or 1, places...); classes (n,).
+
+    Attributes:
+        axis: Of the output, that holds the classes.
+    """
+
+    axis: int = dataclasses.field(kw_only=True)
+
+    @property
+    def cache_key(self) -> tuple:
+        return *super().cache_key, self.axis
+
+    def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The size of the places may be known only now."""
+        mask, index = tf.expand_dims(tf.cast(feed[0], y.dtype), self.axis), feed[1]
+        alike = [a for a in range(1, y.shape.rank) if a != self.axis]
+        sizes = [tf.gather(tf.shape(t), alike) for t in (mask, y)]
+        with tf.control_dependencies([tf.debugging.assert_equal(*sizes, message=OTHER_SIZE)]):
+            hot = tf.one_hot(index, tf.shape(y)[self.axis], dtype=y.dtype)
+        for a in alike:
+            hot = tf.expand_dims(hot, a)
+        return mask * hot, None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class FunctionTarget(BoundTarget):
     """A function of the outputs, whose ops follow the rules of the method too: it has no weights.
 
+    Data: arrays (n, ...), of which the function is handed the rows that belong to those of the outputs.
+
     Attributes:
-        function: Takes all outputs, in the structure in which the model returns them.
+        function: Takes all outputs, in the structure in which the model returns them, and the rows of the data.
         alone: Whether it takes the one output instead.
+        structure: That of the data, with the position of each array in its place; None: it takes no data.
     """
+
+    casts: ClassVar[bool] = True  # whether floats of the data come in the dtype of the outputs
 
     function: Callable = dataclasses.field(kw_only=True)
     alone: bool = dataclasses.field(default=False, kw_only=True)
+    structure: Any = dataclasses.field(default=None, kw_only=True)
 
     @functools.cached_property
     def cache_key(self) -> tuple:
-        return "FunctionTarget", _weakly(self.function), self.output if self.alone else None
+        known = getattr(self.function, "cache_key", None) or weakly(self.function)
+        rows = tuple((a.dtype.str, a.shape[1:]) for a in self.data)
+        return type(self).__name__, known, self.output if self.alone else None, str(self.structure), rows
 
-    def of(self, outputs: Any) -> Any:
+    def of(self, outputs: Any, feed: Sequence[tf.Tensor]) -> Any:
         """What the function returns for all outputs, in their structure."""
-        flat = [o for o in tf.nest.flatten(outputs) if o is not None] if self.alone else []
-        return self.function(flat[self.output] if self.alone else outputs)
+        flat = [o for o in tf.nest.flatten(outputs) if o is not None]
+        given = flat[self.output] if self.alone else outputs
+        if self.structure is None:
+            return self.function(given)
+        dtypes = [tf.as_dtype(o.dtype) for o in flat]
+        dtype = next((d for d in dtypes if d.is_floating), tf.float32)
+        rows = [_of_dtype(t, dtype) if self.casts and tf.as_dtype(t.dtype).is_floating else t for t in feed]
+        return self.function(given, map_structure(lambda k: rows[k], self.structure))
+
+    def feed(self, rows: slice) -> list[tf.Tensor]:
+        return [tf.constant(a[rows]) for a in self.data]
+
+    def taken(self, feed: Sequence[tf.Tensor], rows: Any) -> list[tf.Tensor]:
+        return [tf.gather(t, rows) for t in feed]  # also of one example alone: the function expects a row for each
+
+    def repeated(self, feed: Sequence[tf.Tensor], count: tf.Tensor) -> list[tf.Tensor]:
+        return [tf.repeat(t, count, axis=0) for t in feed]
 
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         raise TypeError("a target that is a function is replayed, not weighed")
 
 
-def _weakly(function: Callable) -> Any:
+def _of_dtype(rows: Any, dtype: tf.DType) -> Any:
+    """Arrays stay arrays, as the functions of black boxes are handed them."""
+    return rows.astype(dtype.as_numpy_dtype) if isinstance(rows, np.ndarray) else tf.cast(rows, dtype)
+
+
+def weakly(function: Callable) -> Any:
     """What tells a function from others and does not keep it alive: it may hold the model that it belongs to."""
     kind: Any = weakref.WeakMethod if isinstance(function, types.MethodType) else weakref.ref
     try:
@@ -200,4 +258,6 @@ def _interleaved(column: list[tf.Tensor], n: int) -> tf.Tensor:
 
 def alike(target: BoundTarget) -> tuple:
     """What is equal of targets that share their passes: they differ by the data of each example alone."""
+    if isinstance(target, FunctionTarget):  # it has no weights by which what is sent back could differ
+        return target.cache_key, id(target)
     return target.cache_key, *(a.tobytes() for a in target.data if not a.ndim)

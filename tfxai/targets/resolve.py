@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from tfxai.errors import TargetError, received, suggest
+from tfxai.targets import agreement
 from tfxai.targets.bound import (
     BoundTarget,
     FunctionTarget,
     IndexTarget,
     PlaceTarget,
     RankedTarget,
+    RegionTarget,
     SideTarget,
     WeightsTarget,
 )
+from tfxai.targets.boxes import Box
+from tfxai.targets.examples import PerExample, Region, region_weights, rows_of
 from tfxai.targets.factories import Adjusted, Output, Sides, Target, class_index
 from tfxai.targets.several import Neuron, Ranked, several
 
 
+def _unknown(output: int) -> None:
+    """That it is not known which axis of an output holds its classes."""
+    return None
+
+
 def resolve(
-    target: Any, shapes: Sequence[tuple | str], names: Sequence[Sequence[str]], n: int, both: float | None = None
-) -> BoundTarget:
+    target: Any, shapes: Sequence[tuple | str], names: Sequence[Sequence[str]], n: int, both: float | None = None,
+    axis_of_classes: Callable[[int], int | None] = _unknown, pictures: Sequence[tuple[int, int]] = (),
+) -> BoundTarget:  # fmt: skip
     """Checks a target against the model's outputs.
 
     Args:
@@ -34,6 +44,8 @@ def resolve(
         n: Number of examples.
         both: Where the one output is the score of the second of two classes that have names: what the scores of both
             add up to.
+        axis_of_classes: Which axis of an output holds its classes or channels, the batch counted; None: not known.
+        pictures: (height, width) of those among the inputs.
 
     Raises:
         TargetError: It does not fit, or does not say which output is meant.
@@ -42,7 +54,7 @@ def resolve(
     output, alone = 0, isinstance(target, Output)
     if isinstance(target, Output):
         output, target = output_position(target.name, names), target.inner
-    elif len(shapes) > 1 and not callable(target):
+    elif len(shapes) > 1 and not callable(target) and not isinstance(target, (PerExample, Box)):
         listed = [n[0] if n else str(i) for i, n in enumerate(names)]
         one = next((name for name, shape in zip(listed, shapes, strict=True) if isinstance(shape, tuple)), listed[0])
         raise TargetError(
@@ -55,9 +67,19 @@ def resolve(
         raise TargetError("An output is named once: tfxai.targets.output(name, target). Received: one in another.")
     if callable(target) and not isinstance(target, Target):
         return FunctionTarget(output, label=getattr(target, "__name__", "function"), function=target, alone=alone)
+    if isinstance(target, Box):
+        if alone:
+            raise TargetError("A box reads several outputs: name them in tfxai.targets.box(..., outputs=).")
+        return agreement.bound(target, shapes, lambda name: output_position(name, names), pictures, n)
+    if isinstance(target, PerExample):
+        data, structure = rows_of(target.data, n)
+        label = getattr(target.function, "__name__", "function")
+        return FunctionTarget(output, data, label, function=target.function, alone=alone, structure=structure)
     shape = shapes[output]
     if isinstance(shape, str):
         raise TargetError(shape)
+    if isinstance(target, Region):
+        return _region(output, target, shape, axis_of_classes(output), n)
     if isinstance(target, Target):
         return WeightsTarget(output, (_weights(target, shape, n),), target.label)
     if isinstance(target, Sides):
@@ -110,8 +132,9 @@ def unit(index: Any, shapes: Sequence[tuple | str], channels: int | None, name: 
         inner = tuple(int(inner) if axis == (channels if rank > 1 else 1) else None for axis in range(1, rank + 1))
     try:
         found = resolve(
-            Output(index.name, inner) if isinstance(index, Output) else inner, shapes, [()] * len(shapes), n
-        )
+            Output(index.name, inner) if isinstance(index, Output) else inner, shapes, [()] * len(shapes), n,
+            axis_of_classes=lambda output: channels if output == 0 else None,
+        )  # fmt: skip
     except TargetError as error:
         raise TargetError(f"Of the layer {name!r}: {error}") from error
     if isinstance(found, IndexTarget):
@@ -120,6 +143,16 @@ def unit(index: Any, shapes: Sequence[tuple | str], channels: int | None, name: 
         )
     said = ", ".join(":" if i is None else str(i) for i in inner) if isinstance(inner, tuple) else found.label
     return dataclasses.replace(found, label=f"{name}[{said}]")
+
+
+def _region(output: int, target: Region, shape: tuple, axis: int | None, n: int) -> RegionTarget:
+    """The class over a region of an output whose classes are on this axis."""
+    weights, axis = region_weights(target, shape, axis, n)
+    if target.classes is None:
+        raise TargetError("A region is explained for a class: tfxai.targets.region(mask, class_index).")
+    classes = class_index(target.classes, (shape[axis - 1],), n)
+    label = f"class {classes[0]} in a region" if (classes == classes[0]).all() else "a class in a region"
+    return RegionTarget(output, (weights, classes), label, axis=axis)
 
 
 def _class(target: Any, shape: tuple, n: int) -> np.ndarray:
