@@ -19,7 +19,7 @@ def parts():
     image, table = keras.Input((6, 6, 2), name="image"), keras.Input((5,), name="table")
     hidden = layers.Flatten()(layers.Conv2D(3, 3, activation="tanh")(image))
     first = keras.Model(image, layers.Dense(1, "tanh")(hidden))
-    second = keras.Model(table, layers.Dense(1, "tanh")(layers.Dense(4, "tanh")(table)))
+    second = keras.Model(table, layers.Dense(1, "tanh")(layers.Dense(4, "tanh", name="hidden")(table)))
     both = layers.Add()([first.output, second.output])
     return keras.Model({"image": image, "table": table}, both), keras.Model([image, table], both), first, second
 
@@ -148,4 +148,4 @@ def test_bad_options_by_input(net, method, options, message):
 
 def test_a_layer_has_no_options_by_input(net):
     with pytest.raises(OptionError, match="window by input is for what is explained at the inputs.*Pass one value"):
-        tfxai.explain(net[0], NAMED, "occlusion", layer="dense", window={"image": 2})
+        tfxai.explain(net[0], NAMED, "occlusion", layer="hidden", window={"image": 2})

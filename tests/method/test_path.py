@@ -311,6 +311,26 @@ def test_conductance_of_units_that_saturate_on_the_way():
     np.testing.assert_allclose(ig(model, x, layer="units", target=0).values, [[0.5, -0.25]], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "f, g",
+    [
+        (lambda x: keras.ops.minimum(x, 1.0), lambda y: y),  # stands still behind 1
+        (lambda x: x, lambda y: keras.ops.minimum(y, 1.0)),  # nothing comes of the unit behind 1
+        (lambda x: keras.ops.relu(x - 1.0), lambda y: 3.0 * y),
+        (lambda x: 1.0 - keras.ops.abs(x - 1.0), lambda y: keras.ops.square(y)),  # there and back
+    ],
+)
+def test_a_single_unit_conducts_the_whole_change(f, g):
+    """Compositions g(f(x)), on which the paper compares methods: all that reaches the output went through the unit."""
+    i = keras.Input((1,))
+    unit = layers.Lambda(f, name="unit")(i)
+    model = keras.Model(i, layers.Lambda(g)(unit))
+    x = np.array([[2.0], [0.5], [1.5]], "float32")
+    e = ig(model, x, layer="unit", path="input", steps=500, quadrature="middle", target=0)
+    outputs = np.asarray(model(x) - model(np.zeros((1, 1), "float32")))
+    np.testing.assert_allclose(e.values, outputs, atol=3e-3)
+
+
 @pytest.mark.parametrize("layer", [1, 2])
 def test_captums_values_of_conductance(layer):
     """What its tests of layers have on this network, of the layer before the rectifiers and of these."""

@@ -160,6 +160,10 @@ BAD = [
     ({"format": "xxyy"}, OptionError, "format is one of 'xyxy'"),
     ({"format": "xyxy", "activation": "relu"}, OptionError, "activation is one of 'sigmoid', 'softmax', or None"),
     ({"format": "xyxy", "boxes": [1, 1, 9]}, TargetError, "A box is four numbers"),
+    ({"format": "xyxy", "boxes": [[1, 2], [1, 2, 3]]}, TargetError, "A box is four numbers"),
+    ({"format": "xyxy", "size": 12}, OptionError, "size is .height, width. of the picture. Received: 12"),
+    ({"format": "xyxy", "size": (12.5, 16)}, OptionError, "size is a whole number from 1"),
+    ({"format": "xyxy", "size": (12, 8)}, TargetError, "lies in the picture, of height 12 and width 8"),
     ({"format": "xyxy", "boxes": [9, 1, 1, 7]}, TargetError, "A box has an area.*another format="),
     ({"format": "xyxy", "boxes": [1, 1, 17, 7]}, TargetError, "lies in the picture, of height 12 and width 16"),
     ({"format": "rel_xyxy", "boxes": [1, 1, 9, 7]}, TargetError, "lies in the picture, of height 1 and width 1"),
@@ -334,3 +338,15 @@ def test_other_models_are_no_outputs(small):
     model, x, _ = small
     with pytest.raises(OptionError, match="or a RetinaNetObjectDetector of keras-hub. Of another detector name"):
         tfxai.explain(model, x, target=targets.box(BOXES, CLASSES, format="xyxy", outputs=model))
+
+
+def test_a_black_box_that_detects(small):
+    """Of a function of arrays, as a served detector is."""
+    model, x, _ = small
+
+    def served(pictures):
+        return {name: np.asarray(value) for name, value in model(pictures).items()}
+
+    target = targets.box(BOXES, CLASSES, format="xyxy")
+    e = tfxai.explain(tfxai.black_box(served, layout="image"), x, "occlusion", target, window=4)
+    np.testing.assert_allclose(e.values, tfxai.explain(model, x, "occlusion", target, window=4).values, atol=1e-5)

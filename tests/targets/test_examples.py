@@ -221,3 +221,20 @@ def test_an_output_whose_classes_cannot_be_found_is_refused(net):
     flat = keras.Sequential([keras.Input((6, 8, 2)), *segmenter().layers, layers.Reshape((8, 6, 4))])
     with pytest.raises(TargetError, match="cannot be followed which of its axes holds the classes"):
         tfxai.explain(flat, PICTURES, target=targets.region(np.ones((8, 6)), 1))
+
+
+# --- Black boxes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method, options", [("occlusion", {}), ("rise", {"samples": 9}), ("kernel_shap", {})])
+def test_a_black_box_gets_its_rows_too(net, method, options):
+    """Its functions are of arrays; what it returns is what the network does."""
+
+    def as_arrays(y, rows):
+        assert isinstance(y, np.ndarray) and isinstance(rows["weights"], np.ndarray)
+        return (y * rows["weights"]).sum(1) + np.take_along_axis(y, rows["labels"][:, None], 1)[:, 0] ** 2
+
+    box = tfxai.black_box(lambda x: np.asarray(net(x)))
+    e = tfxai.explain(box, X, method, targets.per_example(as_arrays, DATA), seed=0, batch_size=2, **options)
+    plain = tfxai.explain(net, X, method, targets.per_example(of_rows, DATA), seed=0, **options)
+    np.testing.assert_allclose(e.values, plain.values, atol=1e-5)

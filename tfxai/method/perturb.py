@@ -172,12 +172,13 @@ class RISE(Method):
 
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         scorer, score, target = scorer.with_target_of(x)
+        finite = not scorer.missing and scorer.model.explained == scorer.model.embedded  # layers may have any numbers
         n = len(scorer)
         sums, squares = ([np.zeros(t.shape, np.float64) for t in x] for _ in range(2))
         for part, some, repeat in scorer.copies(self.samples):
             drawn = [self._masks(rng, scorer, x) for _ in range(part.start, part.stop)]
             masks = [np.stack(m) for m in zip(*drawn, strict=True)]  # per tensor (count, ...)
-            points = [_shown(repeat(t), repeat(r), np.tile(m, [n] + [1] * (m.ndim - 1)))
+            points = [_shown(repeat(t), repeat(r), np.tile(m, [n] + [1] * (m.ndim - 1)), finite)
                       for t, r, m in zip(x, reference, masks, strict=True)]  # fmt: skip
             scores = tf.reshape(some.score(points)[0], [n, len(drawn)]).numpy()
             for k, mask in enumerate(masks):
@@ -263,13 +264,17 @@ def _filled(x: tf.Tensor, number: float) -> tf.Tensor:
     return tf.fill(x.shape, tf.cast(number, x.dtype))
 
 
-def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray) -> tf.Tensor:
-    """x where the mask is 1, the reference where it is 0; what is missing is so where it is shown at all."""
+def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray, finite: bool = False) -> tf.Tensor:
+    """x where the mask is 1, the reference where it is 0; what is missing is so where it is shown at all.
+
+    Of numbers that are known to be finite the hidden ones need no choice: they are multiplied by 0.
+    """
     shown = mask == 1
     if x.dtype in WHOLE or (shown | (mask == 0)).all():
         return tf.where(shown, x, reference)
     if x.dtype.is_floating:
-        return tf.where(mask == 0, reference, reference + (x - reference) * tf.cast(mask, x.dtype))
+        mixed = reference + (x - reference) * tf.cast(mask, x.dtype)
+        return mixed if finite else tf.where(mask == 0, reference, mixed)
     low, high = (tf.cast(t, tf.float64) for t in (reference, x))  # bytes, mixed and rounded
     return tf.cast(tf.round(low + (high - low) * mask), x.dtype)
 

@@ -218,6 +218,9 @@ class FunctionTarget(BoundTarget):
     def taken(self, feed: Sequence[tf.Tensor], rows: Any) -> list[tf.Tensor]:
         return [tf.gather(t, rows) for t in feed]  # also of one example alone: the function expects a row for each
 
+    def repeated(self, feed: Sequence[tf.Tensor], count: tf.Tensor) -> list[tf.Tensor]:
+        return [tf.repeat(t, count, axis=0) for t in feed]
+
     def weights(self, y: tf.Tensor, feed: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | None]:
         raise TypeError("a target that is a function is replayed, not weighed")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.errors import TargetError, received
-from tfxai.support.checks import one_of
+from tfxai.errors import OptionError, TargetError, received
+from tfxai.support.checks import one_of, whole_number
 
 SLACK = 1e-3  # of the picture's size, by which rounding may put a box beyond its edge
 # What the four numbers of a box say, in the words of Keras; all of them also relative to the picture, as "rel_...".
@@ -86,7 +86,10 @@ def box(
         >>> round(float(e.score[0]), 4)  # half of the union, and both classes alike
         0.3536
     """
-    corners, wanted = np.asarray(boxes, np.float64), np.asarray(classes)
+    try:
+        corners, wanted = np.asarray(boxes, np.float64), np.asarray(classes)
+    except (TypeError, ValueError) as error:
+        raise TargetError(f"A box is four numbers, one box for all examples or (n, 4). {received(boxes)}") from error
     if corners.ndim not in (1, 2) or corners.shape[-1] != 4 or not np.isfinite(corners).all():
         raise TargetError(f"A box is four numbers, one box for all examples or (n, 4). {received(boxes)}")
     if wanted.dtype.kind not in "iuf" or wanted.ndim > (2 if wanted.dtype.kind == "f" else 1):
@@ -100,6 +103,12 @@ def box(
         one_of(format, "format", [f"{rel}{name}" for rel in ("", "rel_") for name in FORMATS])
     if activation is not None:
         one_of(activation, "activation", ("sigmoid", "softmax"), ", or None")
+    if size is not None:
+        if not isinstance(size, (tuple, list)) or len(size) != 2:
+            raise OptionError(f"size is (height, width) of the picture. {received(size)}")
+        for length in size:
+            whole_number(length, "size")
+        size = (int(size[0]), int(size[1]))
     return Box(corners, wanted, outputs, format, activation, confidence, size)
 
 
