@@ -141,14 +141,14 @@ class Asking:
             runs[tuple(places)] = run
         return runs
 
-    def run(self, x: Any, target: Any, *arguments: Any) -> Run:
+    def run(self, x: Any, target: Any, *arguments: Any, **more: Any) -> Run:
         """What a call with one target explains.
 
         Raises:
             TargetError: Several targets.
         """
         resolve.single(target)
-        (run,) = self.runs(x, target, *arguments).values()
+        (run,) = self.runs(x, target, *arguments, **more).values()
         return run
 
     def _bound(

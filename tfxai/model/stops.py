@@ -20,7 +20,8 @@ ONE_EACH = (
 SCOPE = "target_function"  # the ops of a target function are made in it: when one fails, its name says whose it is
 SOME_ROWS = (
     "It sees some rows at a time: a chunk of the examples, or changed copies of them. Data of each example do not fit "
-    "into it: pass them beside it, target=tfxai.targets.per_example(function, data): it is handed those of its rows."
+    "into it: pass them as class indices, target=[...], or beside it, tfxai.targets.per_example(function, data), which "
+    "is handed those of its rows."
 )
 # What went wrong, in a message of TensorFlow: the line before the one with the name of the op, or the last one.
 REASON = re.compile(r"^(?!Graph execution|Detected at|<stack)(\S.+)(?:\n\s*\[\[|\Z)", re.MULTILINE)

@@ -76,11 +76,14 @@ class IndexTarget(BoundTarget):
         classes = tf.shape(y)[-1]
         flat = tf.reshape(tf.stop_gradient(y), [-1, classes])  # convolutional classifiers have axes of one before it
 
+        with tf.control_dependencies([flat]):  # not before it is seen that y has a row for each example
+            rows = tf.shape(flat)[:1]
+
         def own() -> tf.Tensor:
             return tf.where(index < 0, self.own(flat, index), index)
 
         def known() -> tf.Tensor:  # of one example, or of one output for many classes
-            return tf.broadcast_to(index, tf.broadcast_dynamic_shape(tf.shape(index), tf.shape(flat)[:1]))
+            return tf.broadcast_to(index, tf.broadcast_dynamic_shape(tf.shape(index), rows))
 
         # Looked for only where it is asked for: in a small network it takes as long as a layer.
         index = tf.cond(tf.reduce_any(index < 0), own, known)
