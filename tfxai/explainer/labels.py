@@ -13,7 +13,7 @@ from tfxai.model.traced import TracedModel
 from tfxai.result.names import by_name
 from tfxai.targets.factories import Output, Sides
 from tfxai.targets.resolve import output_position
-from tfxai.targets.several import Each
+from tfxai.targets.several import Each, several
 
 WORD = "labels"
 FORMS = "whole numbers, one-hot rows, 0 and 1 for an output of one number, or names that labels= has"
@@ -38,10 +38,8 @@ def of_data(target: Any, y: Any) -> Any:
     Raises:
         TargetError: There are none.
     """
-    if isinstance(target, Each):
-        return Each(tuple(of_data(one, y) for one in target.targets))
-    if isinstance(target, Output) and isinstance(target.inner, Each):
-        return dataclasses.replace(target, inner=of_data(target.inner, y))
+    if (listed := several(target)) is not None:
+        return Each(tuple(of_data(one, y) for one in listed))
     if not asked(target):
         return target
     if y is None:

@@ -14,8 +14,7 @@ from tfxai.model.several import sent_back
 
 def added(
     passes: Passes, table: RuleTable, x: Tensors, change: Tensors, total: Tensors, nodes: np.ndarray,
-    weights: np.ndarray,
-    points: Points | None = None,
+    weights: np.ndarray, points: Points | None = None,
 ) -> list[tf.Tensor]:  # fmt: skip
     """`total`, with the weighted gradients at some nodes of the lines added, in one compiled call.
 
