@@ -321,7 +321,7 @@ def test_conductance_of_units_that_saturate_on_the_way():
     ],
 )
 def test_a_single_unit_conducts_the_whole_change(f, g):
-    """Compositions g(f(x)), on which the paper compares methods: all that reaches the output went through the unit."""
+    """Compositions g(f(x)): all that reaches the output went through the one unit, whatever both do on the way."""
     i = keras.Input((1,))
     unit = layers.Lambda(f, name="unit")(i)
     model = keras.Model(i, layers.Lambda(g)(unit))
