@@ -1,7 +1,7 @@
 """The tables of the README and the guide, made from the code: `python -m docs.tables --write`.
 
-Each stands in its page between `<!-- table: NAME -->` and `<!-- end -->`. Without `--write` the stale pages are named, and
-the exit code says so; a test asks the same.
+Each stands in its page between `<!-- table: NAME -->` and `<!-- end -->`. Without `--write` the stale pages are named,
+and the exit code says so; a test asks the same.
 """
 
 from __future__ import annotations

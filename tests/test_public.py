@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import tfxai
 from tfxai.method.base import Method
 from tfxai.method.lookup import class_of
