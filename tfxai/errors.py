@@ -16,6 +16,7 @@ TfxaiError
 ├── LayerError (ValueError)           layer not found, or ambiguous
 ├── UnsupportedOpError (NotImplementedError)
 ├── FileFormatError (ValueError)      a saved explanation or model file that cannot be read
+├── StoreError (OSError)              a store of explanations that holds another job, or cannot be written
 └── MissingExtraError (ImportError)   an optional package is not installed
 """
 
@@ -110,6 +111,10 @@ class FileFormatError(TfxaiError, ValueError):
     """The file is not what it should be."""
 
 
+class StoreError(TfxaiError, OSError):
+    """A store of explanations holds another job, or cannot be written."""
+
+
 class MissingExtraError(TfxaiError, ImportError):
     """An optional package is needed and not installed."""
 
@@ -191,6 +196,7 @@ __all__ = [
     "NoRectifierError",
     "OptionError",
     "SnapshotWarning",
+    "StoreError",
     "TargetError",
     "TfxaiError",
     "UnknownOptionError",

@@ -1,1 +1,7 @@
 """Explanations of whole data sets: a store that survives anything, filled by one process or many."""
+
+from tfxai.scale.dataset import explain_dataset
+from tfxai.scale.job import Job, explain_chunk
+from tfxai.scale.opened import Opened, open
+
+__all__ = ["Job", "Opened", "explain_chunk", "explain_dataset", "open"]
