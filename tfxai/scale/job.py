@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from tfxai.errors import ModelError, ModelTypeError, StoreError, warn
+from tfxai.errors import ModelTypeError, StoreError, warn
 from tfxai.explainer import Explainer
 from tfxai.explainer.batches import Batch
 from tfxai.explainer.labels import of_data
@@ -145,13 +144,12 @@ class Job:
         while True:
             try:
                 return self.explainer.doubted(batch.x, target, baseline, self.batch_size, own, verbose=0)
-            except (ModelError, MemoryError) as error:
-                short = isinstance(error, MemoryError) or isinstance(error.__cause__, tf.errors.ResourceExhaustedError)
-                size = min(self.batch_size or len(rows), len(rows))
-                if not short or size == 1:
+            except MemoryError as error:
+                size = getattr(error, "size", len(rows))
+                if size == 1:
                     raise
                 self.batch_size = -(-size // 2)
-                warn(f"Memory does not suffice for the passes: {self.batch_size} examples in each.", ResourceWarning)
+                warn(f"Memory does not suffice for {size} examples at once: now {self.batch_size}.", ResourceWarning)
 
     def _open(self, out: str, identity: dict, resume: bool, chunk: int, dtype: str, seed: int | None) -> Store:
         store = Store.at(out)

@@ -91,9 +91,9 @@ class Opened:
                 f"Example {missing[0]} is not explained yet: {int(self.done.sum())} of {store.chunks} chunks are done. "
                 "Resume the job with tfxai.scale.explain_dataset, or read what is there (done, to_xarray())."
             )
-        cut = slice(rows.start, rows.stop if rows.step > 0 or rows.stop >= 0 else None, rows.step)
-        arrays = {name: store.group[name][cut] for name in store.names}
-        inputs = None if self._source is None else _stepped(self._source.read(min(rows), max(rows) + 1).x, rows)
+        first, last = (min(rows), max(rows) + 1) if rows else (0, 0)
+        arrays = {name: _stepped(store.group[name][first:last], rows) for name in store.names}
+        inputs = None if self._source is None else _stepped(self._source.read(first, last).x, rows)
         found = store.layout.explanations(arrays, {"seed": store.seed}, inputs)
         return found if store.layout.several else found[0]
 
@@ -128,4 +128,4 @@ def _stepped(x: Any, rows: range) -> Any:
         return {k: _stepped(v, rows) for k, v in x.items()}
     if isinstance(x, (list, tuple)):
         return [_stepped(v, rows) for v in x]
-    return np.asarray(x)[np.asarray(rows) - min(rows)]
+    return np.asarray(x)[np.asarray(rows, int) - min(rows, default=0)]
