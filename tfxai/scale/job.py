@@ -141,15 +141,19 @@ class Job:
         baseline = of_baseline(self.baseline, rows, n, batch.x)
         target = of_target(of_data(self.target, batch.y), rows, n, self._places)
         own = int(np.random.SeedSequence([seed, rows.start]).generate_state(1)[0])
+        shrunk = False
         while True:
             try:
-                return self.explainer.doubted(batch.x, target, baseline, self.batch_size, own, verbose=0)
+                found = self.explainer.doubted(batch.x, target, baseline, self.batch_size, own, verbose=0)
+                break
             except MemoryError as error:
                 size = getattr(error, "size", len(rows))
                 if size == 1:
                     raise
-                self.batch_size = -(-size // 2)
-                warn(f"Memory does not suffice for {size} examples at once: now {self.batch_size}.", ResourceWarning)
+                self.batch_size, shrunk = -(-size // 2), True
+        if shrunk:
+            warn(f"Memory does not suffice: from here on {self.batch_size} examples at once.", ResourceWarning)
+        return found
 
     def _open(self, out: str, identity: dict, resume: bool, chunk: int, dtype: str, seed: int | None) -> Store:
         store = Store.at(out)

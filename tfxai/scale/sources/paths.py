@@ -9,6 +9,7 @@ from typing import Any
 
 from tfxai.errors import FileFormatError
 from tfxai.scale.sources.files import from_hdf5, from_npy, from_npz, from_zarr
+from tfxai.scale.sources.folder import from_folder
 
 INSIDE = "::"  # between a file and the name of an array in it
 ZARR = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")  # one of them is in the folder of a Zarr store
@@ -38,12 +39,12 @@ def from_path(source: Any, declared: list | None, steps: int | None = None) -> A
     remote, path = "://" in text, Path(text)
     if not remote and not path.exists():
         raise FileNotFoundError(f"No file or folder at {text!r}.")
-    opens = from_zarr if not remote and _is_zarr(path) else _by_ending(path)
+    opens = from_zarr if not remote and _is_zarr(path) else from_folder if path.is_dir() else _by_ending(path)
     return opens(text if remote else str(path.absolute()), name or None, declared)
 
 
 def _is_zarr(path: Path) -> bool:
-    return path.is_dir() and any((path / name).exists() for name in ZARR)
+    return path.is_dir() and (path.suffix.lower() == ".zarr" or any((path / name).exists() for name in ZARR))
 
 
 def _by_ending(path: Path) -> Callable[..., Any]:
