@@ -229,7 +229,7 @@ def test_a_function_of_x_that_mixes_examples_is_no_baseline_of_a_job(model, x, e
 
 
 def test_memory_that_does_not_suffice_halves_the_passes_once(model, x, tmp_path, monkeypatch):
-    mean, sizes = Run._mean, []
+    whole, mean, sizes = tfxai.explain(model, x), Run._mean, []
 
     def hungry(self, rows):
         sizes.append(self.size)
@@ -241,10 +241,10 @@ def test_memory_that_does_not_suffice_halves_the_passes_once(model, x, tmp_path,
     with pytest.warns(ResourceWarning, match="from here on 2 examples at once") as said:
         scale.explain_dataset(model, x, tmp_path / "a.zarr", chunk=5, batch_size=8, verbose=0)
     assert len(said) == 1 and sizes[:3] == [8, 4, 2] and set(sizes[3:]) == {2}
-    np.testing.assert_allclose(scale.open(tmp_path / "a.zarr")[:].values, tfxai.explain(model, x).values, atol=1e-6)
+    np.testing.assert_allclose(scale.open(tmp_path / "a.zarr")[:].values, whole.values, atol=1e-6)
     monkeypatch.setattr(Run, "_mean", lambda self, rows: hungry(dataclasses.replace(self, size=3), rows))
     with pytest.raises(NoMemoryError, match="Not enough memory for 1 examples at once. Pass a smaller batch_size="):
-        scale.explain_dataset(model, x, tmp_path / "b.zarr", verbose=0)
+        scale.explain_dataset(model, x, tmp_path / "b.zarr", batch_size=4, verbose=0)
 
 
 @pytest.mark.slow  # TensorFlow waits ten seconds for memory before it gives up

@@ -183,6 +183,14 @@ def explain_chunk(job: Job, index: int) -> bool:
     Raises:
         IndexError: No such chunk.
         TfxaiError: What `explain` raises of an example; what a `Job` raises of its store.
+
+    Example:
+        >>> import keras, numpy as np, tempfile, tfxai
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     job = tfxai.scale.Job(model, np.ones((10, 3), "float32"), folder + "/a.zarr", chunk=5)
+        ...     [tfxai.scale.explain_chunk(job, index) for index in range(job.store.chunks)]
+        [True, True]
     """
     if not 0 <= index < job.store.chunks:
         raise IndexError(f"chunk {index} of {job.store.chunks}")
