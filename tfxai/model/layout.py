@@ -18,10 +18,12 @@ class Layout(NamedTuple):
     Attributes:
         rank: How many there are, that of the examples included.
         channels: Which of them holds the channels; None: none does.
+        table: Whether its places are known to have no neighbours: each number is a feature.
     """
 
     rank: int
     channels: int | None
+    table: bool = False
 
     @property
     def places(self) -> tuple[int, ...]:
