@@ -18,7 +18,7 @@ from tfxai.segments.factories import Segmenter, grid, slic
 from tfxai.segments.superpixels import superpixels
 
 STRETCHES = {1: 16, 2: 8}  # cells per axis, where nothing is said; 4 of volumes
-COLOURS = ([], [1], [3])  # channels of what is known to be a picture
+COLOURS: tuple[list[int], ...] = ([], [1], [3])  # channels of what is known to be a picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Each(Segmenter):
 
 
 def usual(part: Part) -> Segmenter:
-    """Where nothing is said: tokens and columns of tables one by one, superpixels, a grid of other things with places."""
+    """Where nothing is said: tokens and columns of tables one by one, superpixels, a grid where else there are places."""
     if part.each:
         return Each()
     cells = grid(STRETCHES.get(len(part.places), 4))
