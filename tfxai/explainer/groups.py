@@ -35,7 +35,7 @@ class Each(Segmenter):
 
 
 def usual(part: Part) -> Segmenter:
-    """Where nothing is said: tokens and columns of tables one by one, superpixels, a grid where else there are places."""
+    """Where nothing is said: tokens and columns of tables one by one, superpixels, a grid of other places."""
     if part.each:
         return Each()
     cells = grid(STRETCHES.get(len(part.places), 4))
@@ -62,7 +62,7 @@ def resolve(method: Method, inputs: Inputs, model: TracedModel) -> Groups | None
     labels, counts = _of_each(division)
     words = ", ".join(f"{name}: {one!r}" if len(parts) > 1 else repr(one) for name, one in made.items()) or repr(asked)
     if not at_inputs or model.direct:
-        used = labels if at_inputs is False else [labels[k] for k in model.input_of]
+        used = [labels[k] for k in model.input_of] if at_inputs else labels
         found = [a for a in used if a is not None]
         return Groups(found, [np.ones((1,) * a.ndim) for a in found], counts, words)
     return _embedded(labels, counts, words, inputs, model, shapes)
