@@ -10,6 +10,7 @@ from typing import Any
 from tfxai.errors import FileFormatError
 from tfxai.scale.sources.files import from_hdf5, from_npy, from_npz, from_zarr
 from tfxai.scale.sources.folder import from_folder
+from tfxai.scale.sources.tables import PARQUET, TEXTS, from_table
 
 INSIDE = "::"  # between a file and the name of an array in it
 ZARR = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")  # one of them is in the folder of a Zarr store
@@ -20,6 +21,7 @@ ENDINGS: dict[str, Callable[..., Any]] = {
     ".h5": from_hdf5,
     ".hdf5": from_hdf5,
     ".zarr": from_zarr,
+    **dict.fromkeys((*TEXTS, *PARQUET), from_table),
 }
 
 
