@@ -24,7 +24,10 @@ def x(seeded_module):
 @pytest.fixture(scope="module")
 def store(model, x, tmp_path_factory):
     out = tmp_path_factory.mktemp("store") / "a.zarr"
-    return scale.open(scale.explain_dataset(model, x, out, "integrated_gradients", steps=2, chunk=5, verbose=0))
+    with pytest.warns(tfxai.CompletenessWarning, match="It is said once for all of the job") as said:
+        scale.explain_dataset(model, x, out, "integrated_gradients", steps=2, chunk=5, verbose=0)
+    assert len(said) == 1
+    return scale.open(out)
 
 
 def test_means_of_all_and_of_each_class(model, x, store):
