@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tfxai.errors import FileFormatError, InputError
 from tfxai.explainer.batches import Batch
+from tfxai.scale.identity import told
 from tfxai.scale.sources import digests
 from tfxai.scale.sources.carried import pickled
 from tfxai.support.picture_form import Form
@@ -62,9 +63,8 @@ class Reading:
         return image[..., 0] if flat else tf.transpose(image, (2, 0, 1)) if first else image
 
     def described(self) -> dict[str, Any]:
-        """As JSON; a function by its name."""
-        name = getattr(self.preprocess, "__qualname__", None if self.preprocess is None else repr(self.preprocess))
-        return {"shape": list(self.shape), "preprocess": name, "crop": self.crop, "pad": self.pad,
+        """As JSON; a function by its name and its code."""
+        return {"shape": list(self.shape), "preprocess": told(self.preprocess), "crop": self.crop, "pad": self.pad,
                 "interpolation": self.interpolation}  # fmt: skip
 
 
