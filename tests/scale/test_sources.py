@@ -252,6 +252,17 @@ def test_sparse_rows_are_read_in_stretches(rng):
     assert source.n == 9 and np.array_equal(source.read(2, 5).x, dense[2:5])
 
 
+def test_texts_in_zarr():
+    words = np.array(["good", "bad", "ugly"] * 5, object)
+    array = pytest.importorskip("zarr").create_array({}, shape=(15,), chunks=(4,), dtype=str)
+    array[:] = words
+    source = opened(array, [("x", (None,), "string")])
+    assert source.read(3, 9).x.tolist() == words[3:9].tolist()
+    first = source.identity()
+    array[14] = "fine"
+    assert opened(array).identity() != first
+
+
 class Lazy:
     """An array of another library: it has a shape, and is sliced."""
 
