@@ -1,5 +1,6 @@
 """What a store holds is what `explain` says of the same examples, however they are asked for."""
 
+import dataclasses
 import json
 
 import keras
@@ -9,7 +10,8 @@ import tensorflow as tf
 
 import tfxai
 from tfxai import scale, targets
-from tfxai.errors import BaselineError, FileFormatError, InputError, OptionError, StoreError, TargetError
+from tfxai.errors import BaselineError, FileFormatError, InputError, NoMemoryError, OptionError, StoreError, TargetError
+from tfxai.explainer.chunks import Run
 
 
 @pytest.fixture(scope="module")
@@ -226,15 +228,34 @@ def test_a_function_of_x_that_mixes_examples_is_no_baseline_of_a_job(model, x, e
     np.testing.assert_allclose(halved.values, tfxai.explain(model, x, baseline=x / 2).values, atol=1e-6)
 
 
-def test_memory_that_does_not_suffice_halves_the_passes_once(x, tmp_path):
+def test_memory_that_does_not_suffice_halves_the_passes_once(model, x, tmp_path, monkeypatch):
+    whole, mean, sizes = tfxai.explain(model, x), Run._mean, []
+
+    def hungry(self, rows):
+        sizes.append(self.size)
+        if self.size > 2:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return mean(self, rows)
+
+    monkeypatch.setattr(Run, "_mean", hungry)
+    with pytest.warns(ResourceWarning, match="from here on 2 examples at once") as said:
+        scale.explain_dataset(model, x, tmp_path / "a.zarr", chunk=5, batch_size=8, verbose=0)
+    assert len(said) == 1 and sizes[:3] == [8, 4, 2] and set(sizes[3:]) == {2}
+    np.testing.assert_allclose(scale.open(tmp_path / "a.zarr")[:].values, whole.values, atol=1e-6)
+    monkeypatch.setattr(Run, "_mean", lambda self, rows: hungry(dataclasses.replace(self, size=3), rows))
+    with pytest.raises(NoMemoryError, match="Not enough memory for 1 examples at once. Pass a smaller batch_size="):
+        scale.explain_dataset(model, x, tmp_path / "b.zarr", batch_size=4, verbose=0)
+
+
+@pytest.mark.slow  # TensorFlow waits ten seconds for memory before it gives up
+def test_an_allocation_that_fails_in_truth(x, tmp_path):
     def hungry(t):
         n = tf.shape(t, out_type=tf.int64)[0]
         nothing = tf.fill([tf.where(n > 3, tf.constant(2**46, tf.int64), 1)], 0.0)  # more than any machine has, or one
         return tf.reduce_sum(t * t, axis=1, keepdims=True) + 0 * nothing[0]
 
-    with pytest.warns(ResourceWarning, match="Memory does not suffice for 4 examples at once: now 2") as said:
-        scale.explain_dataset(hungry, x, tmp_path / "b.zarr", "occlusion", chunk=5, batch_size=8, verbose=0)
-    assert len(said) == 2
+    with pytest.warns(ResourceWarning, match="from here on 2 examples at once"):
+        scale.explain_dataset(hungry, x, tmp_path / "b.zarr", "occlusion", chunk=5, batch_size=4, verbose=0)
     np.testing.assert_allclose(scale.open(tmp_path / "b.zarr")[:].values, x * x, atol=1e-5)
 
 

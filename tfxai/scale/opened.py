@@ -112,6 +112,15 @@ def open(out: str | os.PathLike, source: Any = None) -> Opened:
         FileNotFoundError: Nothing is there.
         FileFormatError: Something else is.
         InputError: The source has another number of examples.
+
+    Example:
+        >>> import keras, numpy as np, tempfile, tfxai
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> x = np.ones((10, 3), "float32")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = tfxai.scale.open(tfxai.scale.explain_dataset(model, x, folder + "/a.zarr", verbose=0), x)
+        ...     store.keys(), store[4].inputs.tolist()
+        (['values', 'score', 'baseline_score', 'delta', 'target'], [[1.0, 1.0, 1.0]])
     """
     store = Store.at(out)
     if store is None:
