@@ -104,7 +104,7 @@ def test_preprocessing_is_that_of_the_network(folder):
     assert source.identity() != images(folder).as_source(SQUARE).identity()
     scaled = images(folder, 8, preprocess=lambda x: x / 255).as_source(None)
     assert scaled.read(0, 2).x.max() <= 1 and scaled.read(0, 2).x.shape == (2, 8, 8, 3)
-    with pytest.raises(tfxai.errors.InputError, match=r"preprocess takes 3 images.*\(1, 8, 8, 3\)"):
+    with pytest.raises(tfxai.errors.InputError, match=r"preprocess takes 3 examples.*\(1, 8, 8, 3\)"):
         images(folder, 8, preprocess=lambda x: x[:1]).as_source(None).read(0, 3)
 
 

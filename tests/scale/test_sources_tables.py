@@ -260,6 +260,7 @@ def test_a_file_that_changed_since_is_refused(make, tmp_path):
         source.read(0, 3)
 
 
-def test_without_pandas_the_extra_is_named(tmp_path, without_extras):
-    with pytest.raises(tfxai.errors.MissingExtraError, match=r"'pandas': pip install \"tfxai\[scale\]\""):
-        opened(_csv(tmp_path))
+@pytest.mark.parametrize(("make", "name"), [(_csv, "data"), (_parquet, "parquet")])
+def test_without_pandas_the_extra_is_named(make, name, tmp_path, without_extras):
+    with pytest.raises(tfxai.errors.MissingExtraError, match=rf"'pandas': pip install \"tfxai\[{name}\]\""):
+        opened(make(tmp_path))

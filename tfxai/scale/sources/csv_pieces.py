@@ -42,7 +42,7 @@ class CsvPieces:
     kind = "csv"
 
     def __init__(self, path: str, written: Written) -> None:
-        extra("scale", "pandas")
+        extra("data", "pandas")
         self.path, self.written, self.size = path, written, os.path.getsize(path)
         found = records(path, written.separator)
         self.content = found.digest
@@ -67,7 +67,7 @@ class CsvPieces:
         """
         if os.path.getsize(self.path) != self.size:
             raise InputError(f"{self.path!r} has changed since it was opened: it had {self.size:,} bytes then.")
-        pandas = extra("scale", "pandas")
+        pandas = extra("data", "pandas")
         start, stop = self._offsets[k], self._offsets[k + 1]
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ import tensorflow as tf
 from tfxai.errors import FileFormatError, InputError
 from tfxai.explainer.batches import Batch
 from tfxai.scale.sources import digests
-from tfxai.scale.sources.carried import pickled
 from tfxai.support.picture_form import Form
 
 SAMPLE = 64  # files whose content is looked at
@@ -29,13 +27,11 @@ class Reading:
 
     Attributes:
         form: Size and channels.
-        preprocess: A function of an array of images, or None.
         crop, pad: What is done to images of another aspect; else they are distorted.
         interpolation: Of `tf.image.resize`.
     """
 
     form: Form
-    preprocess: Callable[[np.ndarray], Any] | None = None
     crop: bool = False
     pad: bool = False
     interpolation: str = "bilinear"
@@ -62,10 +58,8 @@ class Reading:
         return image[..., 0] if flat else tf.transpose(image, (2, 0, 1)) if first else image
 
     def described(self) -> dict[str, Any]:
-        """As JSON; a function by its name."""
-        name = getattr(self.preprocess, "__qualname__", None if self.preprocess is None else repr(self.preprocess))
-        return {"shape": list(self.shape), "preprocess": name, "crop": self.crop, "pad": self.pad,
-                "interpolation": self.interpolation}  # fmt: skip
+        """As JSON."""
+        return {"shape": list(self.shape), "crop": self.crop, "pad": self.pad, "interpolation": self.interpolation}
 
 
 class Images:
@@ -90,10 +84,8 @@ class Images:
         self.n = len(files)
 
     def read(self, start: int, stop: int) -> Batch:
-        """The images from start to stop: float32, (n, height, width, channels), or as the model takes them."""
+        """The images from start to stop: float32, (n, height, width, channels), or as the model takes it."""
         pixels = self._pixels(self.files[start:stop])
-        if self.reading.preprocess is not None:
-            pixels = self._preprocessed(pixels)
         return Batch(pixels, None if self.labels is None else self.labels[start:stop])
 
     def _pixels(self, files: Sequence[str]) -> np.ndarray:
@@ -125,12 +117,6 @@ class Images:
                 )
         return None
 
-    def _preprocessed(self, pixels: np.ndarray) -> np.ndarray:
-        n, made = len(pixels), np.asarray(self.reading.preprocess(pixels))  # type: ignore[misc]
-        if made.ndim == 0 or len(made) != n:
-            raise InputError(f"preprocess takes {n} images and returns as many. Received: shape {made.shape}.")
-        return made
-
     def identity(self) -> dict[str, Any]:
         """Names and sizes of the files, contents of some, and the first image as it is given."""
         sizes = (os.path.getsize(self.folder / file) for file in self.files)
@@ -139,14 +125,3 @@ class Images:
         contents = digests.of_texts(digests.of_file(self.folder / file, PIECE) for file in some)
         return {"kind": "images", "n": self.n, "classes": self.names, "read": self.reading.described(), "files": listed,
                 "contents": contents, "first": digests.of_arrays([self.read(0, 1).x])}  # fmt: skip
-
-    def __getstate__(self) -> dict[str, Any]:
-        if self.reading.preprocess is None:
-            return vars(self)
-        carried = pickled(self.reading.preprocess, "a function of a module as preprocess")
-        return vars(self) | {"reading": dataclasses.replace(self.reading, preprocess=None), "carried": carried}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        if (carried := vars(self).pop("carried", None)) is not None:
-            self.reading = dataclasses.replace(self.reading, preprocess=pickle.loads(carried))

@@ -13,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import InputError, OptionError, received, suggest, warn
+from tfxai.scale.source import Source
 from tfxai.scale.sources.decode import Images, Reading
+from tfxai.scale.sources.preprocessed import Preprocessed
 from tfxai.support.picture_form import Form, form
 
 FORMATS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", *((".webp",) if hasattr(tf.image, "decode_webp") else ()))
@@ -30,12 +32,14 @@ class ImageFolder:
     size: tuple[int, int] | None
     color_mode: str | None
     labels: str | None
+    preprocess: Callable[[np.ndarray], Any] | None
     options: dict[str, Any]
 
-    def as_source(self, declared: list | None) -> Images:
+    def as_source(self, declared: list | None) -> Source:
         """The images, in the form that the model declares."""
         files, names, labels = _listed(self.folder, self.labels)
-        return Images(self.folder, files, names, labels, Reading(_form(self, declared), **self.options))
+        found = Images(self.folder, files, names, labels, Reading(_form(self, declared), **self.options))
+        return found if self.preprocess is None else Preprocessed(found, self.preprocess)
 
 
 def images(
@@ -98,12 +102,12 @@ def images(
         raise OptionError(f"interpolation: {suggest(interpolation, METHODS)} {received(interpolation)}")
     if preprocess is not None and not callable(preprocess):
         raise OptionError(f"preprocess is a function of an array of images. {received(preprocess)}")
-    options: dict[str, Any] = {"preprocess": preprocess, "crop": crop_to_aspect_ratio, "pad": pad_to_aspect_ratio}
-    options["interpolation"] = interpolation
-    return ImageFolder(path.absolute(), None if size is None else (size[0], size[1]), color_mode, labels, options)
+    options = {"crop": crop_to_aspect_ratio, "pad": pad_to_aspect_ratio, "interpolation": interpolation}
+    return ImageFolder(path.absolute(), None if size is None else (size[0], size[1]), color_mode, labels,
+                       preprocess, options)  # fmt: skip
 
 
-def from_folder(path: str, name: str | None, declared: list | None) -> Images:
+def from_folder(path: str, name: str | None, declared: list | None) -> Source:
     """A folder of images without options."""
     return images(path).as_source(declared)
 

@@ -37,7 +37,7 @@ class ParquetPieces:
     kind, sequential = "parquet", False
 
     def __init__(self, path: str) -> None:
-        extra("scale", "pandas")
+        extra("parquet", "pandas")
         self.path, self.size = path, os.path.getsize(path)
         self._file: Any = None
         about = self._opened().metadata
@@ -65,7 +65,7 @@ class ParquetPieces:
 
     def _opened(self) -> Any:
         if self._file is None:
-            parquet = extra("scale", "pyarrow.parquet")
+            parquet = extra("parquet", "pyarrow.parquet")
             try:
                 self._file = parquet.ParquetFile(self.path)
             except (OSError, ValueError) as error:

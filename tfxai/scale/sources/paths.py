@@ -30,7 +30,7 @@ def is_path(source: Any) -> bool:
     return isinstance(source, (str, os.PathLike))
 
 
-def from_path(source: Any, declared: list | None, steps: int | None = None) -> Any:
+def from_path(source: Any, declared: list | None) -> Any:
     """The source in a file or folder.
 
     Raises:

@@ -66,7 +66,7 @@ class Table:
             raise InputError(f"{pieces.path!r} has no rows.")
         self._read = [*columns, *([label] if label is not None and label not in columns else [])]
         self.dtypes = {
-            c: extra("scale", "pandas").api.types.pandas_dtype(d) for c, d in dtypes.items() if c in self._read
+            c: extra("data", "pandas").api.types.pandas_dtype(d) for c, d in dtypes.items() if c in self._read
         }
         begin = bisect.bisect_right(pieces.rows, 0) - 1  # a long line of names may fill pieces
         first = self._piece(begin)
@@ -145,7 +145,7 @@ def _misfits(column: Any, dtype: Any) -> Any:
     if hasattr(dtype, "categories"):
         known = column.iloc[:0] if dtype.categories is None else dtype.categories
         return column.notna() & ~column.isin(known)
-    kind, pandas = getattr(dtype, "kind", "O"), extra("scale", "pandas")
+    kind, pandas = getattr(dtype, "kind", "O"), extra("data", "pandas")
     if kind == "b":
         return ~column.astype(str).str.lower().isin(("true", "false"))
     numbers = pandas.to_numeric(column, errors="coerce")
