@@ -11,6 +11,8 @@ from tfxai.plot.kinds import lettering
 from tfxai.support.checks import one_of
 
 SIGNS = ("all", "positive", "negative", "absolute_value")
+FOR, AGAINST = "#b2182b", "#2166ac"  # one colour each, for bars
+OPAQUE = 0.75  # a map over its picture, where it is strongest
 
 
 def signed_part(values: np.ndarray, sign: str) -> np.ndarray:
@@ -45,6 +47,21 @@ def colours(sign: str, top: float, cmap: Any = None) -> dict[str, Any]:
     if sign == "all":
         return {"cmap": cmap or "RdBu_r", "vmin": -top, "vmax": top}
     return {"cmap": cmap or "inferno", "vmin": 0.0, "vmax": top}
+
+
+def opacity(values: np.ndarray, top: float) -> np.ndarray:
+    """How much of the map there is at every place over its picture, 0 to 1: nothing at zero, soon seen beside it."""
+    return np.clip(np.abs(values) / top, 0, 1) ** 0.5
+
+
+def css(colour: Any) -> str:
+    """A colour of numbers from 0 to 1 as pages write it.
+
+    Example:
+        >>> css((1.0, 0.0, 0.5))
+        '#ff0080'
+    """
+    return "#" + "".join(f"{round(255 * float(c)):02x}" for c in colour[:3])
 
 
 def axes(ax: Any, size: tuple[float, float] = (4.5, 3.8)) -> Any:

@@ -33,7 +33,7 @@ class Text:
     def html(self) -> str:
         """One `<span>` per word; the number is in its title, so colour is not the only carrier."""
         words = [
-            f'<span style="background:{_css(c)};color:{"#fff" if _is_dark(c) else "#111"};padding:1px 3px;'
+            f'<span style="background:{scale.css(c)};color:{"#fff" if _is_dark(c) else "#111"};padding:1px 3px;'
             f'border-radius:3px" title="{escape(self.unit)}: {v:+.4g}">{escape(t)}</span>'
             for t, v, c in zip(self.tokens, self.values, self.colours(), strict=True)
         ]
@@ -48,7 +48,7 @@ class Text:
 
         line = RichText()
         for token, colour in zip(self.tokens, self.colours(), strict=True):
-            line.append(token, style=f"{'white' if _is_dark(colour) else 'black'} on {_css(colour)}")
+            line.append(token, style=f"{'white' if _is_dark(colour) else 'black'} on {scale.css(colour)}")
             line.append(" ")
         return line
 
@@ -150,10 +150,6 @@ def tokens(
         )
         bar.set_label(lettering.plain(lettering.lines(unit)), fontsize=9)
     return ax
-
-
-def _css(colour: np.ndarray) -> str:
-    return "#" + "".join(f"{round(255 * c):02x}" for c in colour)
 
 
 def _is_dark(colour: np.ndarray) -> bool:
