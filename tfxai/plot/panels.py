@@ -188,13 +188,13 @@ def _bars(what: Shown) -> str:
     rows = []
     for height, word, place in zip(heights, called, places, strict=True):
         start, length = 100 * (min(height, 0) - low) / span, 100 * abs(height) / span
+        bar = f'<b style="left:{-100 * low / span:.1f}%"></b>'
         side = "for" if height > 0 else "against"
-        bar = f'<b style="left:{-100 * low / span:.1f}%"></b>' + (
-            f'<i class="{side}" style="left:{start:.1f}%;width:{length:.1f}%"></i>'
-        )
+        bar += f'<i class="{side}" style="left:{start:.1f}%;width:{length:.1f}%"></i>'
         value = "" if flat is None or place < 0 else f"= {bars.number(flat[place])}"
+        short = "number " if len(value) < 15 else ""
         rows.append(
-            f'<tr><th scope="row">{escape(word)}</th><td class="{"number " if len(value) < 15 else ""}value quiet">{escape(value)}</td>'
+            f'<tr><th scope="row">{escape(word)}</th><td class="{short}value quiet">{escape(value)}</td>'
             f'<td class="track" title="{height:+.4g}">{bar}</td><td class="number">{height:+.3g}</td></tr>'
         )
     return f"<table><caption>{escape(what.unit)}</caption>{''.join(rows)}</table>"

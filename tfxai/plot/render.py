@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image
 
 from tfxai.plot.automatic import draw
@@ -18,7 +17,6 @@ from tfxai.result.data import ExplanationData
 from tfxai.result.describe import part, shown, unsigned
 
 SIDE = 192  # least pixels of the shorter side
-LEVELS = 255  # of a map: an odd number, so that zero has a colour of its own
 
 
 class Painted(NamedTuple):
@@ -84,12 +82,12 @@ def painted(one: np.ndarray, x: Any, sign: str) -> Painted:
     if behind is not None and behind.shape[:2] != values.shape:
         size = behind.shape[1], behind.shape[0]
         values = np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
-    look, steps = scale.colours(sign, top), np.arange(LEVELS) / (LEVELS - 1)
+    look, steps = scale.colours(sign, top), np.linspace(0, 1, scale.LEVELS)
     level = np.clip((values - look["vmin"]) / (look["vmax"] - look["vmin"]), 0, 1)
-    palette = colormaps[look["cmap"]](steps)
+    palette = look["cmap"](steps)
     if behind is not None:
         palette[:, 3] = scale.OPAQUE * scale.opacity(look["vmin"] + steps * (look["vmax"] - look["vmin"]), top)
-    return Painted(np.round(level * (LEVELS - 1)).astype(np.uint8), palette, values, top, behind)
+    return Painted(np.round(level * (scale.LEVELS - 1)).astype(np.uint8), palette, values, top, behind)
 
 
 def _map(one: np.ndarray, x: np.ndarray | None, sign: str) -> np.ndarray:

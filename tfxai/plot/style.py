@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from matplotlib import colormaps
-
 from tfxai.plot.kinds import scale
 
 COLOURS = """
@@ -47,10 +45,15 @@ figure .stack>img{background:none;max-width:none;height:100%}
 BARS = """
 .bars table{width:100%}.bars caption{text-align:left;color:var(--quiet);font-size:.95em}
 .bars td,.bars th{white-space:normal;border:0;padding:.1rem .4rem;font-weight:400;overflow-wrap:anywhere}
+.bars th{padding-left:0}
 .bars td.number{white-space:nowrap}.bars td.value{text-align:left;max-width:8rem}
 .bars td.track{position:relative;width:50%;min-width:6rem;padding:0}
 .track i{position:absolute;top:calc(50% - .5rem);height:1rem}
 .track b{position:absolute;top:0;bottom:0;border-left:1px solid var(--ink)}
+"""
+NARROW = """
+@media(max-width:520px){.bars tr{display:grid;grid-template-columns:1fr 5rem}.bars td.track{width:auto;height:1.4rem}
+.bars td.value{text-align:right}}
 """
 CHOICE = """
 .choose{display:none}
@@ -70,9 +73,9 @@ body:has(#map:checked) .under{opacity:0}
 PAPER = """
 @page{margin:14mm}
 @media print{body{max-width:none;padding:0;font-size:11px}.choose,nav{display:none!important}
-h2{break-after:avoid}figure,tr{break-inside:avoid}.row{gap:.6rem}
+h2{break-after:avoid}.example,figure,tr{break-inside:avoid}.row{gap:.6rem}
 .example .row{grid-template-columns:repeat(4,1fr)}
-.wide{overflow:visible}td,th{white-space:normal;overflow-wrap:anywhere}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+.wide{overflow:visible}td,th{white-space:normal}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
 
 
@@ -80,7 +83,7 @@ def sheet() -> str:
     """The whole sheet, with the scales of the maps."""
     scales = "".join(f".{name}{{background:{_gradient(sign)}}}" for name, sign in SCALES.items())
     solid = f".for{{background:{scale.FOR}}}.against{{background:{scale.AGAINST}}}"
-    return COLOURS + TEXT + PICTURES + BARS + scales + solid + CHOICE + PAPER
+    return COLOURS + TEXT + PICTURES + BARS + NARROW + scales + solid + CHOICE + PAPER
 
 
 SCALES = {"signed": "all", "unsigned": "positive"}
@@ -88,5 +91,5 @@ SCALES = {"signed": "all", "unsigned": "positive"}
 
 def _gradient(sign: str, stops: int = 11) -> str:
     """A colour map from left to right."""
-    colours = [colormaps[scale.colours(sign, 1.0)["cmap"]](k / (stops - 1)) for k in range(stops)]
+    colours = [scale.colours(sign, 1.0)["cmap"](k / (stops - 1)) for k in range(stops)]
     return f"linear-gradient(90deg,{','.join(scale.css(c) for c in colours)})"

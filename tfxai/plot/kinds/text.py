@@ -37,8 +37,7 @@ class Text:
             f'border-radius:3px" title="{escape(self.unit)}: {v:+.4g}">{escape(t)}</span>'
             for t, v, c in zip(self.tokens, self.values, self.colours(), strict=True)
         ]
-        label = "words and their contributions"
-        return f'<div role="img" aria-label="{label}" style="line-height:1.9">{" ".join(words)}</div>'
+        return f'<div style="line-height:1.9">{" ".join(words)}</div>'
 
     def _repr_html_(self) -> str:
         return self.html()
@@ -54,12 +53,10 @@ class Text:
 
     def colours(self) -> np.ndarray:
         """(n, 3) red for, blue against, white for nothing."""
-        from matplotlib import colormaps
-
         if not len(self.tokens):
             return np.zeros((0, 3))
         top = scale.limit(self.values, 0.0)
-        return colormaps["RdBu_r"](0.5 + 0.5 * np.clip(self.values / top, -1, 1) * 0.85)[:, :3]
+        return scale.signed()(0.5 + 0.5 * np.clip(self.values / top, -1, 1))[:, :3]
 
 
 def text(values: np.ndarray, tokens: Sequence[str], unit: str = "contribution") -> Text:
@@ -146,7 +143,12 @@ def tokens(
     if colorbar:
         top = scale.limit(words.values, 0.0) if len(words.values) else 1.0
         bar = ax.figure.colorbar(
-            ScalarMappable(Normalize(-top, top), "RdBu_r"), ax=ax, location="bottom", shrink=0.4, aspect=30, pad=0.02
+            ScalarMappable(Normalize(-top, top), scale.signed()),
+            ax=ax,
+            location="bottom",
+            shrink=0.4,
+            aspect=30,
+            pad=0.02,
         )
         bar.set_label(lettering.plain(lettering.lines(unit)), fontsize=9)
     return ax
