@@ -108,7 +108,7 @@ def test_colours_do_not_depend_on_the_batch(rng):
         assert e.plot(0, ax=Figure().subplots()).images[-1].cmap.name == "red and blue"
         assert plot.compare([e], [0]).axes[1].images[-1].cmap.name == "red and blue"
     unsaid = dataclasses.replace(both[:1], meta={})
-    assert unsaid.plot(0, ax=Figure().subplots()).images[-1].cmap.name == "Purples"
+    assert unsaid.plot(0, ax=Figure().subplots()).images[-1].cmap.name == "white to brown"
 
 
 def test_one_bad_example_leaves_the_others(rng, tmp_path):

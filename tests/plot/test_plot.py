@@ -37,7 +37,7 @@ def test_signs(sign, rng, ax):
     plot.image(values, ax=ax, sign=sign)
     expected = {"positive": np.maximum(values, 0), "negative": np.maximum(-values, 0), "absolute_value": np.abs(values)}
     np.testing.assert_allclose(maps(ax).get_array(), expected[sign])
-    assert maps(ax).norm.vmin == 0 and maps(ax).cmap.name == "Purples"
+    assert maps(ax).norm.vmin == 0 and maps(ax).cmap.name == "white to brown"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tfxai.support.checks import one_of
 SIGNS = ("all", "positive", "negative", "absolute_value")
 FOR, AGAINST = "#b1182b", "#2065ab"  # the ends of the signed scale, and bars
 LEVELS = 255  # of a map: an odd number, so that zero has a colour of its own
+BROWNS = np.linspace(0.1, 1.0, 9)
 OPAQUE = 0.75  # a map over its picture, where it is strongest
 
 
@@ -60,11 +61,22 @@ def signed() -> Any:
     return LinearSegmentedColormap.from_list("red and blue", kept, N=LEVELS)
 
 
+@functools.cache
+def unsigned() -> Any:
+    """White over yellow to brown, for magnitudes: the colour-blind, too, do not take it for the blue of "against".
+
+    Example:
+        >>> css(unsigned()(0.0)), css(unsigned()(1.0))
+        ('#ffffff', '#662506')
+    """
+    return LinearSegmentedColormap.from_list("white to brown", ["white", *colormaps["YlOrBr"](BROWNS)], N=LEVELS)
+
+
 def colours(sign: str, top: float, cmap: Any = None) -> dict[str, Any]:
     """Arguments for `imshow`: diverging with zero in the middle, or from zero up."""
     if sign == "all":
         return {"cmap": cmap or signed(), "vmin": -top, "vmax": top}
-    return {"cmap": cmap or colormaps["Purples"], "vmin": 0.0, "vmax": top}
+    return {"cmap": cmap or unsigned(), "vmin": 0.0, "vmax": top}
 
 
 def opacity(values: np.ndarray, top: float) -> np.ndarray:
