@@ -16,6 +16,7 @@ Where to start:
     segments                    what is hidden or summed together: superpixels, stretches, words, columns
     plot, figures, report       pictures, the lecture's figures, one page to mail
     callbacks                   explanations while a model learns
+    scale                       a whole data set: a store that survives anything, filled by one process or many
     Patterns                    what the units of a model look for, of data: for patternnet, pattern_attribution
     check                       whether explanations of your model can be trusted
     evaluate, metrics           methods measured beside each other; axioms of a method
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; at run time a name is i
     from tfxai import figures as figures
     from tfxai import metrics as metrics
     from tfxai import plot as plot
+    from tfxai import scale as scale
     from tfxai import segments as segments
     from tfxai import targets as targets
     from tfxai.errors import CompletenessWarning as CompletenessWarning
@@ -113,7 +115,7 @@ _WHERE = {
     "EmptyMapWarning": "tfxai.errors",
     "SnapshotWarning": "tfxai.errors",
 } | {kind: f"tfxai.method.{file}" for file, _, kind in (path.partition(".") for path in _METHODS.values())}
-_MODULES = ("baselines", "callbacks", "demo", "errors", "figures", "metrics", "plot", "segments", "targets")
+_MODULES = ("baselines", "callbacks", "demo", "errors", "figures", "metrics", "plot", "scale", "segments", "targets")
 
 __all__ = [*_WHERE, *_MODULES]
 

@@ -3,6 +3,7 @@
 TfxaiError
 ├── ModelError (ValueError)           the model cannot be explained as it is
 │   ├── ModelTypeError (TypeError)    it is not a model at all
+│   ├── NoMemoryError (MemoryError)   its passes do not fit into memory
 │   ├── NoGradientError               its output does not depend differentiably on the input
 │   └── NoRectifierError              it has no rectifier, whose rule the method is
 ├── BackendError (RuntimeError)       Keras runs on another backend than TensorFlow
@@ -16,6 +17,8 @@ TfxaiError
 ├── LayerError (ValueError)           layer not found, or ambiguous
 ├── UnsupportedOpError (NotImplementedError)
 ├── FileFormatError (ValueError)      a saved explanation or model file that cannot be read
+├── StoreError (OSError)              a store of explanations that holds another job, or cannot be written
+├── WorkerError (RuntimeError)        processes that explain a data set died, again and again
 └── MissingExtraError (ImportError)   an optional package is not installed
 """
 
@@ -47,6 +50,12 @@ class ModelError(TfxaiError, ValueError):
 
 class ModelTypeError(ModelError, TypeError):
     """The object is not a model."""
+
+
+class NoMemoryError(ModelError, MemoryError):
+    """The passes through the model do not fit into memory: `size` examples, or changed copies of them, in each."""
+
+    size: int = 1
 
 
 class NoGradientError(ModelError):
@@ -108,6 +117,14 @@ class UnsupportedOpError(TfxaiError, NotImplementedError):
 
 class FileFormatError(TfxaiError, ValueError):
     """The file is not what it should be."""
+
+
+class StoreError(TfxaiError, OSError):
+    """A store of explanations holds another job, or cannot be written."""
+
+
+class WorkerError(TfxaiError, RuntimeError):
+    """Processes that explain a data set died, again and again."""
 
 
 class MissingExtraError(TfxaiError, ImportError):
@@ -188,11 +205,14 @@ __all__ = [
     "ModelError",
     "ModelTypeError",
     "NoGradientError",
+    "NoMemoryError",
     "NoRectifierError",
     "OptionError",
     "SnapshotWarning",
+    "StoreError",
     "TargetError",
     "TfxaiError",
     "UnknownOptionError",
     "UnsupportedOpError",
+    "WorkerError",
 ]

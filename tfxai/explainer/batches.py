@@ -99,14 +99,14 @@ def gathered(data: Any, declared: list | None, steps: int | None = None, verbose
     bar = Progress(max(known or steps or 1, 1), verbose, "batch", "read")
     room, found = free(), list[Batch]()
     for batch in itertools.islice(batches_of(data) or (), steps):
-        part = Batch(*(None if p is None else keras.tree.map_structure(_part, p) for p in split(batch)))
+        part = Batch(*(None if p is None else keras.tree.map_structure(part_of, p) for p in split(batch)))
         _check(part, found, declared)
         found.append(part)
         _check_room(found, known, room)
         bar.step(1)
     if not found:
         raise InputError(f"The {type(data).__name__} yields no batches. Is it a generator that was read before?")
-    x, y = (_joined([p[k] for p in found]) for k in (0, 1))
+    x, y = (joined([p[k] for p in found]) for k in (0, 1))
     return Batch(x, y)
 
 
@@ -145,7 +145,7 @@ def _rank(value: Any) -> int:
     return 1 + _rank(value[0]) if isinstance(value, (list, tuple)) and value else 0
 
 
-def _part(leaf: Any) -> Any:
+def part_of(leaf: Any) -> Any:
     """An array of a batch: rows of different length and data frames stay what they are."""
     if isinstance(leaf, tf.RaggedTensor) or hasattr(leaf, "columns"):
         return leaf
@@ -197,7 +197,7 @@ def _bytes(leaf: Any) -> int:
     return int(leaf.memory_usage(deep=False).sum()) if hasattr(leaf, "columns") else leaf.nbytes
 
 
-def _joined(parts: Sequence[Any]) -> Any:
+def joined(parts: Sequence[Any]) -> Any:
     """Batches after each other."""
     return None if parts[0] is None else keras.tree.map_structure(lambda *leaves: _concatenated(leaves), *parts)
 

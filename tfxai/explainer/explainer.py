@@ -230,6 +230,22 @@ class Explainer:
         steps: int | None = None,
     ) -> Any:
         """Explains x; the arguments and the result are those of `explain`."""
+        found, doubtful = self.doubted(x, target, baseline, batch_size, seed, verbose, steps)
+        for message, category in dict.fromkeys(doubtful):
+            warn(message, category)
+        return found
+
+    def doubted(
+        self,
+        x: Any,
+        target: Any = None,
+        baseline: Any = None,
+        batch_size: int | None = None,
+        seed: int | None = None,
+        verbose: int | str = "auto",
+        steps: int | None = None,
+    ) -> tuple[Any, list[tuple[str, type[Warning]]]]:
+        """The same; and what is doubtful about it, (words, category), which a call says as warnings."""
         for value, name in ((batch_size, "batch_size"), (steps, "steps")):
             if value is not None:
                 whole_number(value, name, more=", or None")
@@ -243,13 +259,15 @@ class Explainer:
         runs = self._asking.runs(x, target, baseline, batch_size, seed, verbose)
         for run in runs.values():
             run.alone[0].check()
-        found = {
-            place: e for places, run in runs.items() for place, e in zip(places, self._explained(run), strict=True)
-        }
-        return found[0] if several(target) is None else [found[place] for place in sorted(found)]
+        found, doubtful = dict[int, Explanation](), list[tuple[str, type[Warning]]]()
+        for places, run in runs.items():
+            explained = self._explained(run)
+            found |= dict(zip(places, explained, strict=True))
+            doubtful += [doubt for one, e in zip(run.alone, explained, strict=True) for doubt in doubts(one, e)]
+        return (found[0] if several(target) is None else [found[place] for place in sorted(found)]), doubtful
 
     def _explained(self, run: Run) -> list[Explanation]:
-        """What a run explains, for each of its targets, with a word on what is doubtful."""
+        """What a run explains, for each of its targets."""
         if run.bar is not None and (run.game_rows or 0) >= MANY_ROWS:
             run.bar.say(f"{self.method.name}: {run.game_rows:,} rows go through the model, for {run.inputs.n} examples")
         results = []
@@ -260,14 +278,10 @@ class Explainer:
                 raise UnsupportedOpError(f"In the model {name_of(self.model)!r}: {error}") from error
             if run.bar is not None:
                 run.bar.step(rows.stop - rows.start)
-        explanations = [
+        return [
             collected(one, own, "probability" if one.target.as_returned else self.on)
             for one, *own in zip(run.alone, *results, strict=True)
         ]
-        said = [doubt for one, e in zip(run.alone, explanations, strict=True) for doubt in doubts(one, e)]
-        for message, category in dict.fromkeys(said):
-            warn(message, category)
-        return explanations
 
     def _of_ragged(self, x: Any) -> Callable[..., Any]:
         """What explains these rows of different length; else they are refused."""
@@ -281,9 +295,10 @@ class Explainer:
         except ModelError:  # it takes none
             as_inputs(x, None, None)
 
-        def explained(*arguments: Any) -> Any:
-            found = explainer(rows, *arguments)
-            return [ragged.presented(e) for e in found] if isinstance(found, list) else ragged.presented(found)
+        def explained(*arguments: Any) -> tuple[Any, list]:
+            found, doubtful = explainer.doubted(rows, *arguments)
+            shown = [ragged.presented(e) for e in found] if isinstance(found, list) else ragged.presented(found)
+            return shown, doubtful
 
         return explained
 

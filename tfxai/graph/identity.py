@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import types
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -25,8 +25,28 @@ def key(graph: Graph) -> str | None:
 
     Custom gradients that are not TensorFlow's own are traced for it, and their functions released.
     """
+    return _hashed(_parts(graph, Told(id, names=True)))
+
+
+def content(graph: Graph) -> str | None:
+    """A hash of what the graph computes and of all numbers that its variables hold: equal in every process.
+
+    Names are no part of it. Tables that texts are looked up in are told by their kind alone. None, where an op calls
+    back into Python.
+    """
+    return _hashed(_parts(graph, Told(_held_by, names=False)))
+
+
+class Told(NamedTuple):
+    """How tensors from outside are told from each other, and whether by names too."""
+
+    tensor: Callable[[tf.Tensor], Any]
+    names: bool
+
+
+def _hashed(parts: Iterator[Any]) -> str | None:
     digest = hashlib.blake2b(digest_size=16)
-    for part in _parts(graph):
+    for part in parts:
         if part is UNKNOWN:
             return None
         digest.update(part if isinstance(part, bytes) else repr(part).encode())
@@ -34,22 +54,35 @@ def key(graph: Graph) -> str | None:
     return digest.hexdigest()
 
 
-def _parts(graph: Graph) -> Iterator[Any]:
+def _held_by(tensor: tf.Tensor) -> Any:
+    """The numbers of a variable or a constant."""
+    if tensor.dtype == tf.resource:
+        (known, *_) = tensor._handle_data.shape_and_type if tensor._handle_data else [None]
+        if known is None:
+            return "table"
+        tensor = tf.raw_ops.ReadVariableOp(resource=tensor, dtype=known.dtype)
+    if tensor.dtype == tf.variant:
+        return "variant"
+    return _hashed(_value(np.asarray(tensor)))
+
+
+def _parts(graph: Graph, told: Told) -> Iterator[Any]:
     """All that the key is made of, in the order of the ops."""
     yield [(n, str(graph.values[n].shape), graph.values[n].dtype.name) for n in graph.inputs]
     yield graph.outputs, repr(graph.structure)
-    yield sorted((n, id(tensor)) for n, tensor in graph.captured.items())
+    yield [(n, told.tensor(tensor)) for n, tensor in sorted(graph.captured.items())]
     for op in graph.ops:
         yield UNKNOWN if op.type in PYTHON else op.type
-        yield None if op.name.isdigit() else op.name  # what is captured from outside has a new number each time
+        # what is captured from outside has a new number each time
+        yield op.name if told.names and not op.name.isdigit() else None
         yield op.inputs, op.outputs, op.slots
         for name, value in sorted(op.attrs.items()):
             yield name
             yield from _value(value)
         for body in op.bodies:
-            yield from _parts(body)
+            yield from _parts(body, told)
         if op.author is not None:  # equal forward ops may have other gradients
-            yield from _library_gradient(op.author) or _traced_gradient(op.author)
+            yield from _library_gradient(op.author) or _traced_gradient(op.author, told)
 
 
 def _value(value: Any) -> Iterator[Any]:
@@ -80,12 +113,12 @@ def _held(function: Any) -> dict[str, Any]:
     return {name: c.cell_contents for name, c in zip(names, cells, strict=True) if c != types.CellType()}
 
 
-def _traced_gradient(author: Author) -> Iterator[Any]:
+def _traced_gradient(author: Author, told: Told) -> Iterator[Any]:
     """Any other gradient: the graph of it."""
     author.release()
     backward, scope = author.backward
     yield sorted((i, scope[n]) for i, n in enumerate(backward.captured) if n in scope)
-    yield from _parts(_without_symbolic(backward))
+    yield from _parts(_without_symbolic(backward), told)
 
 
 def _without_symbolic(graph: Graph) -> Graph:

@@ -16,6 +16,7 @@ from tfxai.support.extras import extra
 from tfxai.support.files import replacing
 from tfxai.support.structure import named
 
+VALUES = ("values", "multipliers", "standard_error")
 AXES = {1: (), 2: ("feature",), 3: ("step", "channel"), 4: ("y", "x", "channel"), 5: ("z", "y", "x", "channel")}
 
 
@@ -30,25 +31,43 @@ def to_xarray(e: ExplanationData) -> Any:
         MissingExtraError: `pip install "tfxai[data]"`.
     """
     xarray = extra("data", "xarray")
-    variables = {}
-    for field in ("values", "inputs", "multipliers", "standard_error"):
+    return xarray.Dataset(variables(e, (*VALUES, "inputs")), coordinates(e), attributes(e))
+
+
+Variables = dict[str, tuple[tuple[str, ...], np.ndarray]]
+
+
+def variables(e: ExplanationData, fields: Sequence[str]) -> Variables:
+    """The arrays of an explanation under names, each with the names of its dimensions: those fields, and all numbers
+    that there are per example.
+    """
+    found: Variables = {}
+    for field in fields:
         for name, array in named(getattr(e, field)):
             suffix = f".{name}" if name else ""
             where = "" if field != "inputs" or _same_shape(e, name, array) else "input."
             dims = ("sample", *(f"{where}{axis}{suffix}" for axis in AXES.get(array.ndim, _numbered(array.ndim))))
-            variables[f"{field}{suffix}"] = (dims, array)
+            found[f"{field}{suffix}"] = (dims, array)
     for field in PER_EXAMPLE:
         value = getattr(e, field)
         if isinstance(value, np.ndarray):
-            variables[field] = (("sample", *(f"{field}_{k}" for k in range(value.ndim - 1))), value)
-    coordinates = {f"feature.{name}" if name else "feature": list(columns)
-                   for name, columns in e.meta.get("features", {}).items()}  # fmt: skip
-    coordinates = {k: v for k, v in coordinates.items() if any(k in dims for dims, _ in variables.values())}
-    if "rows" in e.meta:
-        coordinates["sample"] = e.meta["rows"]
+            found[field] = (("sample", *(f"{field}_{k}" for k in range(value.ndim - 1))), value)
+    return found
+
+
+def coordinates(e: ExplanationData) -> dict[str, list]:
+    """The names of the columns of data frames, and those of the examples."""
+    features = {f"feature.{name}" if name else "feature": list(columns)
+                for name, columns in e.meta.get("features", {}).items()}  # fmt: skip
+    dims = {dim for own, _ in variables(e, VALUES).values() for dim in own}
+    found = {k: v for k, v in features.items() if k in dims}
+    return found | ({"sample": e.meta["rows"]} if "rows" in e.meta else {})
+
+
+def attributes(e: ExplanationData) -> dict[str, str]:
+    """Where an explanation came from, as text and JSON."""
     attrs = {"method": e.method, "layer": e.layer or "", "fingerprint": e.fingerprint}
-    attrs |= {"options": json.dumps(e.options, default=repr), "meta": json.dumps(e.meta, default=repr)}
-    return xarray.Dataset(variables, coordinates, attrs)
+    return attrs | {"options": json.dumps(e.options, default=repr), "meta": json.dumps(e.meta, default=repr)}
 
 
 def to_dataframe(e: ExplanationData, names: Sequence[str] | None = None) -> Any:
