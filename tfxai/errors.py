@@ -18,6 +18,7 @@ TfxaiError
 ├── UnsupportedOpError (NotImplementedError)
 ├── FileFormatError (ValueError)      a saved explanation or model file that cannot be read
 ├── StoreError (OSError)              a store of explanations that holds another job, or cannot be written
+├── WorkerError (RuntimeError)        processes that explain a data set died, again and again
 └── MissingExtraError (ImportError)   an optional package is not installed
 """
 
@@ -122,6 +123,10 @@ class StoreError(TfxaiError, OSError):
     """A store of explanations holds another job, or cannot be written."""
 
 
+class WorkerError(TfxaiError, RuntimeError):
+    """Processes that explain a data set died, again and again."""
+
+
 class MissingExtraError(TfxaiError, ImportError):
     """An optional package is needed and not installed."""
 
@@ -209,4 +214,5 @@ __all__ = [
     "TfxaiError",
     "UnknownOptionError",
     "UnsupportedOpError",
+    "WorkerError",
 ]

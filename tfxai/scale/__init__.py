@@ -5,5 +5,6 @@ from tfxai.scale.job import Job, explain_chunk
 from tfxai.scale.opened import Opened, open
 from tfxai.scale.sources.folder import images
 from tfxai.scale.sources.tables import table
+from tfxai.scale.summary import Summary
 
-__all__ = ["Job", "Opened", "explain_chunk", "explain_dataset", "images", "open", "table"]
+__all__ = ["Job", "Opened", "Summary", "explain_chunk", "explain_dataset", "images", "open", "table"]

@@ -90,6 +90,7 @@ def explain_dataset(
     """
     one_of(engine, "engine", tuple(ENGINES))
     share, count = _shard(shard)
+    ENGINES[engine].check(model_or_path, {"method": method, "target": target, "baseline": baseline, **options})
     job = Job(
         model_or_path, source, out, method, target=target, baseline=baseline, batch_size=batch_size, chunk=chunk,
         seed=seed, dtype=dtype, resume=resume, **options,
@@ -101,7 +102,7 @@ def explain_dataset(
     bar = Progress(sum(len(store.rows(k)) for k in own), verbose)
     bar.step(sum(len(store.rows(k)) for k in own) - sum(len(store.rows(k)) for k in todo))
     if todo:
-        ENGINES[engine](job, todo, bar, workers, num_gpus)
+        ENGINES[engine].work(job, todo, bar, workers, num_gpus)
     return Path(store.path)
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from tfxai.explainer.progress import Progress
 from tfxai.scale.engines.local import local
+from tfxai.scale.engines.ray import ray
+from tfxai.scale.engines.sent import check_sendable
 from tfxai.scale.job import Job
 
 
-class Engine(Protocol):
+class Work(Protocol):
     """Explains chunks of a job."""
 
     def __call__(self, job: Job, todo: Sequence[int], bar: Progress, workers: int | None, num_gpus: float) -> None:
@@ -28,4 +30,16 @@ class Engine(Protocol):
         """
 
 
-ENGINES: dict[str, Engine] = {"local": local}
+class Engine(NamedTuple):
+    """One of them.
+
+    Attributes:
+        work: What it does.
+        check: Refuses a model, or arguments by name, that it cannot use, before a job and its store are made.
+    """
+
+    work: Work
+    check: Callable[[Any, dict[str, Any]], None] = lambda model, arguments: None
+
+
+ENGINES = {"local": Engine(local), "ray": Engine(ray, check_sendable)}
