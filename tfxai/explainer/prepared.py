@@ -85,7 +85,7 @@ class Prepared:
 
     def _capture(self, inputs: Inputs, watched: bool, rows: int) -> tuple[Inputs, Kept]:
         closed = self._closed.get(inputs.signature, 0)
-        form = (inputs, inputs.at_own_shape(), inputs.at_own_shape(rows))[closed]
+        form = inputs if closed == 0 else inputs.at_own_shape(rows if closed == 2 else None)
         try:
             return form, self._current(form, watched)
         except ModelError:
