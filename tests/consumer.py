@@ -82,6 +82,7 @@ def modules(model: keras.Model, x: np.ndarray, e: tfxai.Explanation) -> list[Any
         tfxai.targets.box([0, 0, 4, 2], 1, format="xyxy"), tfxai.Occlusion(window={"x": (2, 3)}, fill=[None]),
         tfxai.segments.grid(8)(x), e.grouped(tfxai.segments.grid(2)).values, tfxai.check(model).layers,
         tfxai.callbacks.ExplanationSnapshot(x, "gradcam").history, digits.labels,
+        tfxai.scale.open(tfxai.scale.explain_dataset(model, x, "a.zarr", "deeplift", chunk=64, target=0)).done,
     ]  # fmt: skip
 
 

@@ -12,10 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 import tfxai
-from tfxai import cli
 from tfxai.method.base import Method
 from tfxai.method.lookup import class_of
 from tfxai.method.table import METHODS
@@ -82,43 +80,6 @@ NEVER_RAISE = {"tfxai.forget", "tfxai.methods", "tfxai.supported_ops", "tfxai.Gr
 def test_import_is_cheap():
     code = "import sys, tfxai; sys.exit(any(m in sys.modules for m in ('tensorflow', 'keras', 'matplotlib', 'numpy')))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-@pytest.mark.filterwarnings("ignore::tfxai.EmptyMapWarning")
-def test_readme_blocks_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert blocks
-    namespace: dict = {}
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)
-    assert (tmp_path / "report.html").exists() and (tmp_path / "tfxai-snapshots" / "index.html").exists()
-    shell = [line for block in re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-             for line in block.splitlines() if line.startswith("tfxai ")]  # fmt: skip
-    Image.new("L", (30, 30), 90).save("photo.png")
-    Path("labels.txt").write_text("\n".join(map(str, range(10))))
-    assert len(shell) == 2 and all(cli.main(line.split()[1:]) == 0 for line in shell)
-    assert (tmp_path / "page.html").exists()
-
-
-def test_readme_commands_are_those_of_ci():
-    """What is not run here: setting up, testing and linting, each as CI does it in an environment of its own."""
-    run = (ROOT / ".ci" / "run").read_text().replace('"${PYTHON:-python3}"', "python3")
-    lines = [line.strip() for line in run.splitlines()]
-    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    steps = [step for block in blocks for line in block.splitlines() for step in line.split(" && ")]
-    steps = [step.replace(".venv", ".ci/venv") for step in steps if not step.startswith("tfxai ")]
-    assert ".ci/venv/bin/pytest" in steps and [step for step in steps if step not in lines] == []
-
-
-def test_readme_lists_every_method():
-    table = (ROOT / "README.md").read_text().split("## Methods")[1].split("\n\n")[1].splitlines()
-    assert [c.strip() for c in table[0].strip("|").split("|")] == [
-        "name", "what it gives", "when", "adds up", "cost", "paper"
-    ]  # fmt: skip
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
-    assert all(len(row) == 6 and all(row) for row in rows)
-    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row[0])} == set(tfxai.methods())
 
 
 def test_every_method_of_the_table_is_there_under_its_own_name():

@@ -3,6 +3,7 @@
 TfxaiError
 ├── ModelError (ValueError)           the model cannot be explained as it is
 │   ├── ModelTypeError (TypeError)    it is not a model at all
+│   ├── NoMemoryError (MemoryError)   its passes do not fit into memory
 │   ├── NoGradientError               its output does not depend differentiably on the input
 │   └── NoRectifierError              it has no rectifier, whose rule the method is
 ├── BackendError (RuntimeError)       Keras runs on another backend than TensorFlow
@@ -49,6 +50,12 @@ class ModelError(TfxaiError, ValueError):
 
 class ModelTypeError(ModelError, TypeError):
     """The object is not a model."""
+
+
+class NoMemoryError(ModelError, MemoryError):
+    """The passes through the model do not fit into memory: `size` examples, or changed copies of them, in each."""
+
+    size: int = 1
 
 
 class NoGradientError(ModelError):
@@ -198,6 +205,7 @@ __all__ = [
     "ModelError",
     "ModelTypeError",
     "NoGradientError",
+    "NoMemoryError",
     "NoRectifierError",
     "OptionError",
     "SnapshotWarning",

@@ -5,7 +5,7 @@ methods that promise to add up (DeepLIFT, DeepSHAP) the largest residual relativ
 score itself, where that is larger); for Grad-CAM whether a map comes out that is finite and not constant; otherwise the
 kind of error.
 
-    pip install shap tf-explain tf-keras-vis opencv-python-headless
+    pip install shap tf-explain tf-keras-vis xplique opencv-python-headless
 """
 
 from __future__ import annotations
@@ -120,12 +120,19 @@ def keras_vis_gradcam(model, x, zeros) -> str:
     )
 
 
+def xplique_gradcam(model, x, zeros) -> str:
+    from xplique.attributions import GradCAM
+
+    return mapped(GradCAM(model)(x, np.eye(3, dtype="float32")[[1] * len(x)])) if x.ndim == 4 else ""
+
+
 TOOLS: dict[str, tuple[str, Callable]] = {
     "tfxai DeepLIFT": ("tfxai", tfxai_deeplift),
     "shap DeepExplainer": ("shap", shap_deep),
     "tfxai Grad-CAM": ("tfxai", tfxai_gradcam),
     "tf-explain Grad-CAM": ("tf_explain", tf_explain_gradcam),
     "tf-keras-vis Grad-CAM": ("tf_keras_vis", keras_vis_gradcam),
+    "xplique Grad-CAM": ("xplique", xplique_gradcam),
 }
 
 

@@ -9,6 +9,7 @@ from keras import layers
 
 import tfxai
 from tests.models import MODELS
+from tests.networks import dense
 from tfxai.errors import OptionError
 
 EMBEDDED = {"text"}
@@ -213,3 +214,21 @@ def test_as_many_groups_of_every_example_at_other_places(method, options, rng):
             for k in range(5):
                 inside = labels[i] == k
                 np.testing.assert_allclose(e.values[i, inside, 0], (x[i][inside] ** 2).sum() / inside.sum(), rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["occlusion", "shapley_sampling", "kernel_shap", "lime", "rise"])
+def test_units_of_a_dense_layer_are_hidden_one_by_one(method, rng):
+    """Of an output that is linear in them: a unit's value is what it adds, of RISE beside the half of the others."""
+    kernel, x = rng.normal(size=(4, 1)), rng.normal(size=(2, 3))
+    model = dense((rng.normal(size=(3, 4)), None), "tanh", (kernel, None), dtype="float64")
+    options = {"ridge": 0.0} if method == "lime" else {"samples": 4000} if method == "rise" else {}
+    e = tfxai.explain(model, x, method, 0, layer=model.layers[1].name, seed=0, **options)
+    each = model.layers[1](model.layers[0](x)).numpy() * kernel[:, 0]
+    if method == "rise":
+        each = each + (each.sum(1, keepdims=True) - each) / 2
+        np.testing.assert_allclose(e.values, each, atol=5 * e.standard_error.max())
+        assert np.ptp(e.values) > 10 * e.standard_error.max()
+    else:
+        np.testing.assert_allclose(e.values, each, atol=1e-9)
+    if method in ("shapley_sampling", "kernel_shap", "lime"):
+        assert e.meta["groups"] == {"made_by": "each feature", "count": 4}

@@ -209,7 +209,7 @@ def test_what_is_usual(rng):
     assert (
         pictures.meta["groups"] == {"made_by": "grid(8)", "count": 64} and pictures.meta["model_rows"] == 1024 + 128 + 2
     )
-    assert pictures.meta["coalitions"] == "drawn"
+    assert pictures.meta["coalitions"] == "drawn"  # of two channels, which are no known picture: test_superpixels.py
     np.testing.assert_allclose(pictures.grouped(tfxai.segments.grid(8)).values.sum(), pictures.score[0], rtol=1e-9)
     i = keras.Input((5,), dtype="int32")
     model = keras.Model(i, layers.Dense(1)(layers.GlobalAveragePooling1D()(layers.Embedding(7, 3)(i))))

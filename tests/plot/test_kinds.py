@@ -89,7 +89,7 @@ def test_series_as_a_coloured_line(rng, ax):
 
 def test_series_in_time(ax):
     plot.series(np.arange(4.0), time=np.array([0.0, 0.5, 1.0, 2.0]), ax=ax, sign="positive")
-    assert ax.get_xlim() == (-0.25, 2.25 + 0.0) and ax.collections[0].cmap.name == "inferno"
+    assert ax.get_xlim() == (-0.25, 2.25 + 0.0) and ax.collections[0].cmap.name == "white to brown"
     with pytest.raises(InputError, match="one number per value"):
         plot.series(np.ones(4), np.ones(5), ax=ax)
     with pytest.raises(InputError, match="Expected 1 names and times of shape"):
@@ -211,7 +211,7 @@ def test_tokens_and_logos_through_the_explanation(rng, ax):
 def test_maps_without_direction_go_up_from_black(ax):
     e = explained(np.abs(np.random.default_rng(0).normal(size=(1, 6, 6, 1))))
     e.plot(ax=ax)
-    assert ax.images[-1].cmap.name == "inferno" and ax.images[-1].norm.vmin == 0
+    assert ax.images[-1].cmap.name == "white to brown" and ax.images[-1].norm.vmin == 0
 
 
 def test_a_layer_is_stretched_over_the_image(rng, ax):
@@ -272,7 +272,7 @@ def test_compare_puts_methods_side_by_side(rng):
     axes = figure.axes[:8]
     assert [ax.get_title() for ax in axes[:4]] == ["", "1", "2", "3"] and axes[0].get_xlabel() == "y"
     one, two = axes[1].images[-1], axes[3].images[-1]
-    assert one.norm.vmax == two.norm.vmax and axes[2].images[-1].cmap.name == "inferno"
+    assert one.norm.vmax == two.norm.vmax and axes[2].images[-1].cmap.name == "white to brown"
     np.testing.assert_allclose(one.get_array(), a.values[2].sum(-1))
     with pytest.raises(InputError, match=r"explanations of \[3, 2\] examples"):
         plot.compare([a, b[:2]])

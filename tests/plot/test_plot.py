@@ -25,7 +25,7 @@ def test_signed_map_is_symmetric_about_white(rng, ax):
     assert plot.image(values, ax=ax, unit="contribution to cat") is ax
     drawn = maps(ax)
     np.testing.assert_allclose(drawn.get_array(), values.sum(-1))
-    assert drawn.norm.vmin == -drawn.norm.vmax and drawn.cmap.name == "RdBu_r"
+    assert drawn.norm.vmin == -drawn.norm.vmax and drawn.cmap.name == "red and blue"
     np.testing.assert_allclose(drawn.cmap(drawn.norm(0.0)), drawn.cmap(0.5), atol=1e-6)
     assert min(drawn.cmap(drawn.norm(0.0))[:3]) > 0.95
     assert ax.figure.axes[-1].get_ylabel() == "contribution to cat"
@@ -37,7 +37,7 @@ def test_signs(sign, rng, ax):
     plot.image(values, ax=ax, sign=sign)
     expected = {"positive": np.maximum(values, 0), "negative": np.maximum(-values, 0), "absolute_value": np.abs(values)}
     np.testing.assert_allclose(maps(ax).get_array(), expected[sign])
-    assert maps(ax).norm.vmin == 0 and maps(ax).cmap.name == "inferno"
+    assert maps(ax).norm.vmin == 0 and maps(ax).cmap.name == "white to brown"
 
 
 @pytest.mark.parametrize(

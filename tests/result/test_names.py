@@ -7,7 +7,7 @@ import pytest
 
 from tests.explanations import example
 from tfxai.errors import InputError
-from tfxai.plot.report import top_three
+from tfxai.plot.sections import top_three
 from tfxai.result.describe import displayed, target_name, title
 from tfxai.result.names import class_names
 

@@ -4,39 +4,18 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from tfxai.errors import FileFormatError, InputError
+from tfxai.support.picture_form import Form, form
 
 IMAGES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP"}
 PIXELS = 89_478_485  # Pillow's own limit, as an error instead of a warning
 MODES = {None: "RGB", 1: "L", 3: "RGB", 4: "RGBA"}  # of a picture of so many channels
-CHANNELS = ((3, (1, 3)), (1, (1, 3)), (3, (4,)), (1, (4,)))  # axes of four that can be them, the likely ones first
 OPAQUE = "no opacity of its own: the fourth channel is 255"
 ORIENTATION = 0x0112  # the EXIF tag
-
-
-class Form(NamedTuple):
-    """What a model takes: None is any."""
-
-    height: int | None = None
-    width: int | None = None
-    channels: int | None = None
-    first: bool = False  # channels before the places
-    flat: bool = False  # no axis of channels
-
-
-def form(shape: tuple | None) -> Form:
-    """The form that an input of this shape, the batch first, has pictures in."""
-    if shape is not None and len(shape) == 3:
-        return Form(*shape[1:], channels=1, flat=True)
-    if shape is None or len(shape) != 4:
-        return Form()
-    axis = next((axis for axis, counts in CHANNELS if shape[axis] in counts), 3)
-    return Form(*shape[2:], channels=shape[1], first=True) if axis == 1 else Form(*shape[1:])
 
 
 def read_picture(path: Path, shape: tuple | None) -> tuple[np.ndarray, list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +12,12 @@ import numpy as np
 from tfxai.cli.pictures import IMAGES, read_picture
 from tfxai.cli.tables import read_table
 from tfxai.errors import FileFormatError, InputError
+from tfxai.support.placed import placed as placed_keys
+from tfxai.support.placed import short
+from tfxai.support.structure import map_structure
 
 TABLES = (".csv", ".tsv")
 ARRAYS = (".npy", ".npz")
-UNNAMED = re.compile(r"arr_(\d+)")  # what numpy.savez calls arrays that are given without names
 LISTED = 3  # file names in a line
 
 
@@ -120,7 +121,8 @@ def placed(taken: Taken, wanted: Sequence[Wanted] | None, in_order: bool = True)
     """
     names = [w.name for w in wanted] if wanted else None
     if isinstance(taken.x, dict):
-        x, note = _arrays_placed(taken.x, names, in_order)
+        keys, note = placed_keys(list(taken.x), names, in_order)
+        x = map_structure(taken.x.__getitem__, keys)
         return taken._replace(x=x, notes=(*taken.notes, *note))
     if names is None or len(names) == 1:
         return taken
@@ -128,7 +130,7 @@ def placed(taken: Taken, wanted: Sequence[Wanted] | None, in_order: bool = True)
         x = {w.name: _typed(taken.x[:, taken.columns.index(w.name)], w) for w in wanted or ()}
         return taken._replace(x=x, columns=None, notes=(*taken.notes, "one column for each input, by name"))
     raise InputError(
-        f"The model has {len(names)} inputs ({_short(names)}). Received: one array. Put them all into one .npz by "
+        f"The model has {len(names)} inputs ({short(names)}). Received: one array. Put them all into one .npz by "
         f"these names: numpy.savez(path, **{{{names[0]!r}: ..., {names[1]!r}: ...}})."
     )
 
@@ -137,34 +139,6 @@ def _typed(column: np.ndarray, wanted: Wanted) -> np.ndarray:
     """A column as an input of its own: (n, 1), or (n,) where the model takes that."""
     dtype = wanted.dtype if wanted.dtype.startswith("float") else column.dtype
     return column.astype(dtype).reshape((-1, 1)[: len(wanted.shape)])
-
-
-def _arrays_placed(arrays: dict, names: list[str] | None, in_order: bool) -> tuple[Any, list[str]]:
-    """Arrays of an `.npz` by the names of inputs, and what there is to say about it."""
-    numbered = sorted((int(number[1]), key) for key in arrays if (number := UNNAMED.fullmatch(key)))
-    by_order = [key for _, key in numbered] if len(numbered) == len(arrays) else []
-    if names is None:
-        return [arrays[key] for key in by_order] if by_order else arrays, []
-    if set(names) <= set(arrays):
-        found, left = {name: name for name in names}, [key for key in arrays if key not in names]
-        notes = [f"left out: {_short(left)}"] if left else []
-    elif in_order and len(by_order) == len(names):
-        found = dict(zip(names, by_order, strict=True))
-        notes = ["arrays without names, in the model's order: " + _short([f"{k} is {n}" for n, k in found.items()])]
-    elif len(names) == 1 and "x" in arrays:
-        found, notes = {names[0]: "x"}, [f"x taken; left out: {_short([k for k in arrays if k != 'x'])}"]
-    else:
-        raise InputError(
-            f"The model takes {_short(names)}; the file holds {_short(list(arrays))}. Save the arrays by the names of "
-            "the inputs: numpy.savez(path, name=...)" + (", or in their order without names." if in_order else ".")
-        )
-    x = {name: arrays[key] for name, key in found.items()}
-    return (x if len(names) > 1 else x[names[0]]), notes
-
-
-def _short(names: Sequence[str]) -> str:
-    """Names for a line: at most eight."""
-    return ", ".join([*map(str, names[:8]), *(["..."] if len(names) > 8 else [])])
 
 
 def _expanded(paths: Sequence[str]) -> tuple[list[Path], tuple[str, ...]]:

@@ -195,7 +195,7 @@ class Run:
         try:
             result = self._mean(rows)
         except tf.errors.OpError as error:
-            raise stopped(error, n) from error
+            raise stopped(error, self.size) from error
         scores = len(result.score) / max(1, len(self.targets))
         if scores != n:
             raise ModelError(

@@ -14,21 +14,35 @@ from tfxai.method.base import Method
 from tfxai.model.groups import Groups
 from tfxai.model.traced import TracedModel
 from tfxai.segments.divide import Division, Part, divided
-from tfxai.segments.factories import Segmenter, grid
+from tfxai.segments.factories import Segmenter, grid, slic
+from tfxai.segments.superpixels import superpixels
 
 STRETCHES = {1: 16, 2: 8}  # cells per axis, where nothing is said; 4 of volumes
+COLOURS: tuple[list[int], ...] = ([], [1], [3])  # channels of what is known to be a picture
 
 
 @dataclasses.dataclass(frozen=True)
-class Usual(Segmenter):
-    """Where nothing is said: tokens and columns of tables one by one, a grid of sequences, pictures and volumes."""
+class Each(Segmenter):
+    """Every number by itself."""
 
     reads: ClassVar[bool] = False
 
     def __call__(self, x: np.ndarray, places: Any = None) -> np.ndarray:
-        if x.ndim == 1 or len(places) == x.ndim - 1:
-            return np.arange(int(np.prod(x.shape[1:]))).reshape(1, *x.shape[1:])
-        return grid(STRETCHES.get(len(places), 4))(x, places)
+        return np.arange(int(np.prod(x.shape[1:]))).reshape(1, *x.shape[1:])
+
+    def __repr__(self) -> str:
+        return "each feature"
+
+
+def usual(part: Part) -> Segmenter:
+    """Where nothing is said: tokens and columns of tables one by one, superpixels, a grid of other places."""
+    if part.each:
+        return Each()
+    cells = grid(STRETCHES.get(len(part.places), 4))
+    channels = [s for a, s in enumerate(part.shape) if a and a not in part.places]
+    if len(part.places) == 2 and channels in COLOURS and part.x is not None and part.x.dtype.kind in "biuf":
+        return superpixels(part.x, part.places, slic(), cells)
+    return cells
 
 
 def resolve(method: Method, inputs: Inputs, model: TracedModel) -> Groups | None:
@@ -43,11 +57,12 @@ def resolve(method: Method, inputs: Inputs, model: TracedModel) -> Groups | None
     shapes = _shapes(inputs, model)
     at_inputs = model.layer is None or model.feature_maps
     parts = _of_inputs(inputs, model) if at_inputs else _of_layer(model, inputs.n, shapes)
-    division = divided(Usual() if asked is True else asked, parts, inputs.pack(inputs.arrays))
+    made = {p.name: usual(p) for p in parts if not p.held} if asked is True else {}
+    division = divided(made or asked, parts, inputs.pack(inputs.arrays))
     labels, counts = _of_each(division)
-    words = _words(parts) if asked is True else repr(asked)
+    words = ", ".join(f"{name}: {one!r}" if len(parts) > 1 else repr(one) for name, one in made.items()) or repr(asked)
     if not at_inputs or model.direct:
-        used = labels if at_inputs is False else [labels[k] for k in model.input_of]
+        used = [labels[k] for k in model.input_of] if at_inputs else labels
         found = [a for a in used if a is not None]
         return Groups(found, [np.ones((1,) * a.ndim) for a in found], counts, words)
     return _embedded(labels, counts, words, inputs, model, shapes)
@@ -75,28 +90,19 @@ def _of_inputs(inputs: Inputs, model: TracedModel) -> list[Part]:
         columns = inputs.features.get(key, inputs.features.get(name, ()))
         looked_up = k in model.input_of and own.get(k) != model.graph.inputs[k]
         places = tuple(range(1, array.ndim)) if looked_up else model.layouts[k].places
-        found.append(Part(name, array.shape, places, array, columns, k not in model.input_of))
+        each = looked_up or array.ndim <= 2 or model.layouts[k].table
+        found.append(Part(name, array.shape, places, array, columns, k not in model.input_of, each))
     return found
 
 
 def _of_layer(model: TracedModel, n: int, shapes: list[tuple[int, ...]]) -> list[Part]:
     paths = (model.layer or "").split(", ")
     names = paths if len(paths) == len(shapes) else [f"{model.layer}[{k}]" for k in range(len(shapes))]
+    layouts = [model.layout(k) for k in range(len(shapes))]
     return [
-        Part(name, (n, *shape), model.layout(k).places)
-        for k, (name, shape) in enumerate(zip(names, shapes, strict=True))
+        Part(name, (n, *shape), layout.places, each=layout.channels is None)
+        for name, shape, layout in zip(names, shapes, layouts, strict=True)
     ]
-
-
-def _words(parts: list[Part]) -> str:
-    """What `Usual` made."""
-    said = []
-    for part in parts:
-        if not part.held:
-            each = len(part.places) == len(part.shape) - 1
-            own = "each feature" if each else repr(grid(STRETCHES.get(len(part.places), 4)))
-            said.append(f"{part.name}: {own}" if len(parts) > 1 else own)
-    return ", ".join(said)
 
 
 def _of_each(division: Division) -> tuple[list[np.ndarray | None], np.ndarray]:
@@ -106,9 +112,10 @@ def _of_each(division: Division) -> tuple[list[np.ndarray | None], np.ndarray]:
     """
     present = division.present
     counts = present.sum(axis=1)
+    small = np.min_scalar_type(-present.shape[1])  # as many labels as pixels
     if present.all():
-        return division.labels, counts[:1]
-    number = np.cumsum(present, axis=1) - 1
+        return [None if a is None else a.astype(small) for a in division.labels], counts[:1]
+    number = np.cumsum(present, axis=1).astype(small) - 1
     rows = np.arange(len(present))
     found = [None if a is None else number[rows.reshape(-1, *[1] * (a.ndim - 1)), a] for a in division.labels]
     return found, counts

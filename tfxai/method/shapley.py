@@ -31,9 +31,11 @@ class ShapleySampling(OfGroups):
     Args:
         samples: How many orders, an even number, for each reference.
         groups: What is shown and hidden together, as in `tfxai.Occlusion`. None: tokens and the columns of tables one
-            by one, 8 x 8 cells of a picture, 16 stretches of a sequence, 4 x 4 x 4 cells of a volume, whatever is
-            installed (`tfxai.segments.slic` is taken where it is asked for): `e.meta["groups"]` says what. A group's
-            value is shared evenly by its features: `e.grouped` of the same groups gives it.
+            by one, superpixels of a picture, 16 stretches of a sequence, 4 x 4 x 4 cells of a volume. Superpixels are
+            `tfxai.segments.slic()` of pictures with one channel or three, where scikit-image is installed; else, and of
+            noise or missing numbers, 8 x 8 cells. `e.meta["groups"]` says which; `groups=tfxai.segments.grid(8)` is
+            the same everywhere. A group's value is shared evenly by its features: `e.grouped` of the same groups
+            gives it.
 
     Raises:
         OptionError: When used: samples below 2 or odd; groups that do not fit, overlap or leave features out.

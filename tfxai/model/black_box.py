@@ -113,7 +113,7 @@ class BlackBox:
         places, first = LAYOUTS[given]
         own = rank - 1 if places is None else places
         if rank == own + 1 and not first:
-            return Layout(rank, None)
+            return Layout(rank, None, table=places is None)
         if rank == own + 2:
             return Layout(rank, 1 if first else rank - 1)
         expected = f"{own + 2}" if first else f"{own + 1}, or {own + 2} with channels"

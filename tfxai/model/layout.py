@@ -18,10 +18,12 @@ class Layout(NamedTuple):
     Attributes:
         rank: How many there are, that of the examples included.
         channels: Which of them holds the channels; None: none does.
+        table: Whether its places are known to have no neighbours: each number is a feature.
     """
 
     rank: int
     channels: int | None
+    table: bool = False
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -65,9 +67,9 @@ def _of_inputs(label: Label) -> list[tuple[int, int]]:
 
 
 def layout_of(axes: Axes | None, rank: int, inputs: Sequence[Layout]) -> Layout:
-    """Of a value inside, as far as its axes could be followed; else by convention."""
+    """Of a value inside, as far as its axes could be followed; else by convention, as that of units without places."""
     known = channels_in(axes, inputs)
-    return conventional(rank) if known is None else Layout(rank, known)
+    return conventional(rank) if known is None or rank == 2 else Layout(rank, known)
 
 
 def channels_in(axes: Axes | None, inputs: Sequence[Layout]) -> int | None:

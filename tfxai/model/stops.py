@@ -6,7 +6,7 @@ import re
 
 import tensorflow as tf
 
-from tfxai.errors import ModelError, TargetError
+from tfxai.errors import ModelError, NoMemoryError, TargetError
 from tfxai.targets.bound import OTHER_SIZE, OUT_OF_RANGE, BoundTarget, FunctionTarget
 
 NO_ROWS = "The model does not return one row per example"
@@ -50,12 +50,14 @@ def understood_as(message: str, target: BoundTarget, n: int) -> Exception | None
     return None
 
 
-def stopped(error: tf.errors.OpError, n: int) -> ModelError:
-    """What TensorFlow cannot run, as an error that says what to do."""
+def stopped(error: tf.errors.OpError, size: int) -> ModelError:
+    """What TensorFlow cannot run with so many examples in a pass, as an error that says what to do."""
     if isinstance(error, tf.errors.ResourceExhaustedError):
-        return ModelError(
-            f"Not enough memory for {n} examples at once. Pass a smaller batch_size=. {_reason(error.message)}"
+        found = NoMemoryError(
+            f"Not enough memory for {size} examples at once. Pass a smaller batch_size=. {_reason(error.message)}"
         )
+        found.size = size
+        return found
     return ModelError(
         f"TensorFlow cannot run a pass through the model: {_reason(error.message)}. Check that model.predict runs on "
         f"these inputs, on this machine. {STATES}"

@@ -10,7 +10,7 @@ so that no figure stays open. `grid` and `compare` return a Figure of this kind.
     (-2.0, 2.0)
 
 Signed maps are red for what speaks for the target and blue for what speaks against it, white is zero. Maps without a
-direction go from black (zero) up.
+direction go from white (zero) over yellow to brown.
 """
 
 from __future__ import annotations

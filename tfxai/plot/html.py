@@ -8,21 +8,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1b1b1f;background:#fff;margin:0 auto;max-width:1150px;padding:1rem}
-h1{font-size:1.5rem;margin:.3rem 0}h2{font-size:1.15rem;margin:1.6rem 0 .4rem;border-bottom:1px solid #ddd}
-p{margin:.3rem 0}.quiet{color:#555;font-size:.9em}.row{display:flex;flex-wrap:wrap;gap:.8rem;align-items:flex-end}
-figure{margin:0;max-width:100%}figure img{max-width:100%;height:auto;display:block}
-figcaption{font-size:.85em;color:#333;overflow-wrap:anywhere}.wide{overflow-x:auto}
-table{border-collapse:collapse;font-size:.9em}
-th,td{text-align:left;padding:.25rem .7rem;border-bottom:1px solid #e4e4e8;white-space:nowrap}
-td.number{text-align:right;font-variant-numeric:tabular-nums}td.long{white-space:normal;min-width:14rem;overflow-wrap:anywhere}
-"""
+from tfxai.plot.style import sheet
+
 POLICY = "default-src 'none'; img-src {images}; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def page(title: str, body: str, images: str = "data:") -> str:
-    """A whole document that runs nothing and loads nothing but `images`.
+def page(title: str, body: str, images: str = "data:", style: str = "") -> str:
+    """A whole document that runs nothing and loads nothing but `images`; `style` comes after the sheet of all pages.
 
     Example:
         >>> "&lt;script&gt;" in page("<script>", "")
@@ -32,23 +24,42 @@ def page(title: str, body: str, images: str = "data:") -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY.format(images=images)}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+        f"<title>{escape(title)}</title><style>{sheet()}{style}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table of texts; numbers stand right."""
-    top = "".join(f"<th>{escape(h)}</th>" for h in head)
+    top = "".join(f'<th scope="col">{escape(h)}</th>' for h in head)
     lines = ["".join(_cell(c) for c in row) for row in rows]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="wide" tabindex="0"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def figure(content: str, caption: str = "", names: Sequence[str] = ()) -> str:
-    """A picture (HTML already) above its caption (text), and the names that it shows cut, in full."""
-    listed = "".join(f"<li>{escape(name)}</li>" for name in names)
-    whole = f"<details><summary>names in full ({len(names)})</summary><ul>{listed}</ul></details>" if names else ""
-    return f"<figure>{content}<figcaption>{escape(caption)}{whole}</figcaption></figure>"
+def figure(content: str, caption: str = "", head: str = "", kind: str = "") -> str:
+    """A picture (HTML already) between its heading and its caption (texts).
+
+    Example:
+        >>> figure("<img>", "logit 2", kind="map")
+        '<figure class="map"><img><figcaption>logit 2</figcaption></figure>'
+    """
+    above = f'<p class="head">{escape(head)}</p>' if head else ""
+    below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return f"<figure{f' class={chr(34)}{escape(kind)}{chr(34)}' if kind else ''}>{above}{content}{below}</figure>"
+
+
+def choice(name: str, legend: str, options: Sequence[tuple[str, str]]) -> str:
+    """Radio buttons, of which the first is taken: (id, words) each.
+
+    Example:
+        >>> choice("method", "Method", [("m", "all"), ("m0", "<b>")]).count("<input")
+        2
+    """
+    buttons = [
+        f'<label><input type="radio" name="{name}" id="{id}"{"" if k else " checked"}>{escape(words)}</label>'
+        for k, (id, words) in enumerate(options)
+    ]
+    return f"<fieldset><legend>{escape(legend)}</legend>{''.join(buttons)}</fieldset>"
 
 
 def picture(figure: Any, alt: str, dpi: int = 110) -> str:

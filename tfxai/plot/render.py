@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image
 
 from tfxai.plot.automatic import draw
@@ -18,6 +17,24 @@ from tfxai.result.data import ExplanationData
 from tfxai.result.describe import part, shown, unsigned
 
 SIDE = 192  # least pixels of the shorter side
+
+
+class Painted(NamedTuple):
+    """A map in the colours of a palette.
+
+    Attributes:
+        levels: (height, width) uint8, indices of the palette.
+        palette: (255, 4) colours, and how much of each is over the picture.
+        values: (height, width), what is drawn.
+        top: The magnitude of the strongest colour.
+        picture: (height, width, 3) in [0, 1], what is under it; None where there is none.
+    """
+
+    levels: np.ndarray
+    palette: np.ndarray
+    values: np.ndarray
+    top: float
+    picture: np.ndarray | None
 
 
 def render(e: ExplanationData, index: int = 0, key: Any = None, labels: Sequence[str] | None = None) -> np.ndarray:
@@ -56,8 +73,8 @@ def photograph(e: ExplanationData, index: int = 0, key: Any = None) -> np.ndarra
     return _enlarged(coloured(np.asarray(x, float)))
 
 
-def _map(one: np.ndarray, x: np.ndarray | None, sign: str) -> np.ndarray:
-    """A map over its image, as pixels."""
+def painted(one: np.ndarray, x: Any, sign: str) -> Painted:
+    """The map of one example, at the places of its picture where it has one."""
     values = scale.signed_part(summed(np.asarray(one, float), None), sign)
     top = scale.limit(values, 1.0)
     image = x is not None and x.dtype.kind in "biuf" and np.isfinite(x).all() and same_places(one, x)
@@ -65,13 +82,19 @@ def _map(one: np.ndarray, x: np.ndarray | None, sign: str) -> np.ndarray:
     if behind is not None and behind.shape[:2] != values.shape:
         size = behind.shape[1], behind.shape[0]
         values = np.asarray(Image.fromarray(values.astype(np.float32)).resize(size, Image.Resampling.BILINEAR))
-    look = scale.colours(sign, top)
+    look, steps = scale.colours(sign, top), np.linspace(0, 1, scale.LEVELS)
     level = np.clip((values - look["vmin"]) / (look["vmax"] - look["vmin"]), 0, 1)
-    colour = colormaps[look["cmap"]](level)[..., :3]
+    palette = look["cmap"](steps)
     if behind is not None:
-        alpha = 0.75 * np.clip(np.abs(values) / top, 0, 1)[..., None] ** 0.5
-        colour = alpha * colour + (1 - alpha) * faint(behind)
-    return _enlarged(colour)
+        palette[:, 3] = scale.OPAQUE * scale.opacity(look["vmin"] + steps * (look["vmax"] - look["vmin"]), top)
+    return Painted(np.round(level * (scale.LEVELS - 1)).astype(np.uint8), palette, values, top, behind)
+
+
+def _map(one: np.ndarray, x: np.ndarray | None, sign: str) -> np.ndarray:
+    """A map over its image, as pixels."""
+    drawn = painted(one, x, sign)
+    colour, alpha = np.split(drawn.palette[drawn.levels], [3], axis=-1)
+    return _enlarged(colour if drawn.picture is None else alpha * colour + (1 - alpha) * faint(drawn.picture))
 
 
 def _enlarged(colour: np.ndarray) -> np.ndarray:

@@ -30,12 +30,12 @@ def title(e: ExplanationData) -> str:
     return e.method if rule is None else f"{e.method}\n{rule if isinstance(rule, str) else 'own rules'}"
 
 
-def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None) -> str:
-    """What the numbers are, for the scale: "contribution to target 3", or the label of class 3."""
+def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None, longest: int = LONGEST) -> str:
+    """What the numbers are, for the scale: "contribution to target 3", or the label of class 3, cut where long."""
     if e.method == "activation":  # of no target
         return "activation"
     name = target_name(e, index, labels) or "target"
-    name = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+    name = name if len(name) <= longest else name[: longest - 1] + "…"
     return f"d {name} / d input" if e.method == "gradient" else f"contribution to {name}"
 
 

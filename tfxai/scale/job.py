@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from tfxai.errors import ModelError, ModelTypeError, StoreError, warn
+from tfxai.errors import ModelTypeError, StoreError, warn
 from tfxai.explainer import Explainer
 from tfxai.explainer.batches import Batch
 from tfxai.explainer.labels import of_data
@@ -148,16 +147,19 @@ class Job:
         baseline = of_baseline(self.baseline, rows, n, batch.x)
         target = of_target(of_data(self.target, batch.y), rows, n, self._places)
         own = int(np.random.SeedSequence([seed, rows.start]).generate_state(1)[0])
+        shrunk = False
         while True:
             try:
-                return self.explainer.doubted(batch.x, target, baseline, self.batch_size, own, verbose=0)
-            except (ModelError, MemoryError) as error:
-                short = isinstance(error, MemoryError) or isinstance(error.__cause__, tf.errors.ResourceExhaustedError)
-                size = min(self.batch_size or len(rows), len(rows))
-                if not short or size == 1:
+                found = self.explainer.doubted(batch.x, target, baseline, self.batch_size, own, verbose=0)
+                break
+            except MemoryError as error:
+                size = getattr(error, "size", len(rows))
+                if size == 1:
                     raise
-                self.batch_size = -(-size // 2)
-                warn(f"Memory does not suffice for the passes: {self.batch_size} examples in each.", ResourceWarning)
+                self.batch_size, shrunk = -(-size // 2), True
+        if shrunk:
+            warn(f"Memory does not suffice: from here on {self.batch_size} examples at once.", ResourceWarning)
+        return found
 
     def _open(self, out: str, identity: dict, resume: bool, chunk: int, dtype: str, seed: int | None) -> Store:
         store = Store.at(out)
@@ -187,6 +189,14 @@ def explain_chunk(job: Job, index: int) -> bool:
     Raises:
         IndexError: No such chunk.
         TfxaiError: What `explain` raises of an example; what a `Job` raises of its store.
+
+    Example:
+        >>> import keras, numpy as np, tempfile, tfxai
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     job = tfxai.scale.Job(model, np.ones((10, 3), "float32"), folder + "/a.zarr", chunk=5)
+        ...     [tfxai.scale.explain_chunk(job, index) for index in range(job.store.chunks)]
+        [True, True]
     """
     if not 0 <= index < job.store.chunks:
         raise IndexError(f"chunk {index} of {job.store.chunks}")

@@ -13,6 +13,7 @@ from tfxai.explanation import Explanation
 from tfxai.scale.source import Source
 from tfxai.scale.sources import opened
 from tfxai.scale.store import Store
+from tfxai.scale.summary import Summary, summary
 from tfxai.support.extras import extra
 
 
@@ -41,7 +42,7 @@ class Opened:
         return self._store.n
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name} {self._store.group[name].shape}" for name in self._store.names)
+        values = ", ".join(f"{name} {self._store.arrays[name].shape}" for name in self._store.names)
         return f"Opened({self._store.path!r}, {values}, {int(self.done.sum())} of {len(self.done)} chunks done)"
 
     @property
@@ -65,7 +66,7 @@ class Opened:
             if rows not in self._store.names:
                 raise KeyError(f"{rows!r}: the store has {', '.join(self._store.names)}")
             known = importlib.util.find_spec("xarray") is not None
-            return self.to_xarray()[rows] if known else self._store.group[rows]
+            return self.to_xarray()[rows] if known else self._store.arrays[rows]
         return self._explained(self._range(rows))
 
     def to_xarray(self) -> Any:
@@ -75,6 +76,23 @@ class Opened:
             MissingExtraError: `pip install "tfxai[data]"`.
         """
         return extra("data", "xarray").open_zarr(self._store.path, consolidated=False, chunks=None)
+
+    def summary(self, top: int = 10, target: int | None = None) -> Summary:
+        """What all examples say together, in one pass that does not hold them in memory.
+
+        Args:
+            top: How many examples are named that stand out.
+            target: Of a store of several targets, which.
+
+        Returns:
+            Summary: Means of the values and of their sizes, for all and by class; the examples with the highest scores;
+            those whose values add up worst.
+
+        Raises:
+            InputError: Nothing is done yet.
+            OptionError: No such target.
+        """
+        return summary(self._store, top, target)
 
     def _range(self, rows: int | slice) -> range:
         if isinstance(rows, slice):
@@ -91,9 +109,9 @@ class Opened:
                 f"Example {missing[0]} is not explained yet: {int(self.done.sum())} of {store.chunks} chunks are done. "
                 "Resume the job with tfxai.scale.explain_dataset, or read what is there (done, to_xarray())."
             )
-        cut = slice(rows.start, rows.stop if rows.step > 0 or rows.stop >= 0 else None, rows.step)
-        arrays = {name: store.group[name][cut] for name in store.names}
-        inputs = None if self._source is None else _stepped(self._source.read(min(rows), max(rows) + 1).x, rows)
+        first, last = (min(rows), max(rows) + 1) if rows else (0, 0)
+        arrays = {name: _stepped(store.arrays[name][first:last], rows) for name in store.names}
+        inputs = None if self._source is None else _stepped(self._source.read(first, last).x, rows)
         found = store.layout.explanations(arrays, {"seed": store.seed}, inputs)
         return found if store.layout.several else found[0]
 
@@ -112,6 +130,15 @@ def open(out: str | os.PathLike, source: Any = None) -> Opened:
         FileNotFoundError: Nothing is there.
         FileFormatError: Something else is.
         InputError: The source has another number of examples.
+
+    Example:
+        >>> import keras, numpy as np, tempfile, tfxai
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> x = np.ones((10, 3), "float32")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = tfxai.scale.open(tfxai.scale.explain_dataset(model, x, folder + "/a.zarr", verbose=0), x)
+        ...     store.keys(), store[4].inputs.tolist()
+        (['values', 'score', 'baseline_score', 'delta', 'target'], [[1.0, 1.0, 1.0]])
     """
     store = Store.at(out)
     if store is None:
@@ -128,4 +155,4 @@ def _stepped(x: Any, rows: range) -> Any:
         return {k: _stepped(v, rows) for k, v in x.items()}
     if isinstance(x, (list, tuple)):
         return [_stepped(v, rows) for v in x]
-    return np.asarray(x)[np.asarray(rows) - min(rows)]
+    return np.asarray(x)[np.asarray(rows, int) - min(rows, default=0)]

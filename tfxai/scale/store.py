@@ -44,7 +44,6 @@ class Store:
 
     Attributes:
         path: Where.
-        group: Of Zarr.
         job: What its numbers depend on.
         layout: How explanations are made of its arrays.
         n: How many examples.
@@ -53,15 +52,18 @@ class Store:
         dtype: Of the values, by name.
         seed: Of the job.
         names: Of the arrays with a row per example.
+        arrays: These, and the records, by name.
     """
 
     def __init__(self, path: str, group: Any) -> None:
-        self.path, self.group = path, group
+        self.path = path
         about = json.loads(group.attrs["tfxai"])
         self.job: dict[str, Any] = about["job"]
         self.layout = Layout(**about["layout"])
         self.n, self.chunk, self.piece = int(about["n"]), int(about["chunk"]), int(about["piece"])
         self.dtype, self.seed, self.names = str(about["dtype"]), int(about["seed"]), list(about["names"])
+        # Opened once: to look an array up is to read a file.
+        self.arrays = {name: group[name] for name in (*self.names, *RECORDS)}
 
     @classmethod
     def at(cls, path: str | os.PathLike) -> Store | None:
@@ -146,13 +148,13 @@ class Store:
     def record(self, name: str) -> np.ndarray:
         """What is on record of each chunk; where a record cannot be read, nothing."""
         try:
-            return self.group[name][:]
+            return self.arrays[name][:]
         except Exception:  # a file that was cut off: every codec fails in its own way
             return np.array([self._one(name, k) for k in range(self.chunks)])
 
     def _one(self, name: str, index: int) -> np.ndarray:
         try:
-            return self.group[name][index]
+            return self.arrays[name][index]
         except Exception:
             kind, shape = RECORDS[name]
             return np.zeros(shape, kind)
@@ -167,8 +169,8 @@ class Store:
         try:
             for piece in self.pieces(index):
                 for name in self.names:
-                    digest.update(np.ascontiguousarray(self.group[name][piece.start : piece.stop]).data)
-            digest.update(np.float64(self.group["rounding"][index]).tobytes())
+                    digest.update(np.ascontiguousarray(self.arrays[name][piece.start : piece.stop]).data)
+            digest.update(np.float64(self.arrays["rounding"][index]).tobytes())
         except Exception:  # a file that was cut off
             return False
         return int.from_bytes(digest.digest(), "little") == int(self._one("checksum", index))
@@ -177,7 +179,7 @@ class Store:
         """Marks a chunk as not done."""
         with writing(self.path):
             self._check_right()
-            self.group["done"][index] = False
+            self.arrays["done"][index] = False
 
     def writer(self, index: int, worker: str) -> Writer:
         """What writes a chunk.
@@ -190,7 +192,7 @@ class Store:
         return Writer(self, index, worker)
 
     def _check_right(self) -> None:
-        if self.group.read_only:
+        if self.arrays["done"].read_only:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
@@ -209,12 +211,12 @@ class Writer:
             OptionError: Values that the store's dtype cannot hold.
             StoreError: They cannot be written.
         """
-        group, names = self.store.group, self.store.names
+        names = self.store.names
         if set(arrays) != set(names):
             raise InputError(f"Examples {rows} have {_listed(arrays)}; the store holds {_listed(names)}.")
         with writing(self.store.path):
             for name in names:
-                array, held = arrays[name][1], group[name]
+                array, held = arrays[name][1], self.store.arrays[name]
                 if array.shape[1:] != held.shape[1:]:
                     raise InputError(
                         f"{name!r} of examples {rows.start} to {rows.stop - 1} has shape {array.shape[1:]}; those "
@@ -236,7 +238,7 @@ class Writer:
         }
         with writing(self.store.path):
             for name, value in records.items():
-                self.store.group[name][self.index] = value
+                self.store.arrays[name][self.index] = value
 
     def _stored(self, name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """The array as the store has it."""

@@ -24,6 +24,7 @@ class Part(NamedTuple):
         x: What functions of x are called with; None: there is nothing to call them with.
         columns: Names of its last axis, where it came as a data frame.
         held: Whether it is not explained, and so in no group.
+        each: Whether each number of it is a feature by itself, as tokens and those of tables are.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Part(NamedTuple):
     x: Any = None
     columns: Sequence[str] = ()
     held: bool = False
+    each: bool = False
 
     @property
     def thin(self) -> tuple[int, ...]:
@@ -123,7 +125,7 @@ def _of(value: Any, part: Part, count: int) -> Named | None:
                 f"groups={value!r} is made of the input, and these values are not of its shape. Pass labels of shape "
                 f"{part.shape[1:]}."
             )
-        value = value(x, part.places) if own else value(x)
+        value = value(x) if not own else value(x, part.places).reshape(-1, *part.thin)
     labels = _fitting(_whole(value, part), part)
     found, inverse = np.unique(labels, return_inverse=True)
     prefix = f"{part.name}." if own and count > 1 else ""

@@ -13,6 +13,9 @@ from tfxai.errors import OptionError, received
 from tfxai.support.checks import amount, whole_number
 from tfxai.support.extras import extra
 
+SKIMAGE = "skimage.segmentation"
+LIGHTNESS = 100  # of white in CIELAB, in which colours are compared
+
 
 @dataclasses.dataclass(frozen=True)
 class Segmenter(abc.ABC):
@@ -75,21 +78,33 @@ class Slic(Segmenter):
     sigma: float = 0.0
 
     def __call__(self, x: np.ndarray, places: Sequence[int] | None = None) -> np.ndarray:
-        segmentation = extra("segments", "skimage.segmentation")
+        segmentation = extra("segments", SKIMAGE)
         x = np.asarray(x)
         places = usual(x, places)
         if x.ndim < 3 or len(places) not in (2, 3) or x.dtype.kind not in "biuf":
             raise OptionError(f"slic() is for pictures and volumes. {received(x.shape)} Use grid(n), or labels.")
+        if not (finite := readable(x)).all():
+            raise OptionError(
+                f"slic() is for pictures of finite numbers. Received: NaN or infinity in {(~finite).sum()} of {len(x)} "
+                f"(first: number {np.flatnonzero(~finite)[0]}). Use grid(n), or labels."
+            )
         channels = [a - 1 for a in range(1, x.ndim) if a not in places]
         axis = channels[0] if channels else None
+        colours = axis is not None and x.shape[axis + 1] == 3
+        compactness = self.compactness / (1 if colours else LIGHTNESS)
         found = [
-            segmentation.slic(one, self.n, self.compactness, sigma=self.sigma, start_label=0, channel_axis=axis)
+            segmentation.slic(one, self.n, compactness, sigma=self.sigma, start_label=0, channel_axis=axis)
             for one in x.astype(np.float64)
         ]
         return np.stack(found)
 
     def __repr__(self) -> str:
         return f"slic({self.n}, compactness={self.compactness:g}, sigma={self.sigma:g})"
+
+
+def readable(x: np.ndarray) -> np.ndarray:
+    """(n,) whether all numbers of an example are finite."""
+    return np.isfinite(x).reshape(len(x), -1).all(axis=1)
 
 
 def usual(x: np.ndarray, places: Sequence[int] | None) -> tuple[int, ...]:
@@ -122,15 +137,17 @@ def grid(n: int | Sequence[int]) -> Grid:
 def slic(n: int = 50, compactness: float = 10.0, sigma: float = 0.0) -> Slic:
     """Superpixels of each picture by its own colours, by scikit-image: `pip install "tfxai[segments]"`.
 
-    Achanta et al. 2012, doi:10.1109/TPAMI.2012.120. Colours are brought to [0, 1] picture by picture.
+    Achanta et al. 2012, doi:10.1109/TPAMI.2012.120. Numbers are brought to [0, 1] picture by picture; three channels
+    are read as red, green and blue.
 
     Args:
         n: About how many.
-        compactness: How much places count beside colours: larger is squarer.
+        compactness: How much places count beside colours, in CIELAB: larger is squarer. Where there are not three
+            channels, each counts as lightness does, from 0 to 100.
         sigma: Blurs the picture first, in pixels.
 
     Raises:
-        OptionError: n below 1, compactness or sigma below 0; or, when used, x is no picture.
+        OptionError: n below 1, compactness or sigma below 0; or, when used, x is no picture, or has NaN or infinity.
         MissingExtraError: When used: scikit-image is not installed.
 
     Example:

@@ -8,6 +8,20 @@ from typing import Any
 from tfxai.errors import MissingExtraError
 
 
+def installed(module: str) -> bool:
+    """Whether a package that changes what is done, but is not needed, can be imported.
+
+    Example:
+        >>> installed("json"), installed("no_such_module")
+        (True, False)
+    """
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
+    return True
+
+
 def extra(name: str, module: str) -> Any:
     """The module, or an error with the line that installs the extra `name`.
 

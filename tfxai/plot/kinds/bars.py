@@ -46,6 +46,26 @@ def bars(
         >>> [t.get_text() for t in ax.get_yticklabels()]
         ['a', 'b', '1 others']
     """
+    heights, labels = ranked(values, names, top, ordered)[:2]
+    ax = scale.axes(ax, (5.0, height(len(heights))))
+    places = np.arange(len(heights))
+    ax.barh(places, heights, color=[scale.FOR if h > 0 else scale.AGAINST for h in heights])
+    lettering.check(labels)
+    lettering.beside(ax, places, labels)
+    ax.invert_yaxis()
+    ax.axvline(0, color="0.3", linewidth=0.8)
+    ax.set_xlabel(lettering.plain(lettering.lines(unit)))
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    if title:
+        ax.set_title(lettering.plain(title))
+    return ax
+
+
+def ranked(
+    values: np.ndarray, names: Sequence[str] | None = None, top: int | None = TOP, ordered: bool = True
+) -> tuple[list[float], list[str], list[int]]:
+    """Heights and names of the bars that are drawn, and which feature each is; -1 is the sum of the others."""
     values = scale.signed_part(np.asarray(values, float), "all")
     if values.ndim != 1:
         raise InputError(f"Bars need one value per feature. Received: shape {values.shape}.")
@@ -60,19 +80,17 @@ def bars(
     if len(kept) < len(values):
         heights.append(values.sum() - sum(heights))
         labels.append(f"{len(values) - len(kept)} others")
-    ax = scale.axes(ax, (5.0, height(len(heights))))
-    places = np.arange(len(heights))
-    ax.barh(places, heights, color=["#b2182b" if h > 0 else "#2166ac" for h in heights])
-    lettering.check(labels)
-    lettering.beside(ax, places, labels)
-    ax.invert_yaxis()
-    ax.axvline(0, color="0.3", linewidth=0.8)
-    ax.set_xlabel(lettering.plain(lettering.lines(unit)))
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    if title:
-        ax.set_title(lettering.plain(title))
-    return ax
+    return heights, labels, [*map(int, kept), *[-1] * (len(heights) - len(kept))]
+
+
+def number(value: Any) -> str:
+    """The value of a feature, as short as it can be read.
+
+    Example:
+        >>> number(63.0), number(0.123456), number("yes")
+        ('63', '0.1235', 'yes')
+    """
+    return f"{value:.4g}" if isinstance(value, (int, float, np.number)) else str(value)
 
 
 def height(count: int) -> float:

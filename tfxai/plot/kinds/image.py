@@ -22,7 +22,7 @@ def image(
     sign: str = "all",
     outlier_perc: float = 1.0,
     cmap: Any = None,
-    alpha_overlay: float = 0.75,
+    alpha_overlay: float = scale.OPAQUE,
     colorbar: bool = True,
     title: str | None = None,
     unit: str = "contribution",
@@ -76,7 +76,7 @@ def image(
     look: dict[str, Any] = {"extent": (-0.5, size[1] - 0.5, size[0] - 0.5, -0.5)}
     if size[:2] != values.shape:
         look["interpolation"] = "bilinear"
-    strength = np.clip(np.abs(drawn) / top, 0, 1) ** 0.5
+    strength = scale.opacity(drawn, top)
     if picture is not None and style == "masked":
         ax.imshow(picture, extent=look["extent"])
         mapped = ax.imshow(np.zeros_like(drawn), alpha=1 - strength, cmap="gray", vmin=0, vmax=1, **look)

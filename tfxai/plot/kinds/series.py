@@ -129,7 +129,10 @@ def fits(one: np.ndarray, x: np.ndarray | None) -> bool:
 def draw(one: np.ndarray, x: np.ndarray | None, ax: Any, options: dict, *, sign: str, **facts: Any) -> Any:
     """Along the input, where that has the same shape."""
     signal = x if x is not None and x.shape == one.shape else None
-    if one.ndim == 3:  # a picture one place wide
-        single = one.shape[:2].index(1)
-        one, signal = np.squeeze(one, single), None if signal is None else np.squeeze(signal, single)
-    return series(one, ax=ax, **{"sign": sign, "signal": signal, **options})
+    signal = None if signal is None else lanes(signal)
+    return series(lanes(one), ax=ax, **{"sign": sign, "signal": signal, **options})
+
+
+def lanes(one: np.ndarray) -> np.ndarray:
+    """(steps, channels), also of a picture one place wide."""
+    return np.squeeze(one, one.shape[:2].index(1)) if one.ndim == 3 else one

@@ -33,12 +33,11 @@ class Text:
     def html(self) -> str:
         """One `<span>` per word; the number is in its title, so colour is not the only carrier."""
         words = [
-            f'<span style="background:{_css(c)};color:{"#fff" if _is_dark(c) else "#111"};padding:1px 3px;'
+            f'<span style="background:{scale.css(c)};color:{"#fff" if _is_dark(c) else "#111"};padding:1px 3px;'
             f'border-radius:3px" title="{escape(self.unit)}: {v:+.4g}">{escape(t)}</span>'
             for t, v, c in zip(self.tokens, self.values, self.colours(), strict=True)
         ]
-        label = "words and their contributions"
-        return f'<div role="img" aria-label="{label}" style="line-height:1.9">{" ".join(words)}</div>'
+        return f'<div style="line-height:1.9">{" ".join(words)}</div>'
 
     def _repr_html_(self) -> str:
         return self.html()
@@ -48,18 +47,16 @@ class Text:
 
         line = RichText()
         for token, colour in zip(self.tokens, self.colours(), strict=True):
-            line.append(token, style=f"{'white' if _is_dark(colour) else 'black'} on {_css(colour)}")
+            line.append(token, style=f"{'white' if _is_dark(colour) else 'black'} on {scale.css(colour)}")
             line.append(" ")
         return line
 
     def colours(self) -> np.ndarray:
         """(n, 3) red for, blue against, white for nothing."""
-        from matplotlib import colormaps
-
         if not len(self.tokens):
             return np.zeros((0, 3))
         top = scale.limit(self.values, 0.0)
-        return colormaps["RdBu_r"](0.5 + 0.5 * np.clip(self.values / top, -1, 1) * 0.85)[:, :3]
+        return scale.signed()(0.5 + 0.5 * np.clip(self.values / top, -1, 1))[:, :3]
 
 
 def text(values: np.ndarray, tokens: Sequence[str], unit: str = "contribution") -> Text:
@@ -146,14 +143,15 @@ def tokens(
     if colorbar:
         top = scale.limit(words.values, 0.0) if len(words.values) else 1.0
         bar = ax.figure.colorbar(
-            ScalarMappable(Normalize(-top, top), "RdBu_r"), ax=ax, location="bottom", shrink=0.4, aspect=30, pad=0.02
+            ScalarMappable(Normalize(-top, top), scale.signed()),
+            ax=ax,
+            location="bottom",
+            shrink=0.4,
+            aspect=30,
+            pad=0.02,
         )
         bar.set_label(lettering.plain(lettering.lines(unit)), fontsize=9)
     return ax
-
-
-def _css(colour: np.ndarray) -> str:
-    return "#" + "".join(f"{round(255 * c):02x}" for c in colour)
 
 
 def _is_dark(colour: np.ndarray) -> bool:

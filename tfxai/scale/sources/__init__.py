@@ -10,7 +10,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfxai.errors import OptionError, received
 from tfxai.explainer.batches import batches_of
 from tfxai.scale.source import Source
 from tfxai.scale.sources.arrays import from_memory
@@ -32,10 +31,10 @@ def _is_numbered(source: Any) -> bool:
     return hasattr(source, "__getitem__") and batches_of(source) is not None
 
 
-# What a source is, and what opens it with (source, declared, steps): the first that fits.
+# What a source is, and what opens it with (source, declared): the first that fits.
 KINDS: list[tuple[Callable[[Any], bool], Callable[..., Any]]] = [
-    (is_source, lambda source, declared, steps: source),
-    (lambda source: hasattr(source, "as_source"), lambda source, declared, steps: source.as_source(declared)),
+    (is_source, lambda source, declared: source),
+    (lambda source: hasattr(source, "as_source"), lambda source, declared: source.as_source(declared)),
     (is_path, from_path),
     (is_group, from_open_group),
     (is_zarr, from_open_zarr),
@@ -44,10 +43,9 @@ KINDS: list[tuple[Callable[[Any], bool], Callable[..., Any]]] = [
     (lambda source: hasattr(source, "__next__"), refused_generator),
     (lambda source: True, from_memory),
 ]
-STEPPED = (Stream, Batches)
 
 
-def opened(source: Any, declared: list[tuple[str, tuple, str]] | None = None, steps: int | None = None) -> Source:
+def opened(source: Any, declared: list[tuple[str, tuple, str]] | None = None) -> Source:
     """What examples are read from in stretches.
 
     Args:
@@ -55,7 +53,6 @@ def opened(source: Any, declared: list[tuple[str, tuple, str]] | None = None, st
             (`file.h5::/name`), CSV or Parquet, or to a folder of images; `tfxai.scale.images(...)`,
             `tfxai.scale.table(...)`; a `keras.utils.PyDataset`; a `tf.data.Dataset` of known length.
         declared: (name, shape with the batch first, dtype) of each input of the model, None where it does not say.
-        steps: Of data sets that give batches: at most so many of these.
 
     Raises:
         InputError: No examples, arrays of different length, an unknown number of batches; a data set that differs
@@ -63,7 +60,6 @@ def opened(source: Any, declared: list[tuple[str, tuple, str]] | None = None, st
         InputTypeError: Of no kind that is read.
         FileNotFoundError: No such file.
         FileFormatError: A file that is damaged or of no kind that is read.
-        OptionError: steps, of a source that has no batches.
         MissingExtraError: A package that reads this kind is not installed.
 
     Example:
@@ -73,6 +69,4 @@ def opened(source: Any, declared: list[tuple[str, tuple, str]] | None = None, st
         (6, [[8.0, 9.0], [10.0, 11.0]])
     """
     kind = next(kind for fits, kind in KINDS if fits(source))
-    if steps is not None and kind not in STEPPED:
-        raise OptionError(f"steps counts the batches of a data set. {received(source)}")
-    return kind(source, declared, steps)
+    return kind(source, declared)

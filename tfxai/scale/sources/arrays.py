@@ -60,7 +60,7 @@ def _told(rows: Rows) -> dict[str, Any]:
     return {"shape": list(rows.shape[1:]), "dtype": rows.dtype, "digest": rows.digest()}
 
 
-def from_memory(source: Any, declared: list | None, steps: int | None = None) -> Arrays:
+def from_memory(source: Any, declared: list | None) -> Arrays:
     """Arrays, tensors, data frames, and lists and dicts of them; a tuple (x, y) has labels.
 
     A tuple of arrays is several inputs only where the model has as many inputs as that.

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import InputError, InputTypeError, OptionError, received
+from tfxai.errors import InputError, InputTypeError
 from tfxai.explainer.batches import Batch, check_batched, form, joined, part_of, size, split
 from tfxai.scale.sources import digests
 from tfxai.scale.sources.rows import flattened, stretch
@@ -37,8 +37,9 @@ class Cut:
         self.n = (batches - 1) * self.size + (self.size if last is None else size(last.x))
         self.digests = {"first": digests.of_tree(parts(first))}
         self.digests |= {} if last is None else {"last": digests.of_tree(parts(last))}
-        self.arrays = {name: {"shape": list(np.shape(leaf)[1:]), "dtype": str(leaf.dtype)}
-                       for name, leaf in flattened(parts(first))}  # fmt: skip
+        named = {"x": first.x} if first.y is None else {"x": first.x, "y": first.y}
+        self.arrays = {name: {"shape": list(np.shape(leaf)[1:]), "dtype": str(getattr(leaf, "dtype", "frame"))}
+                       for name, leaf in flattened(named)}  # fmt: skip
         if last is not None:
             self.checked(last, batches - 1)
 
@@ -51,9 +52,10 @@ class Cut:
         expected = min(self.n - k * self.size, self.size)
         if size(batch.x) != expected or _form(batch) != self.form:
             shapes = ", ".join(str(tuple(leaf.shape)) for leaf in keras.tree.flatten(parts(batch)))
+            like = ", ".join(str((expected, *array["shape"])) for array in self.arrays.values())
             raise InputError(
-                f"Batch {k} of {self.batches} has arrays of shapes {shapes}. {LIKE_FIRST} Expected: {expected} "
-                f"examples of {self.arrays}. Of a tf.data.Dataset: data.unbatch().batch({self.size})."
+                f"Batch {k} of {self.batches} has arrays of shapes {shapes}. {LIKE_FIRST} Expected: {like}. "
+                f"Of a tf.data.Dataset: data.unbatch().batch({self.size})."
             )
         return batch
 
@@ -101,10 +103,3 @@ def check_same(first: Sequence[Batch], again: Sequence[Batch], advice: str) -> N
             "The data set gives other examples each time it is read: its first batches, read twice, differ. A job "
             f"that is resumed, or shared by several workers, would mix them up. {advice}"
         )
-
-
-def counted(known: int | None, steps: int | None) -> int | None:
-    """How many batches are read."""
-    if steps is not None and (not isinstance(steps, int) or steps < 1):
-        raise OptionError(f"steps is a number of batches. {received(steps)}")
-    return steps if known is None else known if steps is None else min(known, steps)

@@ -104,13 +104,13 @@ def is_zarr(source: Any) -> bool:
     return type(source).__module__.startswith("zarr") and hasattr(source, "shape")
 
 
-def from_open_group(source: Any, declared: list | None, steps: int | None = None) -> Arrays:
+def from_open_group(source: Any, declared: list | None) -> Arrays:
     """An open Zarr or HDF5 group."""
     kind = "zarr" if type(source).__module__.startswith("zarr") else "hdf5"
     return _chosen(str(source.name), {key: _rows(array) for key, array in _members(source)}, None, declared, kind)
 
 
-def from_open_zarr(source: Any, declared: list | None, steps: int | None = None) -> Arrays:
+def from_open_zarr(source: Any, declared: list | None) -> Arrays:
     """An open Zarr array."""
     return Arrays(_rows(source), kind="zarr")
 

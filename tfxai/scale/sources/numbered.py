@@ -8,7 +8,7 @@ from typing import Any
 from tfxai.errors import InputError
 from tfxai.explainer.batches import Batch, length_of
 from tfxai.scale.sources.carried import pickled
-from tfxai.scale.sources.cut import Cut, check_same, counted, read
+from tfxai.scale.sources.cut import Cut, check_same, read
 
 
 class Batches:
@@ -23,7 +23,6 @@ class Batches:
     Args:
         data: With batches 0, 1, ... .
         declared: What the model says of its inputs.
-        steps: At most so many batches; None: all of them.
 
     Raises:
         InputError: No batches, an unknown number of them; the first, read twice, differs.
@@ -32,12 +31,12 @@ class Batches:
     sequential = False
     names: list[str] | None = None
 
-    def __init__(self, data: Any, declared: list | None = None, steps: int | None = None) -> None:
-        count = counted(length_of(data), steps)
+    def __init__(self, data: Any, declared: list | None = None) -> None:
+        count = length_of(data)
         if count is None:
             raise InputError(
-                f"How many batches this {type(data).__name__} has is not known. Give it a length (num_batches, "
-                "__len__), or say how many to read: steps=."
+                f"How many batches this {type(data).__name__} has is not known: a job needs that. Give it a length "
+                "(num_batches, __len__)."
             )
         if not count:
             raise InputError(f"The {type(data).__name__} has no batches.")

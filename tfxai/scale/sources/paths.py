@@ -9,6 +9,8 @@ from typing import Any
 
 from tfxai.errors import FileFormatError
 from tfxai.scale.sources.files import from_hdf5, from_npy, from_npz, from_zarr
+from tfxai.scale.sources.folder import from_folder
+from tfxai.scale.sources.tables import PARQUET, TEXTS, from_table
 
 INSIDE = "::"  # between a file and the name of an array in it
 ZARR = ("zarr.json", ".zgroup", ".zarray", ".zmetadata")  # one of them is in the folder of a Zarr store
@@ -19,6 +21,7 @@ ENDINGS: dict[str, Callable[..., Any]] = {
     ".h5": from_hdf5,
     ".hdf5": from_hdf5,
     ".zarr": from_zarr,
+    **dict.fromkeys((*TEXTS, *PARQUET), from_table),
 }
 
 
@@ -27,7 +30,17 @@ def is_path(source: Any) -> bool:
     return isinstance(source, (str, os.PathLike))
 
 
-def from_path(source: Any, declared: list | None, steps: int | None = None) -> Any:
+def is_table(path: Path) -> bool:
+    """Whether a file is a table by its ending."""
+    return path.name.lower().endswith((*TEXTS, *PARQUET))
+
+
+def is_text(path: Path) -> bool:
+    """Whether it is one of text."""
+    return path.name.lower().endswith(TEXTS)
+
+
+def from_path(source: Any, declared: list | None) -> Any:
     """The source in a file or folder.
 
     Raises:
@@ -38,12 +51,12 @@ def from_path(source: Any, declared: list | None, steps: int | None = None) -> A
     remote, path = "://" in text, Path(text)
     if not remote and not path.exists():
         raise FileNotFoundError(f"No file or folder at {text!r}.")
-    opens = from_zarr if not remote and _is_zarr(path) else _by_ending(path)
+    opens = from_zarr if not remote and _is_zarr(path) else from_folder if path.is_dir() else _by_ending(path)
     return opens(text if remote else str(path.absolute()), name or None, declared)
 
 
 def _is_zarr(path: Path) -> bool:
-    return path.is_dir() and any((path / name).exists() for name in ZARR)
+    return path.is_dir() and (path.suffix.lower() == ".zarr" or any((path / name).exists() for name in ZARR))
 
 
 def _by_ending(path: Path) -> Callable[..., Any]:

@@ -195,6 +195,7 @@ class Reopened:
         self.find, self.args, self._opened = find, args, opened
         found = find(*args) if opened is None else opened
         self.shape, self.dtype = tuple(found.shape), str(found.dtype)
+        self._row = max(getattr(found.dtype, "itemsize", 8) * math.prod(self.shape[1:]), 1)
         self._opened = found
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -206,12 +207,12 @@ class Reopened:
                     f"{self.args[0]!r} has changed since it was opened: its shape was {self.shape} then. "
                     f"Received: {tuple(self._opened.shape)}."
                 )
-        return np.asarray(self._opened[start:stop])
+        found = np.asarray(self._opened[start:stop])
+        return found.astype(object) if found.dtype.kind == "T" else found  # numpy's own texts: little takes them
 
     def digest(self) -> str:
         """Of 64 MB at most, in up to 16 pieces: each is read with the chunks that it lies in."""
-        row = max(np.dtype(self.dtype).itemsize * math.prod(self.shape[1:]), 1) if self.dtype != "object" else 64
-        pieces = digests.spread(self.shape[0], digests.ON_DISK // row, 16)
+        pieces = digests.spread(self.shape[0], digests.ON_DISK // self._row, 16)
         return digests.of_arrays(self.read(*piece) for piece in pieces)
 
     def __getstate__(self) -> dict[str, Any]:

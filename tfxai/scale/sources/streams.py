@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfxai.errors import InputError, InputTypeError
 from tfxai.explainer.batches import Batch, length_of
 from tfxai.scale.sources import digests
-from tfxai.scale.sources.cut import Cut, check_same, counted, parts, read
+from tfxai.scale.sources.cut import Cut, check_same, parts, read
 
 
 class Stream:
@@ -28,28 +28,23 @@ class Stream:
     Args:
         data: Batched, and the same each time it is read.
         declared: What the model says of its inputs.
-        steps: At most so many batches; None: all of them.
 
     Raises:
-        InputError: An unknown number of batches or no end, and no steps; no batches; other ones each time.
+        InputError: An unknown number of batches or no end; no batches; other ones each time.
     """
 
     sequential = True
     names: list[str] | None = None
 
-    def __init__(self, data: tf.data.Dataset, declared: list | None = None, steps: int | None = None) -> None:
-        known = length_of(data)
-        if known is None and steps is None:
-            end = (
-                "It has no end" if int(data.cardinality()) == tf.data.INFINITE_CARDINALITY else "Its length is unknown"
-            )
-            raise InputError(
-                f"A job over a tf.data.Dataset needs to know how many batches that has. {end}: say how many to read "
-                "(steps=), take so many (data.take(steps)), or tell it its length: "
-                "data.apply(tf.data.experimental.assert_cardinality(batches))."
-            )
-        data = data if steps is None else data.take(counted(None, steps))
-        self.data, self._cut = data, _measured(data, length_of(data), declared)
+    def __init__(self, data: tf.data.Dataset, declared: list | None = None) -> None:
+        batches = length_of(data)
+        if batches is None:
+            endless = int(data.cardinality()) == tf.data.INFINITE_CARDINALITY
+            advice = "It has no end: take some of it, data.take(batches)." if endless else (
+                "Its length is unknown: tell it, data.apply(tf.data.experimental.assert_cardinality(batches))."
+            )  # fmt: skip
+            raise InputError(f"A job over a tf.data.Dataset needs to know how many batches that has. {advice}")
+        self.data, self._cut = data, _measured(data, batches, declared)
         self.n = self._cut.n
         self._kept: tuple[int, Batch] | None = None
         self._next, self._iterator = 0, iter(())  # the number of the batch that comes next
@@ -84,16 +79,13 @@ class Stream:
         )
 
 
-def _measured(data: tf.data.Dataset, batches: int | None, declared: list | None) -> Cut:
+def _measured(data: tf.data.Dataset, batches: int, declared: list | None) -> Cut:
     """How a data set is cut; the first two batches are read twice, the last once, if it must be."""
     first, again = ([read(batch) for batch in data.take(2)] for _ in range(2))
     if not first:
         raise InputError("The tf.data.Dataset yields no batches.")
     check_same(first, again, "Shuffle it once: shuffle(..., reshuffle_each_iteration=False) with a seed; seed maps.")
-    if batches is None:
-        batches, last = _read_through(data)
-    else:
-        last = None if batches == 1 or _batch_size(data) is not None else _last(data, batches)
+    last = None if batches == 1 or _batch_size(data) is not None else _last(data, batches)
     cut = Cut(first[0], last, batches, declared)
     cut.digests["second"] = digests.of_tree(parts(first[-1]))
     return cut
@@ -110,14 +102,6 @@ def _last(data: tf.data.Dataset, batches: int) -> Batch:
     if found is None:
         raise InputError(f"The tf.data.Dataset says that it has {batches} batches, and yields fewer.")
     return read(found)
-
-
-def _read_through(data: tf.data.Dataset) -> tuple[int, Batch | None]:
-    """How many batches there are, and the last: by reading all of them."""
-    count, last = 0, None
-    for batch in data:
-        count, last = count + 1, batch
-    return count, None if count < 2 else read(last)
 
 
 def refused_generator(source: Any, *_: Any) -> Iterator[Any]:
