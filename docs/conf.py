@@ -7,12 +7,12 @@ source files follows. Notebooks are shown as they are stored, without outputs: n
 from __future__ import annotations
 
 import re
-import shutil
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
@@ -20,6 +20,7 @@ from sphinx.transforms import SphinxTransform
 import tfxai
 
 HERE = Path(__file__).parent
+BADGE = re.compile(r"!\[Open in Colab\]\(https:[^)]*\)")
 
 project, author = "tfxai", "The tfxai developers"
 copyright = "The tfxai developers, Apache-2.0"
@@ -37,7 +38,9 @@ napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
 myst_heading_anchors = 3
+myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "off"
+html_math_renderer = "mathml"  # of browsers: MathJax would be fetched
 
 html_theme = "furo"
 html_title = f"tfxai {version}"
@@ -64,9 +67,10 @@ class NamedObjects(SphinxTransform):
 
 
 def notebooks(app: Sphinx) -> None:
-    """The tutorials stand beside the package, where they are run and opened; here is a copy to render."""
+    """The tutorials stand beside the package, where they are run and opened; here is a copy, its badge in words."""
     for path in (HERE.parent / "tutorials").glob("*.ipynb"):
-        shutil.copyfile(path, HERE / "tutorials" / path.name)
+        text = path.read_text(encoding="utf-8")
+        (HERE / "tutorials" / path.name).write_text(BADGE.sub("Open in Colab", text), encoding="utf-8")
 
 
 def plain(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
@@ -95,8 +99,16 @@ def kept(part: str) -> str:
     return re.sub(r"([*|]|_(?!\w))", r"\\\1", part)
 
 
+def formula(writer: Any, node: nodes.math | nodes.math_block) -> None:
+    """LaTeX as MathML, which browsers draw themselves."""
+    block = isinstance(node, nodes.math_block)
+    writer.body.append(tex2mathml(node.astext(), as_block=block))
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
     """What is done beside what the extensions do."""
+    app.add_html_math_renderer("mathml", (formula, None), (formula, None))
     app.connect("autodoc-process-docstring", plain, priority=400)  # before napoleon's own marks come in
     app.connect("builder-inited", notebooks)
     app.add_transform(NamedObjects)

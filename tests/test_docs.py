@@ -97,6 +97,19 @@ def test_the_tables_leave_nothing_out():
     assert ["keras", ">=3.8"] in rows["versions"] and all(len(row) == 2 and all(row) for row in rows["extras"])
 
 
+LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(page):
+    """In the repository, as a forge shows it; Sphinx asks the same of the pages."""
+    folder = (ROOT / page).parent
+    copies = {path.name for path in (ROOT / "tutorials").glob("*.ipynb")}  # which Sphinx puts beside that page
+    for target in LINK.findall((ROOT / page).read_text(encoding="utf-8")):
+        there = (folder / target).exists() or (page == "docs/tutorials/index.md" and target in copies)
+        assert there, f"{page}: {target}"
+
+
 def test_every_public_name_has_its_place_in_the_api():
     pages = "\n".join(text for name, text in PAGES.items() if name.startswith("docs/api/"))
     documented = re.findall(r"^\.\. auto(?:function|class|module):: tfxai\.([\w.]+)$", pages, re.MULTILINE)
