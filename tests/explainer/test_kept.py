@@ -15,6 +15,8 @@ from tests.living import Living
 from tfxai.explainer import kept
 from tfxai.model.compiled import TABLES
 
+pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
+
 FACTOR = 1.0
 
 

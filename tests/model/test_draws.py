@@ -9,6 +9,8 @@ from keras import layers, ops
 import tfxai
 from tfxai.errors import CompletenessWarning
 
+pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
+
 
 class Sampling(layers.Layer):
     """x times a draw of its own for every number."""

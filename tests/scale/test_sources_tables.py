@@ -82,6 +82,11 @@ def test_labels_and_columns(make, tmp_path):
     assert list(batch.x.columns) == ["income", "age"]
     assert np.allclose(batch.x.to_numpy(), FRAME[["income", "age"]][100:300], rtol=1e-15)
     assert np.array_equal(batch.y, FRAME["buys"][100:300])
+    assert list(table(make(tmp_path), "buys", index=True).as_source(None).read(0, 1).x.columns) == [
+        "income",
+        "city",
+        "paid",
+    ]
     assert list(table(make(tmp_path), "buys").as_source(None).read(0, 1).x.columns) == ["age", "income", "city", "paid"]
 
 

@@ -14,6 +14,8 @@ from tfxai.callbacks import ExplanationSnapshot
 from tfxai.errors import InputError, TargetError
 from tfxai.result.describe import target_name
 
+pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
+
 NAMES = ["cat", "dog"]
 X = np.random.default_rng(0).uniform(0, 1, (3, 8, 8, 3)).astype("float32")
 

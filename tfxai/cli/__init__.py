@@ -20,6 +20,7 @@ from tfxai.errors import TfxaiError
 COMMANDS = {
     "demo": "explain real photographs (or digits) with every method",
     "explain": "explain a model's predictions of images, arrays or a table",
+    "scale": "explain a whole data set into a store, which survives being killed; or say how far that is",
     "check": "measure on your model whether contributions add up, layer by layer",
     "methods": "list the methods",
 }

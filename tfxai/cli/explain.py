@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tfxai.cli import shared
+from tfxai.cli import asking, shared
 from tfxai.errors import OptionError, received
 
 if TYPE_CHECKING:
@@ -26,23 +25,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method", action="append", help="name of `tfxai methods`; repeat to compare (default: deeplift)"
     )
-    parser.add_argument(
-        "--target",
-        help="class: an index, a label, one per example: 3,5,5, or index:2, label:2 (default: the predicted; "
-        "of one output with two labels the second)",
-    )
-    parser.add_argument("--top", type=int, metavar="K", help="explain the K highest classes of each example")
-    parser.add_argument("--baseline", help="a number, blur, or a .npy file (default: zeros)")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="NAME=VALUE", help="an option of the method: steps=50"
-    )
-    parser.add_argument("--layer", help="attribute to, or read, this layer: a path, or last_conv")
-    parser.add_argument(
-        "--labels", metavar="FILE", help="class names: one per line, a JSON list, class_indices or id2label"
-    )
+    asking.add(parser)
     parser.add_argument("--smooth", type=float, metavar="PIXELS", help="blur the maps for the eye; sums stay")
     parser.add_argument("--seed", type=int, default=0, help="of methods that draw (default: 0)")
-    parser.add_argument("--batch-size", type=int, help="examples per pass")
     parser.add_argument(
         "-o", "--output", action="append", metavar="OUT",
         help=".png, .html or .npz; repeat for several (default: explanation.png)",
@@ -58,12 +43,12 @@ def run(args: argparse.Namespace) -> int:
     from tfxai.cli.labels import fitting, read_labels
 
     labels = read_labels(args.labels) if args.labels else None
-    given = dict(_option(text) for text in args.set)
-    baseline = _baseline(args.baseline)
+    given = asking.given(args)
+    baseline = asking.baseline(args.baseline)
     model = shared.opened(args.model, args.modules)
     if labels is not None:
-        labels = fitting(args.labels, labels, _outputs(model, len(labels)))
-    asked = _asked(args, labels)
+        labels = fitting(args.labels, labels, asking.outputs(model, len(labels)))
+    asked = asking.target(args, labels)
     taken, raw = shared.inputs(args, model)
     run = _Run(model, methods, given, baseline, args, labels)
     for part in _parts(taken, raw, asked, outputs) if taken.apart else [_Part(taken, raw.x, asked, outputs, 0)]:
@@ -135,29 +120,6 @@ def _parts(taken: Taken, raw: Taken, asked: Any, outputs: list[Path]) -> list[_P
     return parts
 
 
-def _outputs(model: Any, names: int) -> int | None:
-    """How many outputs the model has, None where it does not say or has several; `names` where any axis is as long."""
-    shape = getattr(model, "output_shape", None)
-    if (signature := shared.signature(model)) is not None:
-        found = [spec.shape for spec in signature.structured_outputs.values()]
-        shape = tuple(found[0]) if len(found) == 1 and found[0].rank else None
-    if not isinstance(shape, tuple) or len(shape) < 2 or not all(n is None or isinstance(n, int) for n in shape):
-        return None
-    return names if len(shape) > 2 and names in shape[1:] else shape[-1]
-
-
-def _asked(args: argparse.Namespace, labels: list[str] | None) -> Any:
-    """What is explained: --target, or --top."""
-    from tfxai import targets
-    from tfxai.cli.labels import target
-
-    if args.top is None:
-        return target(args.target, labels)
-    if args.target is not None:
-        raise OptionError("--top names the classes, and so does --target. Pass one of them.")
-    return targets.top(args.top)
-
-
 def _check(outputs: list[Path], methods: int, top: int | None = None) -> None:
     """Before minutes of work: can the result be written?"""
     for path in outputs:
@@ -170,36 +132,6 @@ def _check(outputs: list[Path], methods: int, top: int | None = None) -> None:
             raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write {path.name!r} into.")
         if path.is_dir():
             raise IsADirectoryError(f"{str(path)!r} is a folder; -o names a file.")
-
-
-def _option(text: str) -> tuple[str, Any]:
-    """name=value, the value as Python writes it, or else a text."""
-    name, found, value = text.partition("=")
-    if not found:
-        raise OptionError(f"--set takes NAME=VALUE, such as steps=50. {received(text)}")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-
-
-def _baseline(text: str | None) -> Any:
-    """What --baseline means: a number, blur, or the array in a file."""
-    if text is None:
-        return None
-    if text == "blur":
-        from tfxai import baselines
-
-        return baselines.blur()
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    if text.endswith(".npy"):
-        from tfxai.cli.readers import read_arrays
-
-        return read_arrays(Path(text))
-    raise OptionError(f"--baseline is a number, blur, or a .npy file. {received(text)}")
 
 
 def _print(e: Any, labels: list[str] | None, part: _Part, files: list[Path]) -> None:

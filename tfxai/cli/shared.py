@@ -107,12 +107,12 @@ def inputs(args: argparse.Namespace, model: Any) -> tuple[Taken, Taken]:
         x, notes = [one for one, _ in done], done[0][1]
     else:
         x, notes = preprocessed(raw.x, args.preprocess, [w.name for w in declared or ()])
-    for note in (*raw.notes, *notes, *_fed(x, raw.files, model)):
+    for note in (*raw.notes, *notes, *fed(x, raw.files, model)):
         print(f"  {note}")
     return raw._replace(x=x), raw
 
 
-def _fed(x: Any, pictures: bool, model: Any) -> list[str]:
+def fed(x: Any, pictures: bool, model: Any) -> list[str]:
     """The range of what the model is fed, and a word where pictures of bytes meet a model that does not scale them."""
     from tfxai.support.structure import named
 

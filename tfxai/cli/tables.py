@@ -81,8 +81,7 @@ def read_table(
     text, encoding = read_text(path)
     file = io.StringIO(text, newline="")
     try:
-        separator, decimal = _separator(text, width)
-        layout, first = _layout(path, file, separator, decimal, width, header)
+        layout, first = layout_of(path, file, width, header)
         rest = file.read()
         columns, rows = _fast(rest, layout) or _slow(path, rest, layout, first, allow_nan)
     except csv.Error as error:
@@ -104,7 +103,11 @@ def read_text(path: Path) -> tuple[str, str]:
     Raises:
         FileFormatError: No text.
     """
-    data = path.read_bytes()
+    return decoded(path.read_bytes(), path)
+
+
+def decoded(data: bytes, path: Path) -> tuple[str, str]:
+    """What is in a file, or its beginning, in the same way."""
     marked = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     for encoding in (marked, "cp1252"):
         try:
@@ -151,10 +154,16 @@ def _decimal(rows: Iterable[list[str]], separator: str) -> str:
     return "," if has else "."
 
 
+def layout_of(path: Path, file: io.StringIO, width: int | None, header: str) -> tuple[Layout, int]:
+    """How the table is written, and the lines before its first row; the file is left at that row."""
+    separator, decimal = _separator(file.getvalue(), width)
+    return _layout(path, file, separator, decimal, width, header)
+
+
 def _layout(
     path: Path, file: io.StringIO, separator: str, decimal: str, width: int | None, header: str
 ) -> tuple[Layout, int]:
-    """How the table is written, and the lines before its first row; the file is left at that row."""
+    """The same, where separator and decimal point are known."""
     sample = list(itertools.islice(_rows(file, separator), SAMPLE))
     if not sample:
         raise FileFormatError(f"{str(path)!r} has no row of numbers.")

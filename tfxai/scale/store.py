@@ -7,6 +7,7 @@ once. What is marked as done comes last.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -116,7 +117,7 @@ class Store:
         piece = _piece(chunk, max(a[0].nbytes for _, a in arrays.values()))
         about = {"format": FORMAT, "job": job, "layout": vars(layout), "n": n, "chunk": chunk, "piece": piece}
         about |= {"dtype": dtype, "seed": seed, "names": list(arrays)}
-        with _taking_place(path) as place, writing(path):
+        with writing(path), _taking_place(path) as place:
             group = zarr.open_group(place, mode="w", zarr_format=3)
             for name, (dims, array) in arrays.items():
                 stored = _stored_dtype(name, array.dtype, dtype)
@@ -169,6 +170,7 @@ class Store:
             for piece in self.pieces(index):
                 for name in self.names:
                     digest.update(np.ascontiguousarray(self.arrays[name][piece.start : piece.stop]).data)
+            digest.update(np.float64(self.arrays["rounding"][index]).tobytes())
         except Exception:  # a file that was cut off
             return False
         return int.from_bytes(digest.digest(), "little") == int(self._one("checksum", index))
@@ -176,11 +178,22 @@ class Store:
     def drop(self, index: int) -> None:
         """Marks a chunk as not done."""
         with writing(self.path):
+            self._check_right()
             self.arrays["done"][index] = False
 
     def writer(self, index: int, worker: str) -> Writer:
-        """What writes a chunk."""
+        """What writes a chunk.
+
+        Raises:
+            StoreError: Nobody has the right to.
+        """
+        with writing(self.path):
+            self._check_right()
         return Writer(self, index, worker)
+
+    def _check_right(self) -> None:
+        if self.arrays["done"].read_only:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 class Writer:
@@ -215,6 +228,7 @@ class Writer:
 
     def finish(self) -> None:
         """Marks the chunk as done."""
+        self._digest.update(np.float64(self._rounding).tobytes())
         records = {
             "checksum": int.from_bytes(self._digest.digest(), "little"),
             "times": [self._begun, time.time()],

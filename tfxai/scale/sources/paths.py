@@ -30,6 +30,16 @@ def is_path(source: Any) -> bool:
     return isinstance(source, (str, os.PathLike))
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file is a table by its ending."""
+    return path.name.lower().endswith((*TEXTS, *PARQUET))
+
+
+def is_text(path: Path) -> bool:
+    """Whether it is one of text."""
+    return path.name.lower().endswith(TEXTS)
+
+
 def from_path(source: Any, declared: list | None) -> Any:
     """The source in a file or folder.
 

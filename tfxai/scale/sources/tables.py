@@ -29,6 +29,7 @@ class TableFile:
     columns: tuple[str, ...] | None
     dtypes: dict[str, Any]
     written: Written | None
+    index: bool
 
     def as_source(self, declared: list | None) -> Table:
         """The rows, for a model that declares these inputs."""
@@ -36,7 +37,7 @@ class TableFile:
         for name in (*(self.columns or ()), *([self.label] if self.label else ()), *self.dtypes):
             if name not in pieces.columns:
                 raise InputError(f"{self.path!r} has no column {name!r}. {suggest(name, pieces.columns)[:300]}")
-        columns = self.columns or [name for name in pieces.columns if name != self.label]
+        columns = self.columns or [name for name in pieces.columns[self.index :] if name != self.label]
         return Table(pieces, list(columns), self.label, self.dtypes, _names(self.path, columns, declared))
 
 
@@ -49,6 +50,7 @@ def table(
     separator: str | None = None,
     decimal: str = ".",
     header: bool = True,
+    index: bool = False,
     encoding: str = "utf-8",
 ) -> TableFile:
     """A table in a file as a source of a job: CSV (also as .gz, .bz2, .xz) or Parquet, read in pieces.
@@ -60,11 +62,13 @@ def table(
     Args:
         path: The file.
         label: The column of the labels, which is none of x.
-        columns: Those of x, in the order in which the model takes them; None: all but the label.
+        columns: Those of x, in the order in which the model takes them; None: all but the label
+            and the index.
         dtypes: Of columns whose first rows do not tell: {"age": "float64"}.
         separator: Of a CSV file; None: a tab in .tsv, else a comma.
         decimal: "," where numbers are written so.
         header: Whether the first line of a CSV file is names; else columns are called "column 1", ...
+        index: Whether the first column names the rows, and is none of x.
         encoding: Of a CSV file.
 
     Returns:
@@ -98,7 +102,7 @@ def table(
             raise FileFormatError(f"{text!r} is no table by its name ({known}). Of another text say separator=.")
         written = Written(separator, decimal, header, encoding)
     names = None if columns is None else tuple(columns)
-    return TableFile(str(file.absolute()), label, names, dict(dtypes or {}), written)
+    return TableFile(str(file.absolute()), label, names, dict(dtypes or {}), written, index)
 
 
 def from_table(path: str, name: str | None, declared: list | None) -> Table:
@@ -125,6 +129,6 @@ def _names(path: str, columns: Sequence[str], declared: list | None) -> list[str
     if shape[1] not in (None, len(columns)):
         raise InputError(
             f"{path!r} has {len(columns)} columns ({short(columns)}), and the model takes {shape[1]}. Say which: "
-            "tfxai.scale.table(path, label=..., columns=[...])."
+            "tfxai.scale.table(path, label=..., columns=[...]); in the shell --label, --columns."
         )
     return None
