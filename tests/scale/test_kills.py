@@ -61,7 +61,7 @@ def _check(out, whole):
     assert one.record("done").all() and all(one.is_whole(k) for k in range(one.chunks))
     assert one.names == other.names and one.job == other.job
     for name in [*one.names, "checksum", "rounding"]:
-        np.testing.assert_array_equal(one.group[name][:], other.group[name][:], name)
+        np.testing.assert_array_equal(one.arrays[name][:], other.arrays[name][:], name)
 
 
 def _reads(folder):
