@@ -107,9 +107,7 @@ def subject(request):
 
 
 def on(kinds):
-    """Tests of one model stay together, so that one worker holds its capture."""
-    params = [pytest.param(k, marks=pytest.mark.xdist_group(k)) for k in kinds]
-    return pytest.mark.parametrize("subject", params, indirect=True, ids=kinds)
+    return pytest.mark.parametrize("subject", kinds, indirect=True)
 
 
 def refusals(method):
