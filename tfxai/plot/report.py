@@ -18,8 +18,8 @@ from tfxai.support.checks import is_number
 from tfxai.support.files import replacing
 
 LEGEND = (
-    '<p class="quiet">Red speaks for what is explained, blue against it, white is zero; white to brown tells how strong, '
-    "not which way. Each picture has its own scale. Rest the pointer on a picture to read its numbers.</p>"
+    '<p class="quiet">Red speaks for what is explained, blue against it, white is zero; white to brown tells how '
+    "strong, not which way. Each picture has its own scale. Rest the pointer on a picture to read its numbers.</p>"
 )
 DELTA = (
     '<p class="quiet">Delta: how far the contributions are from adding up to the change of the score; a method without '
