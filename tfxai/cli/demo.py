@@ -10,6 +10,7 @@ from typing import Any
 
 from tfxai.errors import CompletenessWarning
 
+UNSAID = ("groups", "low", "high")  # options that would make the table wide
 KINDS = {"text": "sentences on films", "dna": "planted motifs", "table": "rents of flats"}
 
 
@@ -57,7 +58,7 @@ def _explained(show: Any) -> dict[str, Any]:
             warnings.simplefilter("ignore", CompletenessWarning)  # few steps; the delta is in the table
             e = explainer.using(name, **given)(show.demo.examples, baseline=show.baseline, seed=0, verbose=0)
         seconds = time.perf_counter() - start
-        told = [str(v) if k == "rule" else f"{k}={v}" for k, v in given.items() if k != "groups"]
+        told = [str(v) if k == "rule" else f"{k}={v}" for k, v in given.items() if k not in UNSAID]
         delta = "-" if e.delta is None else f"{np.abs(e.delta).max():.1e}"
         share = f"{_true(e, show.demo.truth):6.2f}" if true else ""
         print(f"  {' '.join([name, *told]):34s} {delta:>9s} {seconds:8.1f}{share}", flush=True)

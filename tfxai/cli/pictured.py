@@ -30,7 +30,7 @@ def show(network: str) -> Show:
     side = demo.examples.shape[1]
     probabilities = np.asarray(demo.model(demo.examples, training=False))
     said = [", ".join(f"{demo.labels[i]} {p[i]:.2f}" for i in p.argsort()[::-1][:3]) for p in probabilities]
-    metrics: dict[str, dict[str, Any]] = {"deletion": {"steps": 8}, "insertion": {"steps": 8}, "sparseness": {}}
+    metrics: dict[str, dict[str, Any]] = {"deletion": {"steps": 6}, "insertion": {"steps": 6}, "sparseness": {}}
     return Show(about, LOOK, "What the network looks at", demo, probabilities, said, _plans(side), PICTURED, metrics,
                 _figure, eased=lambda title, e: _eased(title, e, side))  # fmt: skip
 
@@ -60,10 +60,11 @@ def _plans(side: int) -> list[tuple[str, dict]]:
 
     kinds = {name: class_of(name) for name in methods() if name not in RULES}
     plans = {name: {**kind.quick} for name, kind in kinds.items() if not kind.needs_data}
-    squares = {"groups": grid(side // 4)}  # sixteen
+    squares = {"groups": grid(4)}  # sixteen
     plans["occlusion"]["window"] = 3 * side // 14
-    plans["integrated_gradients"]["steps"] = 32
-    plans["expected_gradients"]["samples"] = 24
+    plans["integrated_gradients"]["steps"] = 24
+    plans["expected_gradients"]["samples"] = 20
+    plans["rise"]["samples"] = 32
     plans["shapley_sampling"] = {"samples": 4, **squares}
     for name in ("kernel_shap", "lime"):
         plans[name] = {"samples": 64, **squares}

@@ -12,12 +12,12 @@ PLANS: list[tuple[str, dict[str, Any]]] = [
     ("integrated_gradients", {}),
     ("occlusion", {"window": 1}),
     ("lrp", {"rule": "epsilon"}),
-    ("gradient", {}),
+    ("input_x_gradient", {}),
 ]
-PICTURED = ["kernel_shap", "deeplift\nrescale", "integrated_gradients", "occlusion", "lrp\nepsilon", "gradient"]
-DRAWN = ["deeplift\nrescale", "occlusion", "gradient"]
+PICTURED = ["kernel_shap", "deeplift\nrescale", "integrated_gradients", "occlusion", "lrp\nepsilon", "input_x_gradient"]
+DRAWN = ["deeplift\nrescale", "occlusion", "input_x_gradient"]
 METRICS: dict[str, dict[str, Any]] = {"correlation": {}, "deletion": {}, "insertion": {}}
-TRUE = "The column true is the share of a map that lies"
+TRUE = "is the share of a map that lies"
 
 
 def text() -> Show:
@@ -29,8 +29,8 @@ def text() -> Show:
     demo = text()
     about = 'A small network for made-up sentences: good words less bad ones; "not" turns round the word after it.'
     look = (
-        f'Good words should be red, bad ones blue, "not" what it makes of the next word, all others white. {TRUE}\n'
-        "on such words. Methods that compare with blanks find them; gradient and lrp, which compare with nothing, do not."
+        'Good words should be red, bad ones blue, "not" what it makes of the next word, all others white: the column true\n'
+        f"{TRUE} on such words. lrp compares with no sentence of blanks, and colours others too."
     )
     blanks = np.zeros_like(demo.examples[:1])
     return _show(demo, about, look, "Which words decide", _sentences, blanks)
@@ -42,8 +42,9 @@ def dna() -> Show:
 
     about = "A small network for made-up DNA: TGACTCA makes it bound, CACCTG anywhere prevents that."
     look = (
-        f"In the grey stretches TGACTCA should stand up and CACCTG hang down. {TRUE}\nthere, on a fifth of the letters. The "
-        "network also reads some letters elsewhere: no map is to blame for that (see deletion)."
+        "In the grey stretches TGACTCA should stand up and CACCTG hang down: the column true\n"
+        f"{TRUE} there, on a fifth of the letters.\n"
+        "The network reads some letters elsewhere, too: no map is to blame for showing that."
     )
     return _show(dna(), about, look, "Where the motifs are", _letters, 0.25)
 
@@ -80,11 +81,13 @@ def _show(demo: Any, about: str, look: str, heading: str, draw: Any, baseline: A
 
 def _sentences(show: Show, runs: dict[str, Any]) -> Any:
     """A line of words for each sentence and method."""
-    return _lines(show, runs, (8.0, 0.34), _words)
+    return _lines(show, runs, (8.6, 0.34), _words)
 
 
 def _words(demo: Any, e: Any, i: int, ax: Any) -> None:
-    e.plot(i, ax=ax, kind="tokens", tokens=demo.tokens[i], width=sum(map(len, demo.tokens[i])) + 30, colorbar=False)
+    e.plot(
+        i, ax=ax, kind="tokens", tokens=demo.tokens[i], width=80 if len(demo.tokens[i]) < 20 else 180, colorbar=False
+    )
 
 
 def _letters(show: Show, runs: dict[str, Any]) -> Any:
