@@ -195,8 +195,8 @@ class Explainer:
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
         if isinstance(self.model, BlackBox):
-            black_boxes.check(self.method, on, layer, jit_compile)
-            self.on = "score"
+            black_boxes.check(self.method, layer, jit_compile)
+            self.on = "probability" if on == "probability" else "score"
         self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
         class_names(labels)  # refused now if they are none
         self.labels = labels

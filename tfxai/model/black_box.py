@@ -133,7 +133,7 @@ def black_box(
 
     What needs nothing but scores works on it: methods that hide features ("kernel_shap", "lime", "occlusion"...),
     `tfxai.evaluate`, plots, reports. Methods that follow gradients refuse, and name those that work. The score is what
-    the function returns.
+    the function returns; `on="probability"` says, and checks when it is tried, that these are probabilities.
 
     The function is handed arrays of the dtype in which x was given, never x itself: it may change them. Where x is a
     data frame of pandas, these are frames with the same columns and kinds; of columns of words (text, categories) the
