@@ -45,7 +45,7 @@ def test_rents_are_those_of_the_formula():
         (sentences.preprocess, ["the " * 15], r"up to 14 words of .* sentences of \[15\] words"),
         (sequences.preprocess, "ACGT", r"60 of the letters ACGT. Received: sequences of \[4\]"),
         (sequences.preprocess, "N" * 60, "letters 'N'"),
-        (flats.preprocess, {"area": 3}, "A flat has the columns area, kilometres, .* Received: area"),
+        (flats.preprocess, {"area": 3}, "A flat has the columns area, kilometres to the centre, .* Received: area"),
         (flats.preprocess, np.ones((2, 3)), r"shape \(n, 8\): .* Received: \(2, 3\)"),
     ],
 )

@@ -47,9 +47,7 @@ def _explained(show: Any) -> dict[str, Any]:
     for name, said in zip(show.demo.names, show.said, strict=True):
         print(f"  {name:{max(map(len, show.demo.names))}s}  {said}")
     true = "" if show.demo.truth is None else f"{'true':>6s}"
-    print(
-        f"\n  {'method':34s} {'delta':>9s} {'seconds':>8s}{true}   (delta: what the map lacks of the change of the score)"
-    )
+    print(f"\n  {'method':34s} {'delta':>9s} {'seconds':>8s}{true}   (delta: what the map lacks to add up)")
     runs = {}
     explainer = Explainer(show.demo.model)
     for name, given in show.plans:

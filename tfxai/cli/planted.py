@@ -29,8 +29,8 @@ def text() -> Show:
     demo = text()
     about = 'A small network for made-up sentences: good words less bad ones; "not" turns round the word after it.'
     look = (
-        'Good words should be red, bad ones blue, "not" what it makes of the next word, all others white: the column true\n'
-        f"{TRUE} on such words. lrp compares with no sentence of blanks, and colours others too."
+        'Good words should be red, bad ones blue, "not" what it makes of the next word, all others white:\n'
+        f"the column true {TRUE} on such words. lrp compares with no sentence of blanks, and colours others too."
     )
     blanks = np.zeros_like(demo.examples[:1])
     return _show(demo, about, look, "Which words decide", _sentences, blanks)
@@ -42,8 +42,8 @@ def dna() -> Show:
 
     about = "A small network for made-up DNA: TGACTCA makes it bound, CACCTG anywhere prevents that."
     look = (
-        "In the grey stretches TGACTCA should stand up and CACCTG hang down: the column true\n"
-        f"{TRUE} there, on a fifth of the letters.\n"
+        "In the grey stretches TGACTCA should stand up and CACCTG hang down:\n"
+        f"the column true {TRUE} there, on a fifth of the letters.\n"
         "The network reads some letters elsewhere, too: no map is to blame for showing that."
     )
     return _show(dna(), about, look, "Where the motifs are", _letters, 0.25)
