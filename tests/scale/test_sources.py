@@ -478,3 +478,29 @@ def test_large_content_is_read_in_even_pieces(tmp_path, monkeypatch):
     asked = Lazy()
     opened(asked).identity()
     assert len(asked.asked) == 1 + 60 and asked.asked[1] == (0, 1) and asked.asked[-1] == (999, 1000)
+
+
+# --- In a job
+
+
+JOBS = {
+    "PyDataset": lambda path: Numbered(X[:20], Y[:20] % 2),
+    "tf.data": lambda path: tf.data.Dataset.from_tensor_slices((X[:20], Y[:20] % 2)).batch(8),
+    "map": lambda path: (np.load(_npy(path, X[:20]), mmap_mode="r"), Y[:20] % 2),
+}
+
+
+@pytest.mark.parametrize("kind", JOBS)
+def test_a_job_explains_its_examples_with_their_own_labels(kind, tmp_path):
+    pytest.importorskip("zarr")
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.Flatten(), keras.layers.Dense(3, "gelu"),
+                              keras.layers.Dense(2)])  # fmt: skip
+    expected = tfxai.explain(model, X[:20], target=(Y[:20] % 2).tolist())
+    given = {"target": "labels", "chunk": 6, "verbose": 0}  # no whole number of batches
+    source = JOBS[kind](tmp_path)
+    out = tfxai.scale.explain_dataset(model, source, tmp_path / "a.zarr", shard=(1, 2), **given)
+    assert tfxai.scale.open(out).done.tolist() == [False, True, False, True]
+    tfxai.scale.explain_dataset(model, source, out, **given)  # of the chunks that lie behind
+    store = tfxai.scale.open(out)
+    assert store.done.all() and np.allclose(store[:].values, expected.values, atol=1e-6)
+    assert np.allclose(store[:].score, expected.score, atol=1e-6)
