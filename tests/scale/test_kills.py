@@ -356,6 +356,7 @@ def long(folder):
     np.save(folder / "x.npy", MANY)
     whole = run(folder, folder / "whole.zarr")
     (folder / "reads").write_text("")
+    (folder / "pace").write_text("0.03")  # long enough for those who kill
     return folder, whole
 
 
@@ -365,17 +366,23 @@ class Victims:
     def __init__(self, folder, out, seed):
         self.source, self.out, self.rng, self.killed = Trapped(MANY, folder), out, np.random.default_rng(seed), []
 
-    def start(self, *shard):
-        return _process(self.source.folder, self.out, "local", *shard)
+    def kill_ten(self, shards):
+        """One process for each shard at once; whichever has read some chunks is killed, and another begun for it."""
+        running = {shard: self._start(shard) for shard in shards}
+        while len(self.killed) < 10:
+            for shard, (process, chunks) in running.items():
+                assert process.poll() is None, process.communicate()[1]
+                if len(self.read_by(process.pid)) >= chunks and len(self.killed) < 10:
+                    time.sleep(self.rng.uniform(0, 0.05))  # somewhere within a chunk
+                    process.send_signal(signal.SIGKILL)
+                    assert process.wait() == -signal.SIGKILL
+                    self.killed.append(process.pid)
+                    running[shard] = self._start(shard)
+            time.sleep(0.01)
+        assert all(process.wait() == 0 for process, _ in running.values())
 
-    def kill(self, process):
-        """After some chunks and part of one."""
-        chunks = self.rng.integers(1, 7)
-        _until(lambda: len(self.read_by(process.pid)) >= chunks, process)
-        time.sleep(self.rng.uniform(0, 0.03))
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "it was done before it was killed"
-        self.killed.append(process.pid)
+    def _start(self, shard):
+        return _process(self.source.folder, self.out, "local", *shard), self.rng.integers(1, 6)
 
     def read_by(self, pid):
         return [start for start, own in self.source.reads() if own == pid and start]
@@ -391,26 +398,12 @@ class Victims:
 
 
 @pytest.mark.slow
-def test_killed_ten_times(long):
+@pytest.mark.parametrize("count", [1, 4])
+def test_killed_ten_times(long, count):
+    """One process; and four at once, which make the store at once, too."""
     folder, whole = long
-    victims = Victims(folder, folder / "a.zarr", 0)
-    for _ in range(10):
-        victims.kill(victims.start())
-    run(folder, victims.out)
-    victims.check(whole)
-
-
-@pytest.mark.slow
-def test_four_at_once_of_which_ten_are_killed(long):
-    """They make the store at once, too."""
-    folder, whole = long
-    victims = Victims(folder, folder / "a.zarr", 1)
-    running = [victims.start(k, 4) for k in range(4)]
-    for _ in range(10):
-        k = victims.rng.integers(4)
-        victims.kill(running[k])
-        running[k] = victims.start(k, 4)
-    assert [process.wait() for process in running] == 4 * [0]
+    victims = Victims(folder, folder / "a.zarr", count)
+    victims.kill_ten([(k, count) for k in range(count)])
     victims.check(whole)
 
 
