@@ -93,7 +93,9 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 def megabytes(code, *arguments):
     """Peak memory of a fresh process."""
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True
+    )
     return int(done.stdout.split()[-1]) / 1024
 
 
