@@ -11,6 +11,12 @@ import keras
 import numpy as np
 import pytest
 
+from tests.scheduling import ByFileOrModel
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFileOrModel(config, log) if config.getoption("dist") == "loadfile" else None
+
 
 # Keras draws the seed of every initialiser when a layer is made, so no layer may be made before these have run:
 # not when a test file is imported, nor in a fixture of the session.

@@ -11,8 +11,6 @@ from tfxai.errors import ModelError, UnsupportedOpError
 from tfxai.explainer.prepared import KEPT
 from tfxai.model.compiled import TARGETS
 
-pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
-
 
 def dense():
     return keras.Sequential(

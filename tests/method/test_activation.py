@@ -10,8 +10,6 @@ from tests.models import MODELS
 from tests.recorded import recorded
 from tests.test_contract import NO_MAP
 
-pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
-
 
 @pytest.mark.parametrize("kind", [kind for kind in MODELS if kind not in NO_MAP])
 def test_none_is_the_last_convolution(kind):

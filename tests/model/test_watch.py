@@ -7,8 +7,6 @@ from keras import layers
 
 from tfxai.model.watch import Watch
 
-pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
-
 FACTOR = 1.0
 
 

@@ -14,8 +14,6 @@ from tfxai.callbacks import ExplanationSnapshot, directory
 from tfxai.errors import InputError
 from tfxai.explanation import Explanation
 
-pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
-
 MEANS = np.array([103.939, 116.779, 123.68])
 BYTES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3)).astype("float32")
 CENTRED = (BYTES - MEANS).astype("float32")

@@ -39,7 +39,7 @@ def network():
 def same(one, other):
     one, other = Store.at(one), Store.at(other)
     assert one.names == other.names and other.record("done").all()
-    return all(np.array_equal(one.group[name][:], other.group[name][:]) for name in one.names)
+    return all(np.array_equal(one.arrays[name][:], other.arrays[name][:]) for name in one.names)
 
 
 def workers(out):

@@ -10,8 +10,6 @@ import tfxai
 from tfxai import targets
 from tfxai.errors import OptionError, TargetError
 
-pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
-
 SIDE, CELLS = 32, 8  # of the pictures, and of the predictions on each side
 
 

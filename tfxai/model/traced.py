@@ -201,7 +201,7 @@ class TracedModel:
     def replay(self, table: RuleTable, around: Any = None) -> Replay:
         """A run of the program under a table, whose rules find their annotations."""
         graph, activity = self.program(table)
-        return Replay(activity, table, annotated(table, graph, activity), around)
+        return Replay(activity, table, annotated(table, graph, activity), around, graph.values)
 
     def jumps(self) -> list[Op]:
         """The captured ops at which the score may jump: steps, and decisions that become numbers."""
