@@ -28,7 +28,7 @@ class Shown(NamedTuple):
     """What is to be drawn: one example of one explanation, at one of its inputs or layers."""
 
     e: ExplanationData
-    index: int
+    row: int
     key: Any
     labels: Any
     tokens: Any
@@ -37,13 +37,13 @@ class Shown(NamedTuple):
     @property
     def one(self) -> np.ndarray:
         """Its values."""
-        return part(self.e, self.key)[0][self.index]
+        return part(self.e, self.key)[0][self.row]
 
     @property
     def x(self) -> np.ndarray | None:
         """The input that belongs to them."""
         inputs = part(self.e, self.key)[1]
-        return None if inputs is None else np.asarray(inputs[self.index])
+        return None if inputs is None else np.asarray(inputs[self.row])
 
     @property
     def photograph(self) -> Any:
@@ -58,12 +58,12 @@ class Shown(NamedTuple):
     @property
     def unit(self) -> str:
         """What the numbers are."""
-        return unit(self.e, self.index, self.labels, WHOLE)
+        return unit(self.e, self.row, self.labels, WHOLE)
 
     @property
     def said(self) -> str:
         """The beginning of what is said of a picture to those who do not see it."""
-        return f"{self.heading}, example {self.index}: {self.unit}"
+        return f"{self.heading}, example {self.row}: {self.unit}"
 
 
 def panels(
@@ -103,7 +103,7 @@ def photographs(group: Sequence[ExplanationData], index: int, look: layers.Look)
 def _under(what: Shown) -> np.ndarray | None:
     """The input in [0, 1], where it is a picture by itself or lies under a map."""
     e, x = what.e, what.x
-    x = np.asarray(e.inputs[what.index]) if isinstance(e.inputs, np.ndarray) else x
+    x = np.asarray(e.inputs[what.row]) if isinstance(e.inputs, np.ndarray) else x
     if x is None or x.dtype.kind not in "biuf" or x.ndim not in (2, 3) or not np.isfinite(x).all():
         return None
     over = guess(what.one, x) == "image" and same_places(what.one, x)
@@ -203,7 +203,7 @@ def _bars(what: Shown) -> str:
 def _drawing(what: Shown) -> str:
     """A figure; of a series, with its numbers where the pointer rests."""
     options = {} if what.tokens is None else {"tokens": what.tokens}
-    image, ax = drawing(what.e, what.index, what.key, what.labels, what.look.dpi, what.said, **options)
+    image, ax = drawing(what.e, what.row, what.key, what.labels, what.look.dpi, what.said, **options)
     if _kind(what) != "series":
         return image
     values = lanes(what.one)
