@@ -186,7 +186,7 @@ def _bars(what: Shown) -> str:
     low, high = min(0.0, *heights), max(0.0, *heights)
     span = high - low or 1.0
     rows = []
-    for height, word, place in zip(heights, called, places, strict=True):
+    for height, word, place, told in zip(heights, called, places, bars.told(heights), strict=True):
         start, length = 100 * (min(height, 0) - low) / span, 100 * abs(height) / span
         bar = f'<b style="left:{-100 * low / span:.1f}%"></b>'
         side = "for" if height > 0 else "against"
@@ -195,7 +195,7 @@ def _bars(what: Shown) -> str:
         short = "number " if len(value) < 15 else ""
         rows.append(
             f'<tr><th scope="row">{escape(word)}</th><td class="{short}value quiet">{escape(value)}</td>'
-            f'<td class="track" title="{height:+.4g}">{bar}</td><td class="number">{height:+.3g}</td></tr>'
+            f'<td class="track" title="{height:+.4g}">{bar}</td><td class="number">{told}</td></tr>'
         )
     return f"<table><caption>{escape(what.unit)}</caption>{''.join(rows)}</table>"
 

@@ -11,6 +11,7 @@ from tfxai.errors import InputError, OptionError, received
 from tfxai.plot.kinds import lettering, scale
 
 TOP = 20  # bars unless told
+ROUNDING = 1e-6  # of the largest: no more is known in single precision
 NUMBER = 0.2  # of the width of all bars, for a number beside the longest
 
 
@@ -62,7 +63,7 @@ def bars(
     drawn = ax.barh(places, heights, color=[scale.FOR if h > 0 else scale.AGAINST for h in heights])
     lettering.check(labels)
     lettering.beside(ax, places, labels)
-    ax.bar_label(drawn, [f"{height:+.3g}" for height in heights], padding=3, fontsize=8, color="0.35")
+    ax.bar_label(drawn, told(heights), padding=3, fontsize=8, color="0.35")
     low, high = min(0.0, *heights), max(0.0, *heights)
     room = NUMBER * (high - low or 1.0)  # for the numbers at the ends
     ax.set_xlim(low - room * (low < 0 or high == 0), high + room * (high > 0 or low == 0))
@@ -95,6 +96,17 @@ def ranked(
         heights.append(values.sum() - sum(heights))
         labels.append(f"{len(values) - len(kept)} others")
     return heights, labels, [*map(int, kept), *[-1] * (len(heights) - len(kept))]
+
+
+def told(heights: Sequence[float]) -> list[str]:
+    """The numbers of bars; what is but rounding beside the largest is 0.
+
+    Example:
+        >>> told([-159.0, 0.0231, -7.6e-6, -0.0])
+        ['-159', '+0.0231', '0', '0']
+    """
+    least = ROUNDING * max(map(abs, heights), default=0.0)
+    return [f"{height:+.3g}" if abs(height) > least else "0" for height in heights]
 
 
 def number(value: Any) -> str:
