@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -24,7 +25,8 @@ LAYERS_SHOWN = 6  # maps per explanation of several layers
 WHOLE = 10**6  # letters of a name that is not cut
 
 
-class Shown(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Shown:
     """What is to be drawn: one example of one explanation, at one of its inputs or layers."""
 
     e: ExplanationData
@@ -33,6 +35,7 @@ class Shown(NamedTuple):
     labels: Any
     tokens: Any
     look: layers.Look
+    called: str = ""
 
     @property
     def one(self) -> np.ndarray:
@@ -63,11 +66,11 @@ class Shown(NamedTuple):
     @property
     def said(self) -> str:
         """The beginning of what is said of a picture to those who do not see it."""
-        return f"{self.heading}, example {self.index}: {self.unit}"
+        return f"{self.heading}, {self.called}: {self.unit}"
 
 
 def panels(
-    e: ExplanationData, index: int, labels: Any, tokens: Any, look: layers.Look, mark: str = "", said: str = ""
+    e: ExplanationData, index: int, labels: Any, tokens: Any, look: layers.Look, mark: str, said: str, called: str
 ) -> str:
     """The figures of one example: one, or one per input or layer.
 
@@ -79,10 +82,11 @@ def panels(
         look: How much of each.
         mark: Class of the figures, by which a page shows and hides them.
         said: The beginning of the line under each.
+        called: What the example is called.
     """
     e, found = shown(e), []
     for key in keys(e)[-LAYERS_SHOWN:]:
-        what = Shown(e, index, key, labels, tokens, look)
+        what = Shown(e, index, key, labels, tokens, look, called)
         kind = _kind(what)
         below = said + caption(e, index)
         content = PANELS.get(kind, _drawing)(what)
@@ -123,7 +127,7 @@ def at(key: Any, words: str) -> str:
 def caption(e: ExplanationData, i: int) -> str:
     """The numbers under a picture."""
     on = e.options.get("on", "score")
-    line = f"{on} {float(e.score[i]):.4g}"
+    line = f"{'mean ' if 'mean' in e.meta else ''}{on} {float(e.score[i]):.4g}"
     if e.baseline_score is not None:
         line += f", at the baseline {float(e.baseline_score[i]):.4g}"
     if e.delta is not None:
@@ -185,17 +189,19 @@ def _bars(what: Shown) -> str:
     heights, called, places = bars.ranked(what.one.reshape(-1), names)
     low, high = min(0.0, *heights), max(0.0, *heights)
     span = high - low or 1.0
+    sizes = unsigned(what.e, part(what.e, what.key)[0])
+    sign = "" if sizes else "+"
     rows = []
     for height, word, place in zip(heights, called, places, strict=True):
         start, length = 100 * (min(height, 0) - low) / span, 100 * abs(height) / span
         bar = f'<b style="left:{-100 * low / span:.1f}%"></b>'
-        side = "for" if height > 0 else "against"
+        side = "size" if sizes else "for" if height > 0 else "against"
         bar += f'<i class="{side}" style="left:{start:.1f}%;width:{length:.1f}%"></i>'
         value = "" if flat is None or place < 0 else f"= {bars.number(flat[place])}"
         short = "number " if len(value) < 15 else ""
         rows.append(
             f'<tr><th scope="row">{escape(word)}</th><td class="{short}value quiet">{escape(value)}</td>'
-            f'<td class="track" title="{height:+.4g}">{bar}</td><td class="number">{height:+.3g}</td></tr>'
+            f'<td class="track" title="{height:{sign}.4g}">{bar}</td><td class="number">{height:{sign}.3g}</td></tr>'
         )
     return f"<table><caption>{escape(what.unit)}</caption>{''.join(rows)}</table>"
 

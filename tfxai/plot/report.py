@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from tfxai.errors import InputError, OptionError, received, warn
-from tfxai.plot import html, layers, panels, preprocessed, sections
+from tfxai.plot import html, layers, panels, parts, preprocessed, sections
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, flat, keys, part, shown
 from tfxai.support.checks import is_number
 from tfxai.support.files import replacing
 
 LEGEND = (
-    '<p class="quiet">Red speaks for what is explained, blue against it, white is zero; white to brown tells how strong, '
-    "not which way. Each picture has its own scale. Rest the pointer on a picture to read its numbers.</p>"
+    '<p class="quiet">Red speaks for what is explained, blue against it, white is zero; white to brown tells how '
+    "strong, not which way. Each picture has its own scale. Rest the pointer on a picture to read its numbers.</p>"
 )
 DELTA = (
     '<p class="quiet">Delta: how far the contributions are from adding up to the change of the score; a method without '
@@ -28,7 +28,7 @@ DELTA = (
 
 
 def report(
-    explanations: ExplanationData | Sequence[ExplanationData],
+    explanations: ExplanationData | Sequence[ExplanationData] | parts.InParts,
     path: str | os.PathLike,
     labels: Sequence[str] | None = None,
     *,
@@ -49,11 +49,13 @@ def report(
 
     Args:
         explanations: One or several, of one model or of many; lists among them, as of several targets, are taken as
-            their members.
+            their members. Or a store of those of a whole data set (`tfxai.scale.open`): means of all and by class, and
+            the examples that stand out, over their inputs where it was opened with its source.
         path: The `.html` file to write.
         labels: Class names.
         heading: Of the page.
-        examples: Which to show; None the first 12.
+        examples: Which to show; None the first 12, of a store those with the highest scores and those whose values add
+            up worst.
         predictions: (n, classes) outputs of the model for the examples, to show the three largest.
         tokens: The words of each example of a text.
         display: What to show instead of the inputs, of their structure: the pictures as they were before the
@@ -67,7 +69,7 @@ def report(
         The path.
 
     Raises:
-        InputError: No explanation, or an example that is not there.
+        InputError: No explanation, or an example that is not there; nothing of a store is done.
         OptionError: megabytes is no size.
         OSError: The file cannot be written.
 
@@ -78,37 +80,44 @@ def report(
         ...     report([e], Path(folder) / "report.html").read_text().startswith("<!doctype html>")
         True
     """
-    explanations = flat([explanations])
-    if not (explanations or evaluation) or not all(isinstance(e, ExplanationData) for e in explanations):
-        raise InputError("A report needs one or more explanations. Received: none, or something else.")
     if megabytes is not None and not (is_number(megabytes) and megabytes > 0):
         raise OptionError(f"megabytes is a size above 0, such as 2.0, or None for any. {received(megabytes)}")
-    if display is None:
-        preprocessed.check(explanations)
-    explanations = [displayed(e, display) for e in explanations]
     told = sections.Told(labels, examples, predictions, tokens, names)
-    page = _fitting(heading, explanations, told, evaluation, megabytes)
+    if isinstance(explanations, parts.InParts):
+        groups = parts.groups(explanations, told, display)
+    else:
+        groups = _of_explanations(explanations, told, display, evaluation is not None)
+    if display is None:
+        preprocessed.check(e for group in groups for e in group.explanations)
+    page = _fitting(heading, groups, evaluation, megabytes)
     path = Path(path)
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path
 
 
-def _fitting(heading: str, explanations: Any, told: sections.Told, evaluation: Any, megabytes: float | None) -> str:
+def _of_explanations(given: Any, told: sections.Told, display: Any, measured: bool) -> list[sections.Group]:
+    explanations = flat([given])
+    if not (explanations or measured) or not all(isinstance(e, ExplanationData) for e in explanations):
+        raise InputError("A report needs one or more explanations, or one store. Received: none, or something else.")
+    return [sections.Group(g, told) for g in sections.groups([displayed(e, display) for e in explanations])]
+
+
+def _fitting(heading: str, groups: Sequence[sections.Group], evaluation: Any, megabytes: float | None) -> str:
     """The page; where it would be too large, with smaller pictures, and at last with fewer examples."""
     most = np.inf if megabytes is None else megabytes * 1e6
-    made = _sections(explanations, told, layers.Look())
-    whole = page = _page(heading, explanations, told, evaluation, made)
+    made = _sections(groups, layers.Look())
+    whole = page = _page(heading, groups, evaluation, made)
     if len(page.encode()) <= most:
         return page
-    made = _sections(explanations, told, layers.SMALL)
-    page, kept = _page(heading, explanations, told, evaluation, made), len(made)
+    made = _sections(groups, layers.SMALL)
+    page, kept = _page(heading, groups, evaluation, made), len(made)
     while len(page.encode()) > most and kept > 1:
         over = len(page.encode()) - most
         while kept > 1 and over > 0:
             kept -= 1
             over -= len(made[kept].body.encode())
-        page = _page(heading, explanations, told, evaluation, made[:kept], len(made))
+        page = _page(heading, groups, evaluation, made[:kept])
     left = f", the last {len(made) - kept} of {len(made)} examples are left out" if kept < len(made) else ""
     still = f", and it still has {len(page.encode()) / 1e6:.1f} MB" if len(page.encode()) > most else ""
     warn(
@@ -119,35 +128,40 @@ def _fitting(heading: str, explanations: Any, told: sections.Told, evaluation: A
     return page
 
 
-def _sections(
-    explanations: Sequence[ExplanationData], told: sections.Told, look: layers.Look
-) -> list[sections.Section]:
-    marks = sections.marks(explanations)
-    groups = sections.groups(explanations)
+def _sections(groups: Sequence[sections.Group], look: layers.Look) -> list[sections.Section]:
+    marks = sections.marks(_all(groups))
     return [
-        sections.section(group, i, told, marks, look, only=len(groups) == 1)
+        sections.section(group, i, marks, look, only=len(groups) == 1)
         for group in groups
-        for i in sections.chosen(group, told)
+        for i in sections.chosen(group.explanations, group.told)
     ]
 
 
-def _page(heading: str, explanations: Any, told: Any, evaluation: Any, made: Any, wanted: int | None = None) -> str:
+def _page(heading: str, groups: Sequence[sections.Group], evaluation: Any, made: Sequence[sections.Section]) -> str:
     """The document: what there is to see, then the numbers behind it."""
-    there = sum(len(group[0]) for group in sections.groups(explanations))
+    explanations = _all(groups)
+    there = sum(len(group.explanations[0]) for group in groups)
     fewer = f'<p class="quiet">{len(made)} of {there} examples; choose others with examples=.</p>'
+    heads = {s.head.id: s.head.heading for s in made if s.head is not None}
     rules, chooser = sections.chooser(made, sections.marks(explanations), any("--photo" in s.body for s in made))
-    parts = {"examples": "Examples"} if made else {}
-    parts |= {"measured": "Measured"} if evaluation is not None else {}
-    parts |= {"methods": "Methods", "origin": "Where it comes from"}
-    links = " · ".join(f'<a href="#{id}">{words}</a>' for id, words in parts.items())
-    body = [f"<header><h1>{escape(heading)}</h1>", f'<nav aria-label="Parts of this page">{links}</nav>']
+    links = heads or ({"examples": "Examples"} if made else {})
+    links |= {"measured": "Measured"} if evaluation is not None else {}
+    links |= {} if heads else {"methods": "Methods"}
+    links |= {"origin": "Where it comes from"}
+    shown = " · ".join(f'<a href="#{id}">{escape(words)}</a>' for id, words in links.items())
+    body = [f"<header><h1>{escape(heading)}</h1>", f'<nav aria-label="Parts of this page">{shown}</nav>']
     body += [LEGEND, "</header>", chooser, "<main>", sections.placed(made)]
     body.append(fewer if len(made) < there else "")
     if evaluation is not None:
         body += ['<h2 id="measured">Measured</h2>', evaluation.fragment()]
-    body += ['<h2 id="methods">Methods</h2>', comparison(explanations), DELTA]
+    if not heads:  # a store says itself what it holds
+        body += ['<h2 id="methods">Methods</h2>', comparison(explanations), DELTA]
     body += ['<h2 id="origin">Where it comes from</h2>', provenance(explanations), "</main>"]
     return html.page(heading, "\n".join(filter(None, body)), style=rules)
+
+
+def _all(groups: Sequence[sections.Group]) -> list[ExplanationData]:
+    return [e for group in groups for e in group.explanations]
 
 
 def fragment(e: ExplanationData) -> str:
@@ -189,5 +203,6 @@ def provenance(explanations: Sequence[ExplanationData]) -> str:
     for e in explanations:
         versions = ", ".join(f"{k} {e.meta[k]}" for k in ("tensorflow", "keras") if k in e.meta)
         seed = e.meta.get("seed")
-        rows.append([e.method, "-" if seed is None else str(seed), versions, e.fingerprint])
-    return html.table(["method", "seed", "versions", "fingerprint of model and options"], rows)
+        rows.append((e.method, "-" if seed is None else str(seed), versions, e.fingerprint))
+    head = ["method", "seed", "versions", "fingerprint of model and options"]
+    return html.table(head, dict.fromkeys(rows))  # of a store, many have one

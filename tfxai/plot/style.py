@@ -14,12 +14,13 @@ TEXT = """
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);
 margin:0 auto;max-width:1180px;padding:1rem}
 h1{font-size:1.5rem;margin:.3rem 0}h2{font-size:1.15rem;margin:1.6rem 0 .4rem;border-bottom:1px solid var(--line)}
-h1,h2,p,figcaption{overflow-wrap:anywhere}
+h3{font-size:1rem;margin:1rem 0 .2rem}
+h1,h2,h3,p,figcaption{overflow-wrap:anywhere}
 p{margin:.3rem 0}.quiet{color:var(--quiet);font-size:.9em}a{color:var(--strong)}
 table{border-collapse:collapse;font-size:.9em}
 th,td{text-align:left;padding:.25rem .7rem;border-bottom:1px solid var(--line);white-space:nowrap}
 td.number{text-align:right;font-variant-numeric:tabular-nums}td.long{white-space:normal;min-width:14rem;overflow-wrap:anywhere}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto}.part .wide{max-height:22rem;overflow-y:auto;margin:.6rem 0}
 :focus-visible{outline:3px solid var(--strong);outline-offset:2px}
 """
 PICTURES = """
@@ -32,6 +33,7 @@ figcaption{font-size:.85em;color:var(--quiet)}figure .head{margin:0 0 .2rem}
 @media(min-width:500px){.row:has(.map)>:not(.map){grid-column:span 2}}
 body:has(#m):not(:has(#m:checked)) .examples{display:flex;flex-wrap:wrap;gap:0 2rem}
 body:has(#m):not(:has(#m:checked)) .example{width:min(34rem,100%)}
+.part .examples{display:flex;flex-wrap:wrap;gap:0 2rem}.part .example{width:min(34rem,100%)}
 .stack{position:relative;background:#fff;outline:1px solid var(--line)}
 .stack>*{position:absolute;inset:0;width:100%;height:100%}
 figure .stack>img{background:none;max-width:none;height:100%}
@@ -75,7 +77,8 @@ PAPER = """
 @media print{body{max-width:none;padding:0;font-size:11px}.choose,nav{display:none!important}
 h2{break-after:avoid}.example,figure,tr{break-inside:avoid}.row{gap:.6rem}
 .example .row{grid-template-columns:repeat(4,1fr)}
-.wide{overflow:visible}td,th{white-space:normal}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
+.wide,.part .wide{overflow:visible;max-height:none}h3{break-after:avoid}
+td,th{white-space:normal}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
 
 
@@ -83,6 +86,7 @@ def sheet() -> str:
     """The whole sheet, with the scales of the maps."""
     scales = "".join(f".{name}{{background:{_gradient(sign)}}}" for name, sign in SCALES.items())
     solid = f".for{{background:{scale.FOR}}}.against{{background:{scale.AGAINST}}}"
+    solid += f".size{{background:{scale.css(scale.colours('positive', 1.0)['cmap'](0.75))}}}"
     return COLOURS + TEXT + PICTURES + BARS + NARROW + scales + solid + CHOICE + PAPER
 
 

@@ -24,10 +24,21 @@ def flat(explanations: Sequence[Any]) -> list[Any]:
 
 
 def title(e: ExplanationData) -> str:
-    """The method, and the rule where it has several: the one that was taken, or that they are the user's own."""
+    """The method, and the rule where it has several: the one that was taken, or that they are the user's own.
+
+    Before them stands what was taken over many examples, such as the mean.
+    """
     rule = e.options.get("rule")
     rule = e.meta.get("rule") if rule is None else rule
-    return e.method if rule is None else f"{e.method}\n{rule if isinstance(rule, str) else 'own rules'}"
+    method = f"{e.meta['mean']}: {e.method}" if "mean" in e.meta else e.method
+    return method if rule is None else f"{method}\n{rule if isinstance(rule, str) else 'own rules'}"
+
+
+def quantity(e: ExplanationData) -> str:
+    """What the numbers are, whatever the target."""
+    if e.method in ("activation", "gradient"):
+        return {"activation": "activation", "gradient": "d score / d input"}[e.method]
+    return "contribution of a group" if "painted" in e.meta else "contribution"
 
 
 def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None, longest: int = LONGEST) -> str:
@@ -36,7 +47,8 @@ def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None, lo
         return "activation"
     name = target_name(e, index, labels) or "target"
     name = name if len(name) <= longest else name[: longest - 1] + "…"
-    return f"d {name} / d input" if e.method == "gradient" else f"contribution to {name}"
+    found = f"d {name} / d input" if e.method == "gradient" else f"{quantity(e)} to {name}"
+    return f"{e.meta['mean']} of {found}" if "mean" in e.meta else found
 
 
 def target_name(e: ExplanationData, index: int, labels: Sequence[str] | None = None) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tfxai.errors import InputError
 from tfxai.explanation import Explanation
+from tfxai.plot.parts import Part
 from tfxai.scale.source import Source
 from tfxai.scale.sources import opened
 from tfxai.scale.store import Store
 from tfxai.scale.summary import Summary, summary
+from tfxai.scale.told import parts
 from tfxai.support.extras import extra
 
 
@@ -93,6 +96,22 @@ class Opened:
             OptionError: No such target.
         """
         return summary(self._store, top, target)
+
+    def parts(self, examples: Sequence[int] | None = None, labels: Sequence[str] | None = None) -> list[Part]:
+        """What a page of it shows, part by part: `tfxai.report(store, path)` makes one.
+
+        Args:
+            examples: Which examples to show; None: those with the highest scores, and those whose values add up worst.
+            labels: Class names; None: those that the job was given.
+
+        Returns:
+            list[Part]: Means of all and by class, then these; of several targets those of each, a pass over the store
+            for each target.
+
+        Raises:
+            InputError: Nothing is done yet, or not these examples.
+        """
+        return parts(self._store, self.__getitem__, examples, labels)
 
     def _range(self, rows: int | slice) -> range:
         if isinstance(rows, slice):

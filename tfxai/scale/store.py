@@ -29,6 +29,7 @@ from tfxai.support.extras import extra
 FORMAT = 1
 DTYPES = {"float32": np.float32, "float64": np.float64, "float16": np.float16, "bfloat16": ml_dtypes.bfloat16}
 PIECE = 2**25  # bytes of a chunk of Zarr, at most: what is written, read and compressed as a whole
+NARROW = 2**20  # bytes of a whole chunk of a job up to which an array is written at its end, as one chunk of Zarr
 WORKER = 64  # bytes of a worker's name
 RECORDS = {  # of each chunk of the job; the time is that of the clock, in seconds
     "done": ("bool", ()),
@@ -48,7 +49,8 @@ class Store:
         layout: How explanations are made of its arrays.
         n: How many examples.
         chunk: How many a job's chunk has.
-        piece: How many a chunk of Zarr has: of a job's chunk a whole number.
+        piece: How many a chunk of Zarr has, of which a job's chunk has a whole number; narrow arrays, such as scores,
+            have all of a job's chunk in one, or there would be many files with little in them.
         dtype: Of the values, by name.
         seed: Of the job.
         names: Of the arrays with a row per example.
@@ -121,7 +123,8 @@ class Store:
             group = zarr.open_group(place, mode="w", zarr_format=3)
             for name, (dims, array) in arrays.items():
                 stored = _stored_dtype(name, array.dtype, dtype)
-                _create(group, name, (n, *array.shape[1:]), (min(piece, n), *array.shape[1:]), stored, dims)
+                held = chunk if chunk * array[0].nbytes <= NARROW else piece
+                _create(group, name, (n, *array.shape[1:]), (min(held, n), *array.shape[1:]), stored, dims)
             for name, (kind, shape) in RECORDS.items():
                 extents = [f"{name}_{k}" for k in range(len(shape))]
                 _create(group, name, (-(-n // chunk), *shape), (1, *shape), np.dtype(kind), ("chunk", *extents))
@@ -202,6 +205,7 @@ class Writer:
     def __init__(self, store: Store, index: int, worker: str) -> None:
         self.store, self.index, self.worker = store, index, worker
         self._begun, self._digest, self._rounding = time.time(), hashlib.blake2b(digest_size=8), 0.0
+        self._narrow: dict[str, list[np.ndarray]] = {}  # what is written at the end
 
     def piece(self, rows: range, arrays: Variables) -> None:
         """Writes the arrays of some rows.
@@ -224,7 +228,10 @@ class Writer:
                     )
                 stored = self._stored(name, array, held.dtype)
                 self._digest.update(stored.data)
-                held[rows.start : rows.stop] = stored
+                if held.chunks[0] > self.store.piece:
+                    self._narrow.setdefault(name, []).append(stored)
+                else:
+                    held[rows.start : rows.stop] = stored
 
     def finish(self) -> None:
         """Marks the chunk as done."""
@@ -236,7 +243,10 @@ class Writer:
             "rounding": self._rounding,
             "done": True,
         }
+        rows = self.store.rows(self.index)
         with writing(self.store.path):
+            for name, parts in self._narrow.items():
+                self.store.arrays[name][rows.start : rows.stop] = np.concatenate(parts)
             for name, value in records.items():
                 self.store.arrays[name][self.index] = value
 
@@ -249,8 +259,7 @@ class Writer:
             stored = np.ascontiguousarray(array.astype(kind).astype(dtype))
         if stored.dtype == array.dtype and kind == array.dtype:
             return stored
-        change = np.abs(array.astype(np.float64) - stored)
-        lost = float(change.max(initial=0.0, where=np.isfinite(array)))
+        lost = _change(array, stored)
         if not np.isfinite(lost):
             raise OptionError(
                 f"dtype={self.store.dtype!r} holds numbers up to {float(ml_dtypes.finfo(kind).max):g}. Received: "
@@ -259,6 +268,14 @@ class Writer:
             )
         self._rounding = max(self._rounding, lost)
         return stored
+
+
+def _change(array: np.ndarray, stored: np.ndarray) -> float:
+    """The largest change of a finite number."""
+    with np.errstate(invalid="ignore"):
+        change = np.abs(array - stored)  # exact, in the dtype of the array: it takes no more digits than rounding did
+    lost = float(change.max(initial=0.0))
+    return lost if np.isfinite(lost) else float(change.max(initial=0.0, where=np.isfinite(array)))
 
 
 def _piece(chunk: int, row: int) -> int:

@@ -33,6 +33,16 @@ class Summary:
         incomplete: Numbers of those whose values add up worst, relative to the change of the score, and by how much:
             (numbers, residuals). None for methods that promise no completeness.
         rounding: The largest change of a value by the dtype of the store.
+
+    Example:
+        >>> import keras, tempfile, tfxai
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+        >>> x = np.array([[1, 2], [3, -4]], "float32")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     out = tfxai.scale.explain_dataset(model, x, folder + "/a.zarr", verbose=0)
+        ...     found = tfxai.scale.open(out).summary()
+        >>> found.mean_abs.values.tolist(), found.mean.values.tolist(), found.highest.tolist()
+        ([[2.0, 3.0]], [[2.0, -1.0]], [0, 1])
     """
 
     n: int
@@ -114,14 +124,15 @@ class Sums:
         """The mean sizes and the mean values, each as an explanation of one row."""
         about = store.layout.about[target or 0]
         meta = about["meta"] | {"mean_of": self.n}
+        sizes, values = ("mean size", False), ("mean", meta.get("signed", True))
         scores = {"score": self.scores[:1] / self.n}
         if "baseline_score" in store.names:
             scores["baseline_score"] = self.scores[1:] / self.n
         found = []
-        for sums, signed in ((self.sizes, False), (self.values, meta.get("signed", True))):
+        for sums, (words, signed) in ((self.sizes, sizes), (self.values, values)):
             each = iter(sums)
-            values = map_structure(lambda _: (next(each) / self.n)[None], store.layout.structures["values"])  # noqa: B023
-            own = {**about, "meta": meta | {"signed": signed}, "values": values, **scores}
+            held = map_structure(lambda _: (next(each) / self.n)[None], store.layout.structures["values"])  # noqa: B023
+            own = {**about, "meta": meta | {"signed": signed, "mean": words}, "values": held, **scores}
             found.append(Explanation(**own | ({} if c is None else {"target": np.array([c])})))
         return found[0], found[1]
 
