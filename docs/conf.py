@@ -1,4 +1,4 @@
-"""How Sphinx makes the pages: `sphinx-build -W docs docs/_build`. Nothing is fetched, by it or by the pages.
+"""How Sphinx makes the pages: `sphinx-build -W docs docs/_build/html`. Nothing is fetched, by it or by the pages.
 
 Docstrings are read from the imported package, since its face imports a name when it is first used, which no reader of
 source files follows. Notebooks are shown as they are stored, without outputs: none is run.

@@ -1,4 +1,5 @@
 import os
+import random
 import sys
 from types import SimpleNamespace
 
@@ -10,6 +11,12 @@ import keras
 import numpy as np
 import pytest
 
+from tests.scheduling import ByFileOrModel
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByFileOrModel(config, log) if config.getoption("dist") == "loadfile" else None
+
 
 # Keras draws the seed of every initialiser when a layer is made, so no layer may be made before these have run:
 # not when a test file is imported, nor in a fixture of the session.
@@ -20,6 +27,17 @@ def seeded_module():
 
 @pytest.fixture(autouse=True)
 def seeded(seeded_module):
+    """Python's generator, of which Keras draws its seeds, and numpy's."""
+    random.seed(0)
+    np.random.seed(0)
+
+
+@pytest.fixture
+def seeded_tensorflow(seeded):
+    """All generators, for tests that draw from TensorFlow's or train.
+
+    Not for every test: it drops the kernels of all functions, which then are compiled again where tests share them.
+    """
     keras.utils.set_random_seed(0)
 
 

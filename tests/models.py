@@ -114,10 +114,11 @@ def dict_inputs(rng):
     }
 
 
-def recurrent(cell, stacked=False, **options):
+def recurrent(cell, stacked=False, steps=6, **options):
     def build(rng):
         below = [cell(4, return_sequences=True)] if stacked else []
-        return keras.Sequential([keras.Input((6, 5)), *below, cell(3, **options), layers.Dense(2)]), series(rng)
+        model = keras.Sequential([keras.Input((steps, 5)), *below, cell(3, **options), layers.Dense(2)])
+        return model, series(rng, steps=steps)
 
     return build
 
@@ -244,7 +245,7 @@ MODELS = {
     "lstm": recurrent(layers.LSTM, stacked=True),
     "gru": recurrent(layers.GRU),
     "gru_reset_before": recurrent(layers.GRU, reset_after=False),
-    "rnn_unrolled": recurrent(layers.SimpleRNN, stacked=True, unroll=True),
+    "rnn_unrolled": recurrent(layers.SimpleRNN, stacked=True, steps=4, unroll=True),
     "masked_gru": masked_gru,
     "conv_lstm": conv_lstm,
     "attention": attention,

@@ -4,6 +4,7 @@ A model is captured once, and all methods are run on it in a row: what one of th
 """
 
 import contextlib
+import functools
 import warnings
 
 import keras
@@ -74,6 +75,11 @@ class Subject:
         self.before = self.outputs(self.x)
         self.config = self.its_config()
 
+    @functools.cached_property
+    def patterns(self):
+        n = len(keras.tree.flatten(self.x)[0])
+        return tfxai.Patterns.fit(self.model, rows(self.x, np.arange(20) % n))
+
     def its_config(self):
         return None if self.kind == "subclassed" else self.model.get_config()  # which such models have none of
 
@@ -107,9 +113,7 @@ def subject(request):
 
 
 def on(kinds):
-    """Tests of one model stay together, so that one worker holds its capture."""
-    params = [pytest.param(k, marks=pytest.mark.xdist_group(k)) for k in kinds]
-    return pytest.mark.parametrize("subject", params, indirect=True, ids=kinds)
+    return pytest.mark.parametrize("subject", kinds, indirect=True)
 
 
 def refusals(method):
@@ -145,9 +149,7 @@ LOOPED = {"rnn_unrolled", "lstm", "gru", "gru_reset_before", "masked_gru", "conv
 @on(sorted(set(MODELS) - LOOPED))
 @pytest.mark.parametrize("name", ["patternnet", "pattern_attribution"])
 def test_contract_of_patterns(subject, name):
-    n = len(keras.tree.flatten(subject.x)[0])
-    patterns = tfxai.Patterns.fit(subject.model, rows(subject.x, np.arange(20) % n))
-    check_promises(subject, name, {"patterns": patterns})
+    check_promises(subject, name, {"patterns": subject.patterns})
 
 
 def check_promises(subject, name, options):

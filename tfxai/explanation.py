@@ -152,7 +152,10 @@ class Grouped(GroupedData):
             >>> e.grouped([0, 1, 0]).painted().values.tolist()
             [[5.0, 2.0, 5.0]]
         """
-        return dataclasses.replace(self.of, values=self.maps(), delta=None, multipliers=None, standard_error=None)
+        meta = self.of.meta | {"painted": "sums of groups"}
+        return dataclasses.replace(
+            self.of, values=self.maps(), delta=None, multipliers=None, standard_error=None, meta=meta
+        )
 
 
 def load(path: str | os.PathLike) -> Explanation:

@@ -13,8 +13,9 @@ import tfxai
 from tests.benchmarks.timing import paired_ratio
 
 pytestmark = pytest.mark.benchmark
-LIMITS = {"table": 1.25, "picture": 1 / 0.9}  # what is reached; aimed at: 1 / 0.9
+AT_MOST = 1 / 0.9
 CALLS = {"shapley_sampling": {"samples": 16}, "kernel_shap": {"samples": 480}, "lime": {"samples": 480}}
+CALLS |= {"occlusion": {}, "rise": {"samples": 480}}
 
 
 def table_model():
@@ -31,17 +32,19 @@ def picture_model():
 @pytest.mark.parametrize("kind", ["table", "picture"])
 def test_rows_per_second(kind, method, at_most):
     """In passes of the same size: which is best is another question."""
-    table = kind == "table"
-    model, n, batch = (table_model(), 200, 8192) if table else (picture_model(), 1, 32)
+    table, windows = kind == "table", method in ("occlusion", "rise")
+    model, batch = (table_model(), 8192) if table else (picture_model(), 32)
+    n = (3000 if method == "occlusion" else 200) if table else 1  # enough that what a call costs once is not seen
     shape = model.input_shape[1:]
     x = np.random.default_rng(0).normal(size=(n, *shape)).astype("float32")
-    groups = None if table else tfxai.segments.grid(5)
-    explainer = tfxai.Explainer(model, method, groups=groups, **CALLS[method])
+    groups = {} if table or windows else {"groups": tfxai.segments.grid(5)}
+    explainer = tfxai.Explainer(model, method, **CALLS[method], **groups)
 
     def ours():
         return explainer(x, 0, seed=0, verbose=0, batch_size=batch)
 
-    rows = ours().meta["model_rows"]
+    windows_of = 30 if table else 15**2  # one feature each; of a picture an 8th of a side, half overlapping
+    rows = n * (1 + (windows_of if method == "occlusion" else 480)) if windows else ours().meta["model_rows"]
     block = np.random.default_rng(1).normal(size=(batch, *shape)).astype("float32")
 
     def bare():
@@ -50,7 +53,7 @@ def test_rows_per_second(kind, method, at_most):
         if rows % batch:
             model.predict_on_batch(block[: rows % batch])
 
-    at_most(LIMITS[kind], f"{method}, {kind}, of bare predictions", paired_ratio(ours, bare, 5))
+    at_most(AT_MOST, f"{method}, {kind}, of bare predictions", paired_ratio(ours, bare, 5))
 
 
 def test_the_time_of_shap(at_most):

@@ -47,12 +47,39 @@ def files(tmp_path_factory):
 def test_demo_with_digits(tmp_path):
     done = run("demo", "--network", "digits", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "deeplift reveal_cancel" in done.stdout and "Wrote tfxai-demo/explanations.png" in done.stdout
-    for line in done.stdout.splitlines():
+    made, measured = done.stdout.split("deletion", 1)
+    assert "deeplift reveal_cancel" in made and "Wrote tfxai-demo/explanations.png" in measured
+    assert {"epsilon_plus", "epsilon_gamma_box", "epsilon_alpha2_beta1"} <= set(made.split())
+    assert {"deeplift", "lrp", "gradcam", "random"} <= {line.split(" ")[0] for line in measured.splitlines()}
+    for line in made.splitlines():
         if line.strip().startswith("deeplift"):
             assert float(line.split()[-2]) < 1e-4  # the residual
     picture = Image.open(tmp_path / "tfxai-demo" / "explanations.png")
     assert min(picture.size) > 500 and len(picture.convert("RGB").getcolors(1 << 24)) > 1000
+    page = tmp_path / "tfxai-demo" / "index.html"
+    assert page.stat().st_size < 2e6 and page.read_text().count("<h2>Example") == 4
+    assert "Measured</h2>" in page.read_text()
+
+
+@pytest.mark.parametrize("kind, least", [("text", 0.98), ("dna", 0.55), ("table", 0.99)])
+def test_demo_where_the_truth_is_known(kind, least, tmp_path, capsys):
+    """What is planted is found: the share of the map on it, beside that of its places."""
+    pytest.importorskip("logomaker") if kind == "dna" else None
+    assert cli.main(["demo", f"--{kind}", "-o", str(tmp_path)]) == 0
+    said, planted = capsys.readouterr().out, getattr(tfxai.demo, kind)().truth
+    (line,) = [line for line in said.splitlines() if line.startswith("  deeplift rescale")]
+    delta, _, share = map(float, line.split()[2:])
+    assert share > least > 1.2 * (planted != 0).mean() and delta < 1e-3
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("<h2>Example") == len(planted) and min(Image.open(tmp_path / "explanations.png").size) > 500
+    assert said.rstrip().splitlines()[-1].endswith(".")  # what there is to see
+
+
+def test_demo_shows_one_thing(capsys):
+    for both in (["--text", "--dna"], ["--network", "digits", "--table"]):
+        with pytest.raises(SystemExit):
+            cli.main(["demo", *both])
+        assert "not allowed with" in capsys.readouterr().err
 
 
 def test_demo_without_the_extra_says_how_to_get_it(tmp_path, monkeypatch, capsys):

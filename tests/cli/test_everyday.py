@@ -1,5 +1,6 @@
 """Everyday files through the whole command: scores by hand, names, where the results are, and what is said."""
 
+import io
 import os
 import subprocess
 import sys
@@ -219,19 +220,28 @@ def test_a_layer_of_ones_own(tmp_path, suffix, monkeypatch, capsys):
         assert "--import takes a module that Python finds from this folder, or a .py file" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "encoding, seen", [("ascii", rb"\u732b"), ("cp1252", rb"\u732b"), ("utf-8", "\u732b".encode())]
-)
-def test_any_console(models, tmp_path, encoding, seen):
+@pytest.fixture
+def named(models, tmp_path, monkeypatch):
+    """A command about a table whose classes have names that few encodings hold."""
     (tmp_path / "n.csv").write_text("1,2,3\n")
     (tmp_path / "names.txt").write_text("\u732b\n\u72d7\n\u03b1\n", encoding="utf-8")
-    command = ["explain", str(models / "table.keras"), "n.csv", "--labels", "names.txt", "--target", "0", "-o", "o.npz"]
-    done = subprocess.run(
-        [sys.executable, "-m", "tfxai", *command], cwd=tmp_path, capture_output=True, timeout=300,
-        env={**os.environ, "PYTHONIOENCODING": encoding},
-    )  # fmt: skip
-    assert done.returncode == 0 and b"example 0, " + seen + b": logit 6" in done.stdout, done.stderr
-    assert (tmp_path / "o.npz").is_file()
+    monkeypatch.chdir(tmp_path)
+    return ["explain", str(models / "table.keras"), "n.csv", "--labels", "names.txt", "--target", "0", "-o", "o.npz"]
+
+
+@pytest.mark.parametrize("encoding, seen", [("cp1252", rb"\u732b"), ("utf-8", "\u732b".encode())])
+def test_any_console(named, encoding, seen, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert cli.main(named) == 0
+    sys.stdout.flush()
+    assert b"example 0, " + seen + b": logit 6" in sys.stdout.buffer.getvalue() and os.path.isfile("o.npz")
+
+
+def test_the_console_that_python_starts_with(named):
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-m", "tfxai", *named], capture_output=True, timeout=300, env=env)
+    assert done.returncode == 0 and rb"example 0, \u732b: logit 6" in done.stdout, done.stderr
+    assert os.path.isfile("o.npz")
 
 
 def test_help_says_what_is_taken(capsys):

@@ -86,8 +86,24 @@ def test_the_mean_over_references():
 def test_names_of_classes():
     e = tfxai.explain(LINEAR, X, "occlusion", "cat", labels=["dog", "cat", "cow"])
     assert e.target.tolist() == [1, 1, 1] and e.meta["labels"] == {"0": "dog", "1": "cat", "2": "cow"}
-    with pytest.raises(tfxai.errors.InputError, match="Two classes .*Return a column for each class"):
+    with pytest.raises(tfxai.errors.InputError, match="Two classes .*Return a column for each class.*on='probability'"):
         tfxai.explain(tfxai.black_box(lambda x: x[:, 0]), X, "occlusion", labels=["dog", "cat"])
+
+
+@pytest.mark.parametrize("method", ["occlusion", "kernel_shap"])
+def test_what_is_said_to_be_probabilities(method):
+    """One number of two classes: the other has the rest of 1."""
+    chance = tfxai.black_box(lambda x: 1 / (1 + np.exp(-x @ W[:, 0])), name="chance")
+    both = {
+        name: tfxai.explain(chance, X, method, name, labels=["dog", "cat"], on="probability") for name in ("dog", "cat")
+    }
+    np.testing.assert_allclose(both["cat"].score, 1 / (1 + np.exp(-X @ W[:, 0])))
+    np.testing.assert_allclose(both["dog"].score, 1 - both["cat"].score)
+    np.testing.assert_allclose(both["dog"].values, -both["cat"].values, atol=1e-12)
+    assert both["cat"].options["on"] == "probability"
+    plain = tfxai.explain(chance, X, method)
+    np.testing.assert_array_equal(plain.values, tfxai.explain(chance, X, method, on="probability").values)
+    assert plain.options["on"] == "score"
 
 
 def test_several_inputs_and_outputs():
@@ -337,9 +353,9 @@ def test_numbers_that_are_missing():
 @pytest.mark.filterwarnings("ignore:lime. near example")  # the function is not linear
 @pytest.mark.parametrize("method", score_only())
 def test_rows_in_a_call(method, rng):
-    x = rng.normal(size=(7, 5))
+    x = rng.normal(size=(4, 5))
     quick, found = class_of(method).quick, []
-    for size, asked in ((None, None), (3, None), (50, 4), (1, None)):
+    for size, asked in ((None, None), (3, None), (50, 3), (1, None)):
         rows = []
 
         def function(x, rows=rows):

@@ -40,7 +40,7 @@ def test_a_method_of_ones_own_that_asks_for_more():
 
 @pytest.mark.parametrize("options, error, words", [
     ({"layer": "dense"}, tfxai.errors.LayerError, "has no layers"),
-    ({"on": "probability"}, tfxai.errors.OptionError, "leave on= out"),
+    ({"on": "probability"}, tfxai.errors.OptionError, r"returned -3.5 when .* which is none. Leave on= out"),
     ({"jit_compile": True}, tfxai.errors.OptionError, "leave jit_compile= out"),
     ({"fixed": [0]}, tfxai.errors.InputError, "holds all inputs"),
     ({"target": 3}, tfxai.errors.TargetError, "classes 0 to 2"),

@@ -10,6 +10,8 @@ import tfxai
 from tests.graph.captured import ACTIVE, CONST, CONTEXT, DISCRETE, SHAPE, activity, captured, spec
 from tfxai.graph.activity import classify
 
+pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
+
 ROWS = spec(None, 4)
 STEPS = spec(None, 5, 4)
 

@@ -43,7 +43,9 @@ def test_the_table(planted):
     assert np.allclose(table.values["deeplift"]["deletion"], deletion(case), atol=1e-6)
     numbers = table.values["mine"]["deletion"]
     assert np.isclose(table.standard_error("mine", "deletion"), numbers.std(ddof=1) / np.sqrt(6))
-    assert all(0 < s < 5 for s in table.seconds.values())
+    timed = {method for method, seconds in table.seconds.items() if 0 < seconds < 5}
+    assert timed == {"deeplift", "random", "edges"}  # the others were made elsewhere
+    assert [row[-1] for row in table.cells() if row[0] in ("mine", "upside down")] == ["-", "-"]
     text = repr(table).splitlines()
     assert text[0].split() == [*table.metrics, "s", "per", "example"]
     assert text[1].split() == ["lower", "higher", "higher", "higher", "higher"]

@@ -13,6 +13,8 @@ from tests.models import MODELS
 from tfxai import cli
 from tfxai.metrics.lecture import saturated
 
+pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
+
 
 def level(found, name):
     return next(finding.level for finding in found.findings if finding.name == name)

@@ -14,6 +14,8 @@ from tfxai.metrics import Case, cascading_randomisation, independent_randomisati
 from tfxai.metrics.randomisation import cascading_curve
 from tfxai.metrics.weights import Weights
 
+pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
+
 
 def network():
     """Every kind of weight: with an initialiser of its own, with a state, in a cell, below a nested model."""

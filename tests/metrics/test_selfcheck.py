@@ -11,6 +11,8 @@ from tfxai.errors import ModelError
 from tfxai.metrics import check
 from tfxai.metrics.selfcheck import random_inputs
 
+pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
+
 
 def test_a_good_model(rng):
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(4, 3, activation="gelu", name="conv"),

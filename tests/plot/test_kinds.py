@@ -289,3 +289,20 @@ def test_a_map_with_a_channel_over_a_picture_without():
     assert len(e.plot(0, ax=Figure().subplots()).images) == 2  # the picture, and the map over it
     small = tfxai.Explanation(values, np.ones(1), "gradcam", inputs=np.zeros((1, 20)))
     assert len(small.plot(0, ax=Figure().subplots()).images) == 1
+
+
+def test_compare_says_what_the_numbers_are(rng):
+    """One scale stands for all signed maps: its words are theirs where they are of one kind."""
+    x = rng.uniform(size=(1, 4, 4, 1))
+    found = {name: tfxai.Explanation(values=x - 0.5, inputs=x, score=np.ones(1), target=np.array([3]), method=name)
+             for name in ("deeplift", "occlusion", "gradient", "activation")}  # fmt: skip
+    sums = found["deeplift"].grouped(tfxai.segments.grid(2)).painted()
+    for chosen, words in (
+        ([found["deeplift"], found["occlusion"]], "contribution"), ([found["gradient"]] * 2, "d score / d input"),
+        ([found["deeplift"], found["gradient"]], "value"), ([sums, sums], "contribution of a group"),
+        ([sums, found["deeplift"]], "value"),
+    ):  # fmt: skip
+        figure = plot.compare(chosen, examples=[0])
+        assert figure.axes[-1].get_ylabel() == f"{words}\n(each map on its own scale)"
+    assert sums.plot(0).figure.axes[-1].get_ylabel().split() == "contribution of a group to target 3".split()
+    assert found["deeplift"].plot(0).figure.axes[-1].get_ylabel() == "contribution to target 3"

@@ -8,7 +8,6 @@ from tensorflow.compiler.tf2xla.ops import gen_xla_ops as xla
 import tfxai
 from tfxai.graph.capture import capture
 
-pytestmark = pytest.mark.xdist_group("ops")  # the two rules of an op share a capture
 R = tf.raw_ops
 N = 3  # examples
 

@@ -61,7 +61,7 @@ def _check(out, whole):
     assert one.record("done").all() and all(one.is_whole(k) for k in range(one.chunks))
     assert one.names == other.names and one.job == other.job
     for name in [*one.names, "checksum", "rounding"]:
-        np.testing.assert_array_equal(one.group[name][:], other.group[name][:], name)
+        np.testing.assert_array_equal(one.arrays[name][:], other.arrays[name][:], name)
 
 
 def _reads(folder):
@@ -345,3 +345,100 @@ def test_something_else_is_at_its_path(folder):
         run(folder, folder / "notes.txt" / "a.zarr")
     run(folder, folder / "empty")  # as good as nothing
     assert Store.at(folder / "empty").record("done").all()
+
+
+MANY = np.random.default_rng(2).normal(size=(400, 6)).astype("float32")
+
+
+@pytest.fixture
+def long(folder):
+    """A job of 80 chunks, and its store."""
+    np.save(folder / "x.npy", MANY)
+    whole = run(folder, folder / "whole.zarr")
+    (folder / "reads").write_text("")
+    (folder / "pace").write_text("0.03")  # long enough for those who kill
+    return folder, whole
+
+
+class Victims:
+    """Processes that are killed at random moments of their work, with what each of them has read."""
+
+    def __init__(self, folder, out, seed):
+        self.source, self.out, self.rng, self.killed = Trapped(MANY, folder), out, np.random.default_rng(seed), []
+
+    def kill_ten(self, shards):
+        """One process for each shard at once; whichever has read some chunks is killed, and another begun for it."""
+        running = {shard: self._start(shard) for shard in shards}
+        while len(self.killed) < 10:
+            for shard, (process, chunks) in running.items():
+                assert process.poll() is None, process.communicate()[1]
+                if len(self.read_by(process.pid)) >= chunks and len(self.killed) < 10:
+                    time.sleep(self.rng.uniform(0, 0.05))  # somewhere within a chunk
+                    process.send_signal(signal.SIGKILL)
+                    assert process.wait() == -signal.SIGKILL
+                    self.killed.append(process.pid)
+                    running[shard] = self._start(shard)
+            time.sleep(0.01)
+        assert all(process.wait() == 0 for process, _ in running.values())
+
+    def _start(self, shard):
+        return _process(self.source.folder, self.out, "local", *shard), self.rng.integers(1, 6)
+
+    def read_by(self, pid):
+        return [start for start, own in self.source.reads() if own == pid and start]
+
+    def check(self, whole):
+        """Each chunk was explained once, and once more for each process that was killed at it."""
+        _check(self.out, whole)
+        starts = range(CHUNK, len(MANY), CHUNK)
+        at = collections.Counter(self.read_by(pid)[-1] for pid in self.killed)
+        read = collections.Counter(start for start, _ in self.source.reads() if start)
+        assert len(self.killed) == 10 and set(read) == set(starts)
+        assert all(1 <= read[start] <= 1 + at[start] for start in starts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 4])
+def test_killed_ten_times(long, count):
+    """One process; and four at once, which make the store at once, too."""
+    folder, whole = long
+    victims = Victims(folder, folder / "a.zarr", count)
+    victims.kill_ten([(k, count) for k in range(count)])
+    victims.check(whole)
+
+
+@pytest.mark.slow
+def test_four_at_once(long):
+    folder, whole = long
+    running = [_process(folder, folder / "a.zarr", "local", k, 4) for k in range(4)]
+    assert [process.wait() for process in running] == 4 * [0]
+    _check(folder / "a.zarr", whole)
+    assert set(collections.Counter(s for s, _ in Trapped(MANY, folder).reads() if s).values()) == {1}
+    workers = [bytes(w) for w in Store.at(folder / "a.zarr").record("worker")]
+    assert len(set(workers)) == 4 and all(w == workers[k % 4] for k, w in enumerate(workers))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_the_driver_of_actors_ends_within_a_chunk(folder, whole, sent):
+    """Its actors end with it, whoever ends it; what they had done is kept."""
+    pytest.importorskip("ray")
+    out, source = folder / "a.zarr", Trapped(X, folder)
+    source.set(3 * CHUNK, "stops")
+    process = _process(folder, out, "ray")
+    _until((folder / "stopped").exists, process)
+    actor = int((folder / "stopped").read_text())
+    assert actor != process.pid
+    process.send_signal(sent)
+    assert process.wait() == -sent
+    end = time.monotonic() + 60
+    while Path(f"/proc/{actor}").exists():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    done = Store.at(out).record("done")
+    assert not done[3] and done[:3].all()
+    run(folder, out)
+    _check(out, whole)
+    again = _reads(folder)
+    assert all(again[s] == 1 for k, s in enumerate(STARTS, 1) if done[k])

@@ -3,7 +3,12 @@ TensorFlow."""
 
 import collections
 import os
+import re
+import signal
+import subprocess
+import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -182,3 +187,57 @@ def test_what_cannot_be_sent_is_named_before_anything_is_made(path, tmp_path, mo
             baseline=lambda x: 0 * x * model.count_params())  # fmt: skip
     assert not (tmp_path / "a.zarr").exists()
     refused(InputTypeError, "source= cannot be sent.*holds a ResourceVariable.*Pass files", source=_Holding(X, weights))
+
+
+@pytest.mark.slow
+def test_actors_killed_at_random_moments(session, path, tmp_path):
+    """From outside, while others work: five times, each after some chunks."""
+    x = np.random.default_rng(1).normal(size=(2000, 6)).astype("float32")
+    source, rng, killed = Trapped(x, tmp_path), np.random.default_rng(0), []
+    asked = {"source": source, "method": "smoothgrad", "samples": 50, "chunk": 5, "seed": 3, "target": 1, "verbose": 0}
+    whole = tfxai.scale.explain_dataset(path, out=tmp_path / "whole.zarr", **asked)
+    (tmp_path / "reads").write_text("")
+
+    def of(process):
+        return [start for start, own in source.reads() if own == process and start]
+
+    def kill():
+        while len(killed) < 5:
+            living = {own for start, own in source.reads() if start and own != os.getpid()} - set(killed)
+            ready = [own for own in living if len(of(own)) >= 3]
+            if ready:
+                killed.append(int(rng.choice(ready)))
+                os.kill(killed[-1], signal.SIGKILL)
+            time.sleep(rng.uniform(0, 0.2))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    out = tfxai.scale.explain_dataset(path, out=tmp_path / "a.zarr", engine="ray", workers=2, **asked)
+    killer.join()
+    _same(out, whole)
+    at = collections.Counter(of(process)[-1] for process in killed)
+    read = collections.Counter(start for start, _ in source.reads() if start)
+    assert len(read) == 399 and all(1 <= n <= 1 + at[start] for start, n in read.items())
+
+
+@pytest.mark.slow
+def test_a_cluster_that_runs_is_used_by_its_address(path, asked, tmp_path, monkeypatch):
+    """And goes on to run."""
+    folder = tmp_path / "ray"
+    command = ["--head", "--block", "--num-cpus=2", "--port=0", "--include-dashboard=false", f"--temp-dir={folder}"]
+    cluster = subprocess.Popen(
+        [Path(sys.executable).with_name("ray"), "start", *command], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}, start_new_session=True,
+    )  # fmt: skip
+    try:
+        line = next(line for line in cluster.stdout if "--address=" in line)
+        monkeypatch.setenv("RAY_ADDRESS", re.search(r"--address='?([\d.:]+)", line)[1])
+        out = tfxai.scale.explain_dataset(path, out=tmp_path / "a.zarr", engine="ray", workers=2, **asked)
+        assert not ray.is_initialized() and cluster.poll() is None
+        _same(out, _by_one_process(path, asked, tmp_path))
+        monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+        with pytest.raises(WorkerError, match="No cluster of Ray answers at RAY_ADDRESS='127.0.0.1:9'"):
+            tfxai.scale.explain_dataset(path, out=tmp_path / "b.zarr", engine="ray", **asked)
+    finally:
+        cluster.send_signal(signal.SIGTERM)
+        cluster.wait()

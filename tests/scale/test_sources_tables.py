@@ -225,6 +225,8 @@ BAD = {
     "twice": (lambda p: _text(p, "a,a\n1,2\n"), E.FileFormatError, "several columns of one name: a"),
     "too long": (lambda p: _text(p, "a,b\n" + "1,2\n" * 500 + "1,2,3\n"), E.FileFormatError, "row 500: exp.* 3, "),
     "too short": (lambda p: table(_text(p, "a,b\n1,2\n" + "3\n" * 9), columns=["a"]), E.FileFormatError, "row 1: exp"),
+    "quotes": (lambda p: _text(p, 'a,b\n5" pipe,1\n6" pipe,2\n'), E.FileFormatError, "2 rows. A line ends.*twice"),
+    "lines of old": (lambda p: _text(p, "a,b\r1,2\r3,4\r"), E.FileFormatError, "other lines. A line ends with"),
     "open quote": (lambda p: _text(p, 'a,b\n1,"2\n'), E.FileFormatError, "never closed"),
     "encoding": (lambda p: _text(p, "a,b\n1,é\n".encode("cp1252")), E.FileFormatError, "no utf-8.*encoding='cp1252'"),
     "encoding of names": (lambda p: _text(p, "é,b\n1,2\n".encode("cp1252")), E.FileFormatError, "no utf-8.*'cp1252'"),
@@ -249,6 +251,11 @@ def test_bad_input(what, tmp_path):
 
 
 def test_what_does_not_fit_the_model(tmp_path):
+    with pytest.raises(E.InputError, match=r"takes numbers, and city of '.*t\.csv' hold words.*columns="):
+        table(_csv(tmp_path), columns=["age", "city"]).as_source([("x", (None, 2), "float32")])
+    with pytest.raises(E.InputError, match="takes numbers, and city"):
+        opened(_csv(tmp_path), [TWO[0], ("city", (None, 1), "float32")])
+    assert opened(_csv(tmp_path), [TWO[0], ("city", (None, 1), "string")]).read(0, 2).x["city"][0] == "Bonn"
     with pytest.raises(E.InputError, match=r"has 5 columns \(age, .*model takes 30.*label=.*columns="):
         opened(_csv(tmp_path), [("x", (None, 30), "float32")])
     with pytest.raises(E.InputError, match=re.escape("The model takes shape (None, 8, 8, 1)")):

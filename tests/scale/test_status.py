@@ -20,8 +20,8 @@ def store(tmp_path):
 
 
 def _record(store, k, worker, begun, finished):
-    store.group["times"][k] = [begun, finished]
-    store.group["worker"][k] = np.frombuffer(worker.encode().ljust(64, b"\0"), np.uint8)
+    store.arrays["times"][k] = [begun, finished]
+    store.arrays["worker"][k] = np.frombuffer(worker.encode().ljust(64, b"\0"), np.uint8)
 
 
 def test_rates_and_what_is_left(store):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ class Trapped:
     Args:
         x: The array.
         folder: Where `reads` is written, a line for each reading (first row, process), and where traps are read: a file
-            with the name of the first row that is read says what to do before.
+            with the name of the first row that is read says what to do before; `pace` says how many seconds it takes.
     """
 
     names, sequential = None, False
@@ -30,6 +31,8 @@ class Trapped:
     def read(self, start, stop):
         with open(self.folder / "reads", "a") as file:
             file.write(f"{start} {os.getpid()}\n")
+        if (pace := self.folder / "pace").exists():
+            time.sleep(float(pace.read_text()))
         trap = self.folder / str(start)
         if trap.exists():
             getattr(self, f"_{trap.read_text()}")(trap)

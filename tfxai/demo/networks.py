@@ -18,8 +18,8 @@ class Demo(NamedTuple):
 
     Attributes:
         model: Keras model, probabilities out (of flats: the rent).
-        examples: (n, ...), ready for the model: images (n, height, width, channels), DNA (n, length, 4), rows of a table
-            (n, features), all float32, or ids of words (n, words) int32.
+        examples: (n, ...), ready for the model: images (n, height, width, channels), DNA (n, length, 4), rows of a
+            table (n, features), all float32, or ids of words (n, words) int32.
         labels: Class names by index.
         preprocess: What people have -> model input: images (Pillow, path, or uint8 array, one or several), sentences,
             sequences, rows.
@@ -27,8 +27,8 @@ class Demo(NamedTuple):
         names: One name per example.
         tokens: The words or letters of each example, where it has them.
         features: Names of the columns of a table.
-        truth: Where the truth is known to be, in the shape of the examples' places: 1 speaks for the last class (a higher
-            rent), -1 against it, 0 neither; None where nobody knows.
+        truth: What is known of each place, word or column: 1 speaks for the last class, -1 against it, 0 neither (of
+            flats: 1 matters, 0 does not); None where nobody knows.
 
     Example:
         >>> import tfxai

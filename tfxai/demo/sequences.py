@@ -44,9 +44,8 @@ def build() -> Any:
     return keras.Sequential(
         [
             keras.Input((LENGTH, 4), name="dna"),
-            layers.Conv1D(12, 7, padding="same", activation="relu", name="motifs"),
+            layers.Conv1D(16, 7, padding="same", activation="relu", name="motifs"),
             layers.GlobalMaxPooling1D(name="strongest"),
-            layers.Dense(8, activation="relu", name="together"),
             layers.Dense(1, activation="sigmoid", name="bound"),
         ],
         name="sequences",

@@ -62,7 +62,7 @@ class Asking:
             inside: Whether what a layer inside returns is explained.
         """
         if isinstance(self.prepared, Boxed):
-            return self.prepared.trace(x, self.allow_nan, self._held)
+            return self.prepared.trace(x, self.allow_nan, self._held, self.on == "probability")
         inputs = self.prepared.read(x, self.allow_nan)
         watched = inside or self.method.reads_feature_maps or self._asked is not None
         usual = batch_size or size.usual(inputs.shapes)

@@ -186,8 +186,9 @@ def _check_room(found: Sequence[Batch], known: int | None, room: int | None) -> 
     total = f"{known * per:,}" if known is not None else f"more than {len(found) * per:,}"
     raise InputError(
         f"{total} examples of {_shapes(first)} a batch take {whole / 2**30:.3g} GB, and their explanation about "
-        f"{HELD - 1} times that; {room / 2**30:.3g} GB are free. Explain and save them in pieces: "
-        "explainer(data.skip(k).take(steps)).save(...) for each."
+        f"{HELD - 1} times that; {room / 2**30:.3g} GB are free. Explain them into a store, a stretch at a time: "
+        'tfxai.scale.explain_dataset(model, data, out="attributions.zarr")'
+        + (", of arrays, files or a data set whose length is known." if known is None else ".")
     )
 
 

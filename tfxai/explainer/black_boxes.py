@@ -24,12 +24,12 @@ from tfxai.model.prepare import output_names
 LIKE = 1e-4  # of the largest score: a difference that rounding may make of the same rows
 
 
-def check(method: Method, on: str = "logit", layer: Any = None, jit_compile: bool = False) -> None:
+def check(method: Method, layer: Any = None, jit_compile: bool = False) -> None:
     """Refuses what a black box does not have.
 
     Raises:
         MethodError: The method needs more than scores.
-        LayerError, OptionError: A layer, logits and probabilities apart, ops to compile.
+        LayerError, OptionError: A layer, ops to compile.
     """
     if not method.scores_only:
         works = ", ".join(map(repr, score_only()))
@@ -39,9 +39,8 @@ def check(method: Method, on: str = "logit", layer: Any = None, jit_compile: boo
         )
     if layer is not None:
         raise no_layers(layer)
-    if on != "logit" or jit_compile:
-        name = "jit_compile" if on == "logit" else "on"
-        raise OptionError(f"A black box is explained by what its function returns, as it is: leave {name}= out.")
+    if jit_compile:
+        raise OptionError("A black box is explained by what its function returns, as it is: leave jit_compile= out.")
 
 
 def no_layers(layer: Any) -> LayerError:
@@ -107,12 +106,15 @@ class Boxed:
     def __reduce__(self) -> tuple:
         return Boxed, (self.model,)
 
-    def trace(self, x: Any, allow_nan: bool, held: Callable[[Inputs], Sequence[int]]) -> tuple[Inputs, None, Opaque]:
+    def trace(
+        self, x: Any, allow_nan: bool, held: Callable[[Inputs], Sequence[int]], probabilities: bool = False
+    ) -> tuple[Inputs, None, Opaque]:
         """x as arrays, and what the function is for such arrays: tried on one row or two, once for each form of x.
 
         Raises:
             InputTypeError: x is no arrays or frames of numbers or texts.
             ModelError: The function does not return scores for each row.
+            OptionError: It should return probabilities, and does not.
         """
         leaves = leaves_of(x, None)
         given = [(path, leaf.value) for path, leaf in keras.tree.flatten_with_path(leaves)]
@@ -127,7 +129,8 @@ class Boxed:
         key = inputs.at_own_shape().signature, tuple(form), fixed
         if key not in self._known:
             self._known[key] = _opened(self.model, inputs, forms, fixed)
-        return inputs, None, self._known[key]
+        found = self._known[key]
+        return inputs, None, found.of_probabilities() if probabilities else found
 
     def _frame(self, path: Any, value: Any) -> Frame | None:
         """A data frame, whose words may be known already."""
@@ -170,7 +173,7 @@ def _opened(box: BlackBox, inputs: Inputs, forms: list[Form], held: Sequence[int
     return Opaque(
         graph, explained, explained, explained, tuple(graph.outputs), output_names(graph, box), name=box.name,
         ask=lambda flat: _as_before(box, outputs, structure, ask(flat)), axes=axes,
-        most=box.batch_size, draws_at_random=varies,
+        most=box.batch_size, draws_at_random=varies, extremes=(_least(outputs), -_least([-o for o in outputs])),
         mixes_rows=0.0 if varies else _difference([o[:1] for o in outputs], keras.tree.flatten(alone)),
     )  # fmt: skip
 
@@ -187,6 +190,11 @@ def _difference(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> float:
         p, q = (np.nan_to_num(o.astype(np.float64)) for o in (p, q))
         found.append(float(np.abs(p - q).max(initial=0)) / max(float(np.abs(p).max(initial=0)), 1e-30))
     return max(found) if max(found) > LIKE else 0.0
+
+
+def _least(outputs: Sequence[np.ndarray]) -> float:
+    """The smallest number among these."""
+    return float(min(np.nanmin(o, initial=np.inf) for o in outputs))
 
 
 class _Handing(NamedTuple):

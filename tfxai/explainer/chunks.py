@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +28,7 @@ from tfxai.model.scorer import Scorer
 from tfxai.model.stops import NO_ROWS, ONE_EACH, by_position, stopped
 from tfxai.model.traced import TracedModel
 from tfxai.rules.gradient import OrdinaryGradient
+from tfxai.support.arrays import as_tensor
 from tfxai.targets.bound import BoundTarget, interleaved
 
 
@@ -144,10 +144,9 @@ class Run:
 
     @functools.cached_property
     def missing(self) -> list[str]:
-        """The names of the inputs that are explained, and in which numbers are missing."""
-        themselves = [n in self.model.explained for n in self.model.graph.inputs]  # not their embedding, nor a layer
-        held = zip(self.inputs.names, self.inputs.arrays, themselves, strict=True)
-        return [name for name, a, own in held if own and a.dtype.kind not in "OSUbiu" and np.isnan(a).any()]
+        """The names of the inputs that are explained themselves (not by a layer), and in which numbers are missing."""
+        explained = [k for k in self.inputs.missing if self.model.graph.inputs[k] in self.model.explained]
+        return [self.inputs.names[k] for k in explained]
 
     @property
     def differentiated(self) -> list[tuple[int, ...]]:
@@ -222,8 +221,8 @@ class Run:
         count, most = scorer.references, 1
         if count > 1 and (self.in_pairs or self._repeats):
             most = max(1, scorer.per_pass(len(scorer)) // (scorer.targets if self.in_pairs else 1))
-        ends = np.linspace(0, count, -(-count // most) + 1).astype(int)
-        return [range(start, stop) for start, stop in itertools.pairwise(ends.tolist())]
+        parts = -(-count // most)
+        return [range(k * count // parts, (k + 1) * count // parts) for k in range(parts)]
 
     def _against(
         self, part: range, rows: Any, scorer: Scorer, x: list[tf.Tensor], rng: np.random.Generator
@@ -281,15 +280,14 @@ class Run:
 
     def _scorer_of(self, arrays: Sequence[np.ndarray], rows: Any) -> tuple[Scorer, list[tf.Tensor]]:
         """The same for these raw inputs in the place of the examples' own."""
-        raw = [tf.constant(a) for a in arrays]
+        raw = [as_tensor(a) for a in arrays]
         raw += self.model.drawn(raw, self.seed)
         count = self.references.count if self.method.uses_baseline else 1
         feed = interleaved(self.targets or [self.target], rows)
         kind = BoxScorer if isinstance(self.model, Opaque) else Scorer
-        scorer = kind(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried)
         groups = None if self.groups is None else self.groups.take(np.arange(self.inputs.n)[rows])
-        scorer = dataclasses.replace(scorer, missing=bool(self.missing), groups=groups,
-                                     positions=self.inputs.positions)  # fmt: skip
+        scorer = kind(self.model, raw, self.target, feed, self.size, self.weights, count, self.bar, self.unvaried,
+                      missing=bool(self.missing), positions=self.inputs.positions, groups=groups)  # fmt: skip
         x = self.model.explained_of(raw)
         if not self.targets:
             return scorer, x

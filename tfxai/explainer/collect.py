@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def collected(run: Run, results: Sequence[Attribution], on: str) -> Explanation:
         layer=model.layer,
         multipliers=None if joined.multipliers is None else _presented(run, joined.multipliers),
         standard_error=None if joined.error is None else _presented(run, joined.error),
-        fingerprint=fingerprint(model, method),
+        fingerprint=fingerprint(model, method, ChainMap(*run.weights.values())),
         meta=_meta(run, joined),
         baseline=_kept(run.references, inputs) if method.uses_baseline else None,
         layer_sums=joined.account,

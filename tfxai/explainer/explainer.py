@@ -19,6 +19,7 @@ from tfxai.explainer.inputs import read as as_inputs
 from tfxai.explainer.prepared import Prepared
 from tfxai.explainer.trust import doubts
 from tfxai.explanation import Explanation
+from tfxai.graph.capture import Graph
 from tfxai.method.base import Method
 from tfxai.method.lookup import SHARED, get, takes
 from tfxai.model.black_box import BlackBox
@@ -194,8 +195,8 @@ class Explainer:
         self.model = open_model(model)
         self.on, self.layer, self.jit_compile = on, layer, bool(jit_compile)
         if isinstance(self.model, BlackBox):
-            black_boxes.check(self.method, on, layer, jit_compile)
-            self.on = "score"
+            black_boxes.check(self.method, layer, jit_compile)
+            self.on = "probability" if on == "probability" else "score"
         self.fixed, self.reduction = [fixed] if isinstance(fixed, str) else list(fixed or []), reduction
         class_names(labels)  # refused now if they are none
         self.labels = labels
@@ -353,6 +354,12 @@ class Explainer:
         other.method, other._ragged = get(method, options), None
         if isinstance(self.model, BlackBox):
             black_boxes.check(other.method)
+        return other
+
+    def placed(self, place: Callable[[Graph], Graph]) -> Explainer:
+        """An Explainer of the same, whose captured graphs `place` changes: for copies of the variables on a device."""
+        other = copy.copy(self)
+        other._prepared, other._ragged = Prepared(self.model, place=place), None
         return other
 
     def trace(self, x: Any) -> tuple[Inputs, TracedModel]:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfxai.errors import InputError, InputTypeError, received
-from tfxai.support.arrays import Unreadable, as_array, surely_finite
+from tfxai.support.arrays import Unreadable, all_finite, as_array
 
 
 class Declared(NamedTuple):
@@ -53,6 +53,7 @@ class Inputs:
         rows: The names of the examples, where they came with a data frame that has others than their numbers.
         declared: What the model itself calls its inputs, where they came in its order.
         coding: What became numbers of a black box's data frames, and how its baselines do.
+        missing: Positions of the inputs in which numbers are missing (NaN), where they may be.
     """
 
     arrays: list[np.ndarray]
@@ -64,6 +65,7 @@ class Inputs:
     rows: list[str]
     declared: list[str] = dataclasses.field(default_factory=list)
     coding: Coding | None = None
+    missing: tuple[int, ...] = ()
 
     @property
     def positions(self) -> dict[Any, int]:
@@ -134,7 +136,8 @@ def read(
     form = tuple((path, tuple(s.shape), s.dtype) for (path, _), s in zip(leaves, specs, strict=True))
     signature = Signature(type(structure).__name__, form)
     own = [name for name, *_ in declared or [] if not isinstance(x, dict)]
-    return Inputs(arrays, names, structure, features, specs, signature, _rows(leaves), own)
+    missing = tuple(k for k, a in enumerate(arrays) if allow_nan and _are_floats(a) and np.isnan(a).any())
+    return Inputs(arrays, names, structure, features, specs, signature, _rows(leaves), own, missing=missing)
 
 
 def _rows(leaves: Sequence[tuple[Any, Any]]) -> list[str]:
@@ -204,14 +207,18 @@ def _array(value: Any, declared: Declared, float_dtype: str | None, allow_nan: b
     given = array
     with np.errstate(over="ignore"):  # looked at below
         array = _cast(given, name, dtype, float_dtype)
-    if array.dtype.kind not in "OSUbiu":
+    if _are_floats(array):
         _check_finite(given, array, name, allow_nan)
     return array
 
 
+def _are_floats(array: np.ndarray) -> bool:
+    return array.dtype.kind not in "OSUbiu"
+
+
 def _check_finite(given: np.ndarray, array: np.ndarray, name: str, allow_nan: bool) -> None:
     """Raises InputError where numbers are none, or are too large for the dtype that the model takes."""
-    if surely_finite(array):
+    if all_finite(array):
         return
     bad = np.unique(np.nonzero(np.isinf(array) if allow_nan else ~np.isfinite(array))[0])
     if not len(bad):

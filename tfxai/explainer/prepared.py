@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,7 @@ from tfxai.errors import ModelError
 from tfxai.explainer import kept
 from tfxai.explainer.inputs import Inputs, Signature, read
 from tfxai.explainer.kept import Form, Kept
+from tfxai.graph.capture import Graph
 from tfxai.model.function import declared_inputs, fixed_batch
 from tfxai.model.prepare import captured
 from tfxai.model.traced import TracedModel
@@ -28,11 +30,12 @@ class Prepared:
     Args:
         model: As it is traced.
         once: Whether it is asked once, so that no change can be missed.
+        place: What becomes of each captured graph: the same with its variables elsewhere.
     """
 
-    def __init__(self, model: Any, once: bool = False) -> None:
+    def __init__(self, model: Any, once: bool = False, place: Callable[[Graph], Graph] | None = None) -> None:
         self.model = model
-        self._once = once
+        self._once, self._place = once, place
         self._captured: dict[Form, Kept] = {}
         self._made: dict[Kept, dict[Any, TracedModel]] = {}  # as kept for others too, but for as long as this lives
         self._before: dict[TracedModel, int] = {}  # how many functions had been traced for others
@@ -44,7 +47,7 @@ class Prepared:
 
     def __reduce__(self) -> tuple:
         """A copy is that of the model: what was captured of it, and compiled, cannot be copied and is made again."""
-        return Prepared, (self.model, self._once)
+        return Prepared, (self.model, self._once, self._place)
 
     @property
     def traces(self) -> int:
@@ -85,7 +88,7 @@ class Prepared:
 
     def _capture(self, inputs: Inputs, watched: bool, rows: int) -> tuple[Inputs, Kept]:
         closed = self._closed.get(inputs.signature, 0)
-        form = (inputs, inputs.at_own_shape(), inputs.at_own_shape(rows))[closed]
+        form = inputs if closed == 0 else inputs.at_own_shape(rows if closed == 2 else None)
         try:
             return form, self._current(form, watched)
         except ModelError:
@@ -102,6 +105,8 @@ class Prepared:
             self._captured[form] = self._captured.pop(form)  # the last used is the last
             return self._captured[form]
         capture = captured(self.model, inputs.pack, inputs.specs, watched)
+        if self._place is not None:
+            capture = dataclasses.replace(capture, graph=self._place(capture.graph))
         if not self._once:
             self._watch.look()  # tracing may note something in the model
         self._stale.discard(form)

@@ -12,7 +12,7 @@ from tfxai.explainer.chunks import Run
 from tfxai.explanation import Explanation
 from tfxai.graph.capture import Op
 from tfxai.model.opaque import Opaque
-from tfxai.support.arrays import surely_finite
+from tfxai.support.arrays import all_finite
 from tfxai.support.checks import is_number
 from tfxai.support.structure import named
 from tfxai.targets.bound import FunctionTarget
@@ -165,7 +165,7 @@ def _no_numbers(run: Run, e: Explanation) -> Found:
 
 def _not_finite(numbers: np.ndarray | None) -> np.ndarray:
     """The examples of which some number is none."""
-    if numbers is None or surely_finite(numbers):
+    if numbers is None or all_finite(numbers):
         return np.arange(0)
     return np.flatnonzero(~np.isfinite(numbers.reshape(len(numbers), -1)).all(axis=1))
 

@@ -13,12 +13,13 @@ from tensorflow.python.framework.op_def_library import apply_op
 from tfxai.graph.written import WRITTEN
 
 
+@functools.cache  # of the package's lifetime: what tf.raw_ops has does not change while it runs
 def public(op_type: str) -> Callable | None:
     """The function with which users call the op, or ours in its place; None for a plug-in's."""
     return WRITTEN.get(op_type) or getattr(tf.raw_ops, op_type, None)
 
 
-@functools.cache  # of the package's lifetime: what tf.raw_ops takes does not change while it runs
+@functools.cache
 def parameters(op_type: str) -> tuple[str, ...] | None:
     """Names that the public function takes, without `name`."""
     function = public(op_type)

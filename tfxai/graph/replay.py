@@ -30,6 +30,7 @@ class Replay:
         table: What becomes of an op that carries what is explained.
         notes: What the table's annotations found in the graph.
         around: `around(replay, op, values) -> outputs` in the place of `step`, for what looks at every op (`Audit`).
+        captured: Of all values the tensor of the capture: its static shape, which may be lost where an op runs again.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class Replay:
         table: RuleTable,
         notes: Mapping[Annotation, Mapping[int, Any]] | None = None,
         around: Callable[[Replay, Op, list[Carried]], list[Carried]] | None = None,
+        captured: Sequence[tf.Tensor] | None = None,
     ) -> None:
         self.activity = activity
         self.table = table
         self.notes = notes or {}
         self.around = around
+        self.captured = captured
         self.env: Environment = {}
 
     def __call__(self, ops: Sequence[Op], env: Environment) -> Environment:
@@ -55,11 +58,13 @@ class Replay:
             outputs = self.around(self, op, values) if self.around else self.step(op, values)
             for number, value in zip(op.outputs, outputs, strict=True):
                 env.setdefault(number, value)
+                if self.captured is not None:
+                    at_x(value).set_shape(self.captured[number].shape)
         return env
 
     def body(self, graph: Graph, arguments: Sequence[Carried]) -> list[Carried]:
         """The outputs of a function body. A loop or branch is one op to who looks around."""
-        inner = Replay(self.activity, self.table, self.notes)
+        inner = Replay(self.activity, self.table, self.notes, captured=self.captured)
         env = inner(graph.ops, dict(zip(graph.inputs, arguments, strict=True)))
         return [env[o] for o in graph.outputs]
 
@@ -74,7 +79,10 @@ class Replay:
         if all(self.activity[o] <= Activity.CONTEXT for o in op.outputs):
             return op.run([at_x(v) for v in values])
         call = self.call(op, values)
-        if all(self.activity[o] < Activity.ACTIVE for o in op.outputs):
+        decides = all(self.activity[o] < Activity.ACTIVE for o in op.outputs)
+        if self.table.streams > 1 and (decides or self.around or self.table.compares(call)):
+            _check_batches(call.x, call.x0)
+        if decides:
             call = dataclasses.replace(call, y=op.run(call.x))
             if self.table.streams > 1:
                 self.table.refuse(op, call.y)
@@ -92,7 +100,6 @@ class Replay:
         if self.table.streams == 1:
             return Call(op, active, discrete, x, [], [], [], self.env, self.notes)
         x0 = [at_reference(v) for v in values]
-        _check_batches(x, x0)
         return Call(op, active, discrete, x, x0, [], _at_reference(op, values), self.env, self.notes)
 
 

@@ -166,6 +166,10 @@ class RuleTable:
         """Outputs of one op of which at least one input and one output is ACTIVE: here, its value alone."""
         return [Value(t) for t in call.run(call.x)]
 
+    def compares(self, call: Call) -> bool:
+        """Whether `apply` looks at x and at the reference together, whose rows must meet then."""
+        return True
+
     def decide(self, call: Call, values: list[Carried]) -> list[Value]:
         """Outputs of one op that decides, or that only depends on shapes: here, each stream its own."""
         if self.streams == 1:

@@ -50,9 +50,9 @@ class Game:
         Yields:
             Which of them; (examples, those) in double precision.
         """
-        for part, some, repeat in self.scorer.copies(total):
-            reference = [r if len(r) == 1 else repeat(r) for r in self.reference]
-            points = self.groups.hidden([repeat(t) for t in self.x], reference, ~shown(part))
+        x, reference = ([tf.expand_dims(t, 1) for t in own] for own in (self.x, self.reference))
+        for part, some, _ in self.scorer.copies(total):
+            points = self.groups.hidden(x, reference, ~shown(part))
             scores = tf.reshape(some.score(points)[0], [len(self.rows), -1])
             yield part, scores.numpy().astype(np.float64)
 

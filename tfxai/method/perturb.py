@@ -14,7 +14,7 @@ from tfxai.errors import OptionError, received
 from tfxai.method.base import Method, Tensors
 from tfxai.method.by_input import by_input, each_value, of_input
 from tfxai.method.coalitions import games
-from tfxai.method.places import resized
+from tfxai.method.random_grids import Grid
 from tfxai.model.attribution import Attribution
 from tfxai.model.groups import Groups
 from tfxai.model.scorer import Scorer
@@ -107,8 +107,7 @@ class Occlusion(Method):
             blank = _blank(tensor, reference[k], fills[k])
             for part, some, repeat in scorer.copies(len(masks)):
                 hidden = np.stack(masks[part])
-                points = [repeat(t) for t in x]
-                points[k] = _shown(points[k], repeat(blank), 1 - np.tile(hidden, [len(scorer)] + [1] * len(shape)))
+                points = [_shown(t, blank, 1 - hidden) if j == k else repeat(t) for j, t in enumerate(x)]
                 scores = tf.reshape(some.score(points)[0], [len(scorer), len(hidden)]).numpy()
                 total += np.tensordot(score.numpy()[:, None] - scores, hidden, 1)
             spread = np.prod([s for s, m in zip(shape, masks[0].shape, strict=True) if m == 1 < s], initial=1)
@@ -175,12 +174,10 @@ class RISE(Method):
         finite = not scorer.missing and scorer.model.explained == scorer.model.embedded  # layers may have any numbers
         n = len(scorer)
         sums, squares = ([np.zeros(t.shape, np.float64) for t in x] for _ in range(2))
-        for part, some, repeat in scorer.copies(self.samples):
-            drawn = [self._masks(rng, scorer, x) for _ in range(part.start, part.stop)]
-            masks = [np.stack(m) for m in zip(*drawn, strict=True)]  # per tensor (count, ...)
-            points = [_shown(repeat(t), repeat(r), np.tile(m, [n] + [1] * (m.ndim - 1)), finite)
-                      for t, r, m in zip(x, reference, masks, strict=True)]  # fmt: skip
-            scores = tf.reshape(some.score(points)[0], [n, len(drawn)]).numpy()
+        for part, some, _ in scorer.copies(self.samples):
+            masks = self._masks(rng, part.stop - part.start, scorer, x)
+            points = [_shown(t, r, m, finite) for t, r, m in zip(x, reference, masks, strict=True)]
+            scores = tf.reshape(some.score(points)[0], [n, part.stop - part.start]).numpy()
             for k, mask in enumerate(masks):
                 sums[k] += np.tensordot(scores, mask, 1)
                 squares[k] += np.tensordot(scores**2, mask**2, 1)
@@ -193,12 +190,11 @@ class RISE(Method):
             errors.append(tf.constant(deviation / scale, _numbers(tensor, score)))
         return Attribution(values, score, None, target, error=errors if self.samples > 1 else None)
 
-    def _masks(self, rng: np.random.Generator, scorer: Scorer, x: Tensors) -> list[np.ndarray]:
-        """One mask per tensor, its places or features, with 1 for channels."""
-        shapes = [tuple(int(s) for s in t.shape[1:]) for t in x]
-        layouts = [scorer.model.layout(k) for k in range(len(x))]
-        masks = [_mask(rng, shape, layout.places, self.grid, self.probability)
-                 for shape, layout in zip(shapes, layouts, strict=True)]  # fmt: skip
+    def _masks(self, rng: np.random.Generator, count: int, scorer: Scorer, x: Tensors) -> list[np.ndarray]:
+        """Per tensor so many masks (count, ...) of its places or features, with 1 for channels."""
+        grids = [Grid(tuple(t.shape[1:]), scorer.model.layout(k).places, self.grid) for k, t in enumerate(x)]
+        drawn = [[grid.drawn(rng, self.probability) for grid in grids] for _ in range(count)]
+        masks = [grid.masks(own) for grid, own in zip(grids, zip(*drawn, strict=True), strict=True)]
         return [(m >= 0.5).astype(m.dtype) if t.dtype in WHOLE else m for t, m in zip(x, masks, strict=True)]
 
 
@@ -264,11 +260,26 @@ def _filled(x: tf.Tensor, number: float) -> tf.Tensor:
     return tf.fill(x.shape, tf.cast(number, x.dtype))
 
 
-def _shown(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray, finite: bool = False) -> tf.Tensor:
-    """x where the mask is 1, the reference where it is 0; what is missing is so where it is shown at all.
+def _shown(x: tf.Tensor, reference: tf.Tensor, masks: np.ndarray, finite: bool = False) -> tf.Tensor:
+    """Copies of x, the reference where a mask is 0; what is missing is so where it is shown at all.
 
     Of numbers that are known to be finite the hidden ones need no choice: they are multiplied by 0.
+
+    Args:
+        x: (n, ...).
+        reference: (1 or n, ...).
+        masks: (count, ...) from 0 to 1.
+        finite: Whether they are.
+
+    Returns:
+        (n * count, ...), all copies of an example after each other.
     """
+    made = _mixed(tf.expand_dims(x, 1), tf.expand_dims(reference, 1), masks, finite)
+    return tf.reshape(made, [len(x) * len(masks), *x.shape[1:]])
+
+
+def _mixed(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray, finite: bool) -> tf.Tensor:
+    """x where the mask is 1, the reference where it is 0."""
     shown = mask == 1
     if x.dtype in WHOLE or (shown | (mask == 0)).all():
         return tf.where(shown, x, reference)
@@ -287,18 +298,3 @@ def _numbers(x: tf.Tensor, score: tf.Tensor) -> tf.DType:
 def _sharing(shape: Sequence[int], places: Sequence[int]) -> int:
     """How many channels share the value of their place."""
     return int(np.prod([s for a, s in enumerate(shape) if a and a not in places], initial=1))
-
-
-def _mask(
-    rng: np.random.Generator, shape: tuple[int, ...], places: Sequence[int], grid: int, probability: float
-) -> np.ndarray:
-    """A coarse random grid, stretched beyond the input's size and cut out at a random place."""
-    if len(shape) == 1:
-        return (rng.uniform(size=shape) < probability).astype(np.float64)
-    lengths = [shape[a - 1] for a in places]
-    coarse = (rng.uniform(size=[grid] * len(lengths)) < probability).astype(np.float64)
-    cells = [-(-length // grid) for length in lengths]
-    fine = resized(tf.constant(coarse[None]), [(grid + 1) * cell for cell in cells], "bilinear").numpy()[0]
-    starts = [rng.integers(0, (grid + 1) * cell - length + 1) for cell, length in zip(cells, lengths, strict=True)]
-    cut = tuple(slice(start, start + length) for start, length in zip(starts, lengths, strict=True))
-    return fine[cut].reshape([s if a in places else 1 for a, s in enumerate(shape, 1)]).astype(np.float64)

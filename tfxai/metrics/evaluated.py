@@ -31,7 +31,7 @@ class Evaluation:
         values: Method -> metric -> (n,) numbers, or None where it cannot be measured.
         rows: Metric -> its row of `tfxai.metrics.table.METRICS`: what is better.
         baselines: Which of the methods know nothing of the model.
-        seconds: Method -> seconds per example, once it is prepared.
+        seconds: Method -> seconds per example, once it is prepared; NaN of numbers that were made elsewhere.
         curves: Metric -> method -> its curve, `shares` (s,) and `scores` (n, s), where it has one.
         explanations: Method -> the explanation, where a method made it.
         meta: on, seed, baseline, number of features.
@@ -98,7 +98,8 @@ class Evaluation:
         rows = [head, ["", *(row.better for row in self.rows.values()), ""]]
         for method in self.methods:
             numbers = [f"{_short(self.mean(method, m))}{self.mark(method, m) or ' '}" for m in self.metrics]
-            rows.append([method, *numbers, f"{self.seconds[method]:.2g}"])
+            seconds = self.seconds[method]
+            rows.append([method, *numbers, "-" if np.isnan(seconds) else f"{seconds:.2g}"])
         return rows
 
     def __repr__(self) -> str:

@@ -23,6 +23,11 @@ LAYOUTS: dict[str, tuple[int | None, bool]] = {
     "image_channels_first": (2, True),
     "volume_channels_first": (3, True),
 }
+OF_TORCH = (
+    "A module of PyTorch takes its own tensors. After module.eval() pass a function of arrays: "
+    "tfxai.black_box(lambda x: module(torch.from_numpy(x)).detach().numpy()), of pictures with "
+    'layout="image_channels_first".'
+)
 SCORERS = ("predict_proba", "decision_function", "predict")  # how others call what returns scores
 
 
@@ -128,7 +133,7 @@ def black_box(
 
     What needs nothing but scores works on it: methods that hide features ("kernel_shap", "lime", "occlusion"...),
     `tfxai.evaluate`, plots, reports. Methods that follow gradients refuse, and name those that work. The score is what
-    the function returns.
+    the function returns; `on="probability"` says, and checks when it is tried, that these are probabilities.
 
     The function is handed arrays of the dtype in which x was given, never x itself: it may change them. Where x is a
     data frame of pandas, these are frames with the same columns and kinds; of columns of words (text, categories) the
@@ -139,8 +144,9 @@ def black_box(
 
     Args:
         function: Takes x, (m, ...), or the list or dict of arrays that x is; returns scores, floats (m,) or
-            (m, classes...), or a list or dict of such arrays for several outputs. Of PyTorch:
-            `lambda x: module(torch.from_numpy(x)).detach().numpy()`.
+            (m, classes...), or a list or dict of such arrays for several outputs. Of scikit-learn or XGBoost:
+            `model.predict_proba`, of a regressor `model.predict`. Of PyTorch, after `module.eval()`:
+            `lambda x: module(torch.from_numpy(x)).detach().numpy()`, for x of the dtype of its weights (float32).
         layout: Which axes of x are places: "table" (each number is a feature), "sequence", "image", "volume" (the last
             axis is that of channels, if there is one more), or these with "_channels_first", as "image_channels_first"
             for PyTorch; a list or dict of these for several inputs. It need not be said of arrays of two axes.
@@ -160,6 +166,8 @@ def black_box(
         >>> tfxai.explain(scores, np.array([[1.0, 3.0]]), "occlusion", target=0).values.tolist()
         [[1.0, 6.0]]
     """
+    if is_torch(function):
+        raise ModelTypeError(f"{OF_TORCH} {received(function)}")
     if isinstance(function, (BlackBox, type)) or not callable(function):
         known = next((n for n in SCORERS if callable(getattr(function, n, None))), None)
         advice = f" Pass its method: tfxai.black_box(model.{known})." if known else ""
@@ -172,6 +180,11 @@ def black_box(
     own = getattr(function, "__qualname__", None) or getattr(function, "name", None) or type(function).__name__
     layout = layout if layout is None or isinstance(layout, (str, Mapping)) else tuple(layout)
     return BlackBox(function, layout, batch_size, str(name or own))
+
+
+def is_torch(model: Any) -> bool:
+    """Whether it is a module of PyTorch, told by its name: that package is imported by nobody who does not use it."""
+    return any(c.__name__ == "Module" and c.__module__.startswith("torch.nn.") for c in type(model).__mro__)
 
 
 __all__ = ["BlackBox", "black_box"]

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from tfxai.errors import BackendError, FileFormatError, InputTypeError, ModelError, ModelTypeError, received
+from tfxai.model.black_box import OF_TORCH, is_torch
 
 # How Keras says that it knows no class or function of that name, and that a file brings code.
 UNKNOWN = re.compile(r"(?:locate (?:class|function)|[Uu]nknown \w+:?) '([^']+)'")
@@ -40,6 +41,8 @@ def open_model(model: Any) -> Any:
             "Expected a Keras model, a tf_keras model, a loaded SavedModel, or a function of tensors; of any other "
             "model a function from arrays to scores: tfxai.black_box(model.predict_proba). " + received(model)
         )
+    if is_torch(model):
+        raise ModelTypeError(f"{OF_TORCH} {received(model)}")
     if isinstance(model, type):
         raise ModelTypeError(f"Expected a model, not its class: call {model.__name__}(...) first. {received(model)}")
     owner = getattr(model, "__self__", None)

@@ -43,21 +43,20 @@ class Groups:
             yield int(count), np.flatnonzero(counts == count)
 
     def hidden(self, x: Tensors, reference: Tensors, flags: np.ndarray) -> list[tf.Tensor]:
-        """x with the reference in some groups.
+        """Copies of x with the reference in some groups: (n * copies, ...), all copies of an example after each other.
 
         Args:
-            x: Explained tensors (n * copies, ...), all copies of an example after each other.
-            reference: Of batch 1 or the same.
+            x: Explained tensors (n, 1, ...).
+            reference: (1 or n, 1, ...).
             flags: (copies, groups) which groups are hidden, in the copies of each example.
         """
-        copies = len(flags)
-        flags = np.concatenate([flags, np.zeros((copies, 1), bool)], axis=1)  # what is of no group stays
+        flags = np.concatenate([flags, np.zeros((len(flags), 1), bool)], axis=1)  # what is of no group stays
         found = []
         for tensor, start, labels in zip(x, reference, self.labels, strict=True):
-            n = len(tensor) // copies
             chosen = np.stack([flags[:, own.reshape(-1)] for own in labels])  # (1 or n, copies, elements)
-            chosen = np.broadcast_to(chosen, (n, *chosen.shape[1:])).reshape(n * copies, *labels.shape[1:])
-            found.append(tf.where(chosen, start, tensor))
+            chosen = chosen.reshape(*chosen.shape[:2], *labels.shape[1:])
+            made = tf.where(chosen, start, tensor)
+            found.append(tf.reshape(made, [len(tensor) * len(flags), *tensor.shape[2:]]))
         return found
 
     def shared(self, values: np.ndarray, x: Tensors, score: tf.Tensor) -> list[tf.Tensor]:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfxai.errors import InputError, MethodError, ModelError, TargetError
+from tfxai.errors import InputError, MethodError, ModelError, OptionError, TargetError
 from tfxai.graph.axes import Axes, Axis, Kind, made
 from tfxai.graph.follow import Followed
 from tfxai.graph.value import Value
@@ -31,6 +31,7 @@ NOTHING_ELSE = (
     "A black box gives scores and nothing else: no gradients, no layers. A method that sets scores_only = True asks "
     "for no more."
 )
+ROUNDING = 1e-6
 MOST_ROWS, NUMBERS = 2**15, 8 * 224 * 224 * 3  # in a call: eight photographs, or many rows of a table
 
 
@@ -48,6 +49,8 @@ class Opaque(TracedModel):
         most: Rows in a call, as the user says.
         draws_at_random: By how much two calls with the same rows differed; 0: not at all.
         mixes_rows: By how much the scores of a row differed with another row beside it.
+        extremes: The least and the largest number that it returned when it was tried.
+        probabilities: Whether what it returns are probabilities, as the user says.
     """
 
     name: str = dataclasses.field(default="", kw_only=True)
@@ -56,6 +59,8 @@ class Opaque(TracedModel):
     most: int | None = dataclasses.field(default=None, kw_only=True)
     draws_at_random: float = dataclasses.field(default=0.0, kw_only=True)
     mixes_rows: float = dataclasses.field(default=0.0, kw_only=True)
+    extremes: tuple[float, float] = dataclasses.field(default=(0.0, 0.0), kw_only=True)
+    probabilities: bool = dataclasses.field(default=False, kw_only=True)
 
     @functools.cached_property
     def layouts(self) -> list[Layout]:
@@ -78,15 +83,32 @@ class Opaque(TracedModel):
     def toward(self) -> Toward:
         return _Toward(self.graph, self.outputs, self.compiled)
 
+    def of_probabilities(self) -> Opaque:
+        """The same, where what it returns are probabilities.
+
+        Raises:
+            OptionError: They are none.
+        """
+        least, largest = self.extremes
+        if least < -ROUNDING or largest > 1 + ROUNDING:
+            raise OptionError(
+                f"on='probability': the black box {self.name!r} returned {least if least < 0 else largest:g} when it "
+                "was tried, which is none. Leave on= out: what it returns is explained as it is."
+            )
+        return dataclasses.replace(self, probabilities=True)
+
     def is_probability(self, output: int) -> bool:
         """Asked where one number is the score of the second of two classes.
 
         Raises:
             InputError: What the score of the first is depends on what that number is, which nobody says.
         """
+        if self.probabilities:
+            return True
         raise InputError(
             f"Two classes have names or labels, and the black box {self.name!r} returns one number: whether the other "
-            "class has 1 less it or -1 times it is not known. Return a column for each class."
+            "class has 1 less it or -1 times it is not known. Return a column for each class; or say "
+            "on='probability', where it is one."
         )
 
     def embedded_at(self, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:

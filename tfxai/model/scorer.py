@@ -98,10 +98,13 @@ class Scorer:
             Which of the copies; the scorer of n * len(which) examples, all copies of one example after each other; and
             what repeats a tensor (n, ...) like that. A tensor of batch 1 stays: it is the same for all.
         """
-        n, width = len(self), self.per_pass(len(self))
+        n, width, size, made = len(self), self.per_pass(len(self)), 0, None
         for start in range(0, count, width):
             part = slice(start, min(start + width, count))
-            yield part, *self.of(np.repeat(np.arange(n), part.stop - part.start))
+            if made is None or part.stop - start != size:  # all but the last hold as many
+                size = part.stop - start
+                made = self.of(np.repeat(np.arange(n), size))
+            yield part, *made
             self.progress(part.stop, count)
 
     def each(self, rows: Sequence[int]) -> Iterator[tuple[slice, Scorer, Repeat]]:

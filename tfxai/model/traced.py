@@ -201,7 +201,7 @@ class TracedModel:
     def replay(self, table: RuleTable, around: Any = None) -> Replay:
         """A run of the program under a table, whose rules find their annotations."""
         graph, activity = self.program(table)
-        return Replay(activity, table, annotated(table, graph, activity), around)
+        return Replay(activity, table, annotated(table, graph, activity), around, graph.values)
 
     def jumps(self) -> list[Op]:
         """The captured ops at which the score may jump: steps, and decisions that become numbers."""
@@ -402,7 +402,14 @@ class TracedModel:
         def made() -> Callable:
             traced = tf.function(function, autograph=False, jit_compile=self.jit_compile or None)
             with tracing():
-                return traced.get_concrete_function(*specs())
+                concrete = traced.get_concrete_function(*specs())
+
+            def called(*args: Any) -> Any:
+                """Without a comparison of all weights with their specs, which takes a third of a small pass."""
+                tensors = [tf.convert_to_tensor(t) for t in tf.nest.flatten(args)]
+                return concrete._call_flat(tensors, concrete.captured_inputs)
+
+            return called
 
         return self.compiled.get(key, made, owner)
 

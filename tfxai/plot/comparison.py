@@ -14,7 +14,7 @@ from tfxai.plot.kinds import bars, lettering, scale
 from tfxai.plot.kinds.image import coloured, image
 from tfxai.plot.kinds.table import guess
 from tfxai.result.data import ExplanationData
-from tfxai.result.describe import displayed, flat, keys, part, shown, target_name, title, unsigned
+from tfxai.result.describe import displayed, flat, keys, part, quantity, shown, target_name, title, unsigned
 
 SCALES = ("own", "row")
 BESIDE_A_TITLE = 24  # letters
@@ -30,6 +30,7 @@ def grid(
     overlay: bool | Sequence[bool] = False,
     notes: Sequence[Sequence[str]] | None = None,
     scales: str = "own",
+    unit: str = "contribution",
 ) -> Any:
     """Draws a table of maps: each row an image and its maps, on symmetric scales.
 
@@ -44,6 +45,7 @@ def grid(
         notes: A line under each map, such as its delta.
         scales: "own" gives each map its own scale; "row" one for all signed maps of a row, and one for all others, so
             that colours can be compared.
+        unit: What signed maps are, beside their scale.
 
     Returns:
         The matplotlib Figure. It belongs to no window: show it in a notebook by naming it, write it with `savefig`.
@@ -64,7 +66,7 @@ def grid(
     over = [overlay] * len(titles) if isinstance(overlay, bool) else list(overlay)
     columns = len(titles) + 1
     bars = list(dict.fromkeys("all" if s == "all" else "positive" for s in signs))
-    size = (2.25 * columns + 0.9 * len(bars), 2.5 * len(images) + 0.4)
+    size = (2.25 * columns, 2.5 * len(images) + 1.1)
     figure = Picture(figsize=size, layout="constrained")
     axes = figure.subplots(len(images), columns, squeeze=False)
     for r, (picture, own) in enumerate(zip(images, maps, strict=True)):
@@ -81,8 +83,8 @@ def grid(
                 ax.set_xlabel(notes[r][c], fontsize=8, color="0.35")
     for ax, above in zip(axes[0][1:], titles, strict=True):
         ax.set_title(lettering.plain(above), fontsize=11)
-    for kind in bars:
-        _bar(figure, axes, kind, scales)
+    for k, kind in enumerate(bars):  # below, side by side: the maps have the width
+        _bar(figure, list(np.array_split(axes[-1], len(bars))[k]), kind, scales, unit)
     return figure
 
 
@@ -166,7 +168,9 @@ def compared(
     signs = ["absolute_value" if c in sizes else "positive" if unsigned(e, e.values) else "all"
              for c, e in enumerate(explanations)]  # fmt: skip
     maps = [[np.asarray(e.values[i], float) for e in explanations] for i in examples]
-    return grid(beside, maps, titles, beneath, signs, outlier_perc, overlay, notes, scales)
+    words = {quantity(e) for e, sign in zip(explanations, signs, strict=True) if sign == "all"}
+    unit = words.pop() if len(words) == 1 else "value"
+    return grid(beside, maps, titles, beneath, signs, outlier_perc, overlay, notes, scales, unit)
 
 
 def _any(explanations, examples, titles, labels, called, options) -> Any:
@@ -183,7 +187,8 @@ def _any(explanations, examples, titles, labels, called, options) -> Any:
                 _without_numbers(axes[r][c])
                 continue
             draw(e, i, axes[r][c], labels=labels, **options)
-        axes[0][c].set_title(lettering.plain(titles[c]), fontsize=11)
+        below = "\n" if any(called) else ""  # the line of the example's name
+        axes[0][c].set_title(lettering.plain(titles[c]) + below, fontsize=11)
     for r, name in enumerate(lettering.short(called, BESIDE_A_TITLE)):
         axes[r][0].set_title(lettering.plain(name), fontsize=9, loc="left")
     return figure
@@ -212,18 +217,18 @@ def _without_numbers(ax: Any) -> None:
     ax.text(0.5, 0.5, "NaN or Inf", ha="center", va="center", color="0.35", transform=ax.transAxes)
 
 
-def _bar(figure: Any, axes: Any, sign: str, scales: str) -> None:
+def _bar(figure: Any, axes: Any, sign: str, scales: str, unit: str) -> None:
     """One scale for all maps of a kind: signed, or from zero up."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     look = scale.colours(sign, 1.0)
     mapped = ScalarMappable(Normalize(look["vmin"], look["vmax"]), look["cmap"])
-    bar = figure.colorbar(mapped, ax=axes, shrink=0.6 if len(axes) > 1 else 0.9, pad=0.01, fraction=0.02, aspect=30)
+    bar = figure.colorbar(mapped, ax=axes, location="bottom", fraction=0.05, pad=0.02, aspect=30)
     ticks = {-1: "against", 0: "0", 1: "for"} if sign == "all" else {0: "0", 1: "strong"}
     bar.set_ticks(list(ticks), labels=list(ticks.values()))
     own = "each map on its own scale" if scales == "own" else "one scale per row"
-    bar.set_label(f"{'contribution' if sign == 'all' else 'size'}\n({own})", fontsize=9)
+    bar.set_label(f"{unit if sign == 'all' else 'size'}, {own}", fontsize=9)
 
 
 def _row_tops(maps: Sequence[np.ndarray], signs: Sequence[str], outlier_perc: float) -> list[float]:

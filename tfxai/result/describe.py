@@ -34,13 +34,20 @@ def title(e: ExplanationData) -> str:
     return method if rule is None else f"{method}\n{rule if isinstance(rule, str) else 'own rules'}"
 
 
+def quantity(e: ExplanationData) -> str:
+    """What the numbers are, whatever the target."""
+    if e.method in ("activation", "gradient"):
+        return {"activation": "activation", "gradient": "d score / d input"}[e.method]
+    return "contribution of a group" if "painted" in e.meta else "contribution"
+
+
 def unit(e: ExplanationData, index: int, labels: Sequence[str] | None = None, longest: int = LONGEST) -> str:
     """What the numbers are, for the scale: "contribution to target 3", or the label of class 3, cut where long."""
     if e.method == "activation":  # of no target
         return "activation"
     name = target_name(e, index, labels) or "target"
     name = name if len(name) <= longest else name[: longest - 1] + "…"
-    found = f"d {name} / d input" if e.method == "gradient" else f"contribution to {name}"
+    found = f"d {name} / d input" if e.method == "gradient" else f"{quantity(e)} to {name}"
     return f"{e.meta['mean']} of {found}" if "mean" in e.meta else found
 
 

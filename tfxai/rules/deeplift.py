@@ -333,6 +333,10 @@ class RescaleRules(RuleTable):
         outputs = applied(call, values, rule)
         return [Value(x, x0) for x, x0 in zip(outputs, call.y0, strict=True)]
 
+    def compares(self, call: Call) -> bool:
+        whatever = not call.active or self.missing or call.op.type in ops.SELECTS
+        return whatever or self.rule(call) is not gradient
+
     def decide(self, call: Call, values: list[Carried]) -> list[Value]:
         return decisions.decision(call, values, missing.entering if self.missing else None)
 

@@ -109,6 +109,12 @@ class Job:
             )
         return _made, (self._given, self.source, self.batch_size)
 
+    def replica(self, explainer: Explainer, source: Source, name: str) -> Job:
+        """The same job for one of several workers of this process: with its own explainer and what it reads."""
+        other = object.__new__(type(self))
+        vars(other).update(vars(self), explainer=explainer, source=source, worker=f"{self.worker}:{name}")
+        return other
+
     def todo(self, shard: Sequence[int] = (0, 1)) -> list[int]:
         """The chunks that are not done: all, or those of the k-th of n processes, shard=(k, n)."""
         share, count = shard

@@ -38,10 +38,14 @@ def as_array(value: Any) -> np.ndarray:
     raise Unreadable("Python objects, where numbers or strings are expected. Are the rows of the same length?")
 
 
-def surely_finite(numbers: np.ndarray) -> bool:
-    """Whether no number is infinite or missing, seen of their sum; it may be False where they are very large."""
-    with np.errstate(all="ignore"):
-        return bool(np.isfinite(numbers.sum()))
+def all_finite(numbers: np.ndarray) -> bool:
+    """Whether no number is infinite or missing."""
+    return bool(np.isfinite(numbers).all())
+
+
+def as_tensor(array: np.ndarray) -> tf.Tensor:
+    """The array as a tensor, copied once at most: `tf.constant` would copy it twice. Nobody may change it meanwhile."""
+    return tf.raw_ops.Identity(input=array)
 
 
 def _dense(value: Any) -> Any:

@@ -173,8 +173,14 @@ def session(ray: Any, **more: Any) -> Iterator[None]:
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)  # Ray sets its own
     quiet = {"log_to_driver": False, "logging_level": logging.WARNING}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
+    if address := os.environ.get("RAY_ADDRESS"):
+        try:
+            ray.init(**quiet)
+        except ConnectionError as error:
+            raise WorkerError(
+                f"No cluster of Ray answers at RAY_ADDRESS={address!r}. Start it (ray start --head), or unset the "
+                "variable to work on this machine alone."
+            ) from error
     else:
         with _loopback(ray):
             ray.init("local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet, **more)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from tfxai.explainer.progress import Progress
 from tfxai.scale.engines.local import local
+from tfxai.scale.engines.mirrored import check_traceable, mirrored
 from tfxai.scale.engines.ray import ray
 from tfxai.scale.engines.sent import check_sendable
 from tfxai.scale.job import Job
@@ -42,4 +43,4 @@ class Engine(NamedTuple):
     check: Callable[[Any, dict[str, Any]], None] = lambda model, arguments: None
 
 
-ENGINES = {"local": Engine(local), "ray": Engine(ray, check_sendable)}
+ENGINES = {"local": Engine(local), "mirrored": Engine(mirrored, check_traceable), "ray": Engine(ray, check_sendable)}

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfxai.explainer.batches import batches_of
 from tfxai.scale.source import Source
 from tfxai.scale.sources.arrays import from_memory
-from tfxai.scale.sources.files import from_open_group, from_open_zarr, is_group, is_zarr
+from tfxai.scale.sources.files import from_open_group, is_group
 from tfxai.scale.sources.numbered import Batches
 from tfxai.scale.sources.paths import from_path, is_path
 from tfxai.scale.sources.streams import Stream, refused_generator
@@ -37,7 +37,6 @@ KINDS: list[tuple[Callable[[Any], bool], Callable[..., Any]]] = [
     (lambda source: hasattr(source, "as_source"), lambda source, declared: source.as_source(declared)),
     (is_path, from_path),
     (is_group, from_open_group),
-    (is_zarr, from_open_zarr),
     (lambda source: isinstance(source, tf.data.Dataset), Stream),
     (_is_numbered, Batches),
     (lambda source: hasattr(source, "__next__"), refused_generator),

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfxai.errors import InputError, InputTypeError, received
+from tfxai.errors import InputError, InputTypeError
 from tfxai.explainer.batches import LABELLED, Batch, ranks
 from tfxai.explainer.inputs import leaves_of
-from tfxai.scale.sources.rows import Frame, Held, Mapped, Reopened, Rows, flattened
+from tfxai.scale.sources.rows import Frame, Held, Mapped, Rows, flattened, lazily
 
 
 class Arrays:
@@ -104,22 +104,8 @@ def _rows(value: Any, name: str) -> Rows:
     """An array as what is read in stretches: as lazily as it allows."""
     if isinstance(value, np.memmap) and (mapped := Mapped.of(value)) is not None:
         return mapped
-    if _is_dataset_of_hdf5(value):
-        if not value.shape:
-            raise InputError(f"{name} has no axis of examples. {received(value)} Pass arrays of rank 1 or more.")
-        return Reopened(hdf5, (value.file.filename, value.name), value)
+    if (lazy := lazily(value)) is not None:
+        return lazy
     if hasattr(value, "columns"):
         return Frame(value)
     return Held(value.tocsr() if hasattr(value, "tocsr") else value, name)
-
-
-def _is_dataset_of_hdf5(value: Any) -> bool:
-    """Told by its name: h5py is imported by nobody who does not use it."""
-    return type(value).__module__.startswith("h5py") and hasattr(value, "file") and hasattr(value, "shape")
-
-
-def hdf5(path: str, name: str) -> Any:
-    """An array in an HDF5 file."""
-    import h5py
-
-    return h5py.File(path, "r")[name]

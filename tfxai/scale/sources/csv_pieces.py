@@ -16,6 +16,11 @@ from tfxai.support.extras import extra
 
 NO_HEADER = "Where it has no line of names: tfxai.scale.table(path, header=False)."
 
+QUOTED = (
+    "A line ends with a line feed, and a cell with a quotation mark in it is written between such marks, with that one "
+    "twice."
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Written:
@@ -80,7 +85,7 @@ class CsvPieces:
             except (pandas.errors.ParserError, pandas.errors.ParserWarning, UnicodeDecodeError) as error:
                 raise self._no_table(error, k) from error
         if len(frame) != self.rows[k + 1] - self.rows[k]:
-            raise self._no_table(ValueError(f"{len(frame)} rows in {self.rows[k + 1] - self.rows[k]} records"), k)
+            raise self._no_table(ValueError(f"{len(frame):,} rows. {QUOTED}"), k)
         return frame[list(columns)]
 
     def texts(self, k: int, columns: Sequence[str]) -> Any:
@@ -104,6 +109,7 @@ class CsvPieces:
                         f"{self.path!r}, row {record - self.written.header:,}: expected {between + 1} cells, as in the "
                         f"first line. Received: {len(row)}, {self.written.separator.join(row)[:80]!r}."
                     )
+            raise self._no_table(ValueError(f"other lines. {QUOTED}"), k)
 
     def _no_table(self, error: Exception, k: int) -> Exception:
         if isinstance(error, UnicodeDecodeError):

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from tfxai.errors import FileFormatError, InputError
-from tfxai.scale.sources.arrays import Arrays, hdf5
-from tfxai.scale.sources.rows import Mapped, Reopened, Rows, contiguous
+from tfxai.scale.sources.arrays import Arrays
+from tfxai.scale.sources.rows import Mapped, Reopened, Rows, contiguous, hdf5, lazily, library
 from tfxai.support.extras import extra
 from tfxai.support.placed import placed, short
 
@@ -95,24 +95,14 @@ def from_zarr(path: str, name: str | None, declared: list | None) -> Arrays:
 
 
 def is_group(source: Any) -> bool:
-    """Whether it is an open group of arrays. Told by its name: Zarr is imported by nobody who does not use it."""
-    return type(source).__module__.startswith(("zarr", "h5py")) and hasattr(source, "keys")
-
-
-def is_zarr(source: Any) -> bool:
-    """Whether it is an open Zarr array."""
-    return type(source).__module__.startswith("zarr") and hasattr(source, "shape")
+    """Whether it is an open group of arrays."""
+    return library(source) is not None and hasattr(source, "keys")
 
 
 def from_open_group(source: Any, declared: list | None) -> Arrays:
     """An open Zarr or HDF5 group."""
-    kind = "zarr" if type(source).__module__.startswith("zarr") else "hdf5"
-    return _chosen(str(source.name), {key: _rows(array) for key, array in _members(source)}, None, declared, kind)
-
-
-def from_open_zarr(source: Any, declared: list | None) -> Arrays:
-    """An open Zarr array."""
-    return Arrays(_rows(source), kind="zarr")
+    arrays = {key: _rows(array) for key, array in _members(source)}
+    return _chosen(str(source.name), arrays, None, declared, library(source) or "")
 
 
 def _members(group: Any) -> list[tuple[str, Any]]:
@@ -125,16 +115,10 @@ def _members(group: Any) -> list[tuple[str, Any]]:
     return sorted(((key, item) for key, item in found if hasattr(item, "shape")), key=lambda pair: pair[0])
 
 
-def _rows(array: Any) -> Reopened:
-    """An open array: Zarr's are pickled by their stores, HDF5's are found again by their file."""
-    if type(array).__module__.startswith("zarr"):
-        return Reopened(as_it_is, (array,))
-    return Reopened(hdf5, (array.file.filename, array.name), array)
-
-
-def as_it_is(array: Any) -> Any:
-    """An array that is pickled as what it is."""
-    return array
+def _rows(array: Any) -> Rows:
+    rows = lazily(array)
+    assert rows is not None  # noqa: S101 - it is one of a library
+    return rows
 
 
 def _chosen(path: str, arrays: Mapping[str, Rows], name: str | None, declared: list | None, kind: str) -> Arrays:

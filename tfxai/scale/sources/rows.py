@@ -219,6 +219,42 @@ class Reopened:
         return vars(self) | {"_opened": None}
 
 
+LIBRARIES = {"zarr": "zarr", "h5py": "hdf5"}
+
+
+def library(value: Any) -> str | None:
+    """What keeps it: "zarr", "hdf5", or None. Told by its name: they are imported by nobody who does not use them."""
+    return LIBRARIES.get(type(value).__module__.split(".")[0])
+
+
+def lazily(value: Any) -> Reopened | None:
+    """An open array of Zarr, which is pickled by its store, or of HDF5, which is found again by its file.
+
+    Raises:
+        InputError: It has no axis of examples.
+    """
+    kept = library(value)
+    if kept is None or not hasattr(value, "shape"):
+        return None
+    if not value.shape:
+        raise InputError(f"It has no axis of examples. {received(value)} Pass arrays of rank 1 or more.")
+    if kept == "zarr":
+        return Reopened(as_it_is, (value,))
+    return Reopened(hdf5, (value.file.filename, value.name), value)
+
+
+def hdf5(path: str, name: str) -> Any:
+    """An array in an HDF5 file."""
+    import h5py
+
+    return h5py.File(path, "r")[name]
+
+
+def as_it_is(array: Any) -> Any:
+    """An array that is pickled as what it is."""
+    return array
+
+
 def flattened(tree: Any) -> Iterator[tuple[str, Any]]:
     """(name, leaf) of every leaf of a structure; "" names the only one."""
     for path, leaf in keras.tree.flatten_with_path(tree):

@@ -38,7 +38,9 @@ class TableFile:
             if name not in pieces.columns:
                 raise InputError(f"{self.path!r} has no column {name!r}. {suggest(name, pieces.columns)[:300]}")
         columns = self.columns or [name for name in pieces.columns[self.index :] if name != self.label]
-        return Table(pieces, list(columns), self.label, self.dtypes, _names(self.path, columns, declared))
+        source = Table(pieces, list(columns), self.label, self.dtypes, _names(self.path, columns, declared))
+        _check_numbers(source, declared)
+        return source
 
 
 def table(
@@ -108,6 +110,20 @@ def table(
 def from_table(path: str, name: str | None, declared: list | None) -> Table:
     """A table without options."""
     return table(path).as_source(declared)
+
+
+def _check_numbers(source: Table, declared: list | None) -> None:
+    """Raises InputError where columns of words are to be an input of numbers."""
+    if declared is None:
+        return
+    takes = {name: dtype for name, _, dtype in declared} if source.inputs else {}
+    words = [c for c in source.inputs or source.columns if takes.get(c, declared[0][2]) != "string"
+             and getattr(source.dtypes[c], "kind", "O") not in "biuf"]  # fmt: skip
+    if words:
+        raise InputError(
+            f"The model takes numbers, and {short(words)} of {source.pieces.path!r} hold words in the first rows. "
+            "Leave them out (label=, columns=), or say what they are: dtypes={...}."
+        )
 
 
 def _names(path: str, columns: Sequence[str], declared: list | None) -> list[str] | None:
