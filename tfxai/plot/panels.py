@@ -107,7 +107,7 @@ def photographs(group: Sequence[ExplanationData], index: int, look: layers.Look)
 def _under(what: Shown) -> np.ndarray | None:
     """The input in [0, 1], where it is a picture by itself or lies under a map."""
     e, x = what.e, what.x
-    x = np.asarray(e.inputs[what.index]) if isinstance(e.inputs, np.ndarray) else x
+    x = np.asarray(e.inputs[what.row]) if isinstance(e.inputs, np.ndarray) else x
     if x is None or x.dtype.kind not in "biuf" or x.ndim not in (2, 3) or not np.isfinite(x).all():
         return None
     over = guess(what.one, x) == "image" and same_places(what.one, x)
@@ -209,7 +209,7 @@ def _bars(what: Shown) -> str:
 def _drawing(what: Shown) -> str:
     """A figure; of a series, with its numbers where the pointer rests."""
     options = {} if what.tokens is None else {"tokens": what.tokens}
-    image, ax = drawing(what.e, what.index, what.key, what.labels, what.look.dpi, what.said, **options)
+    image, ax = drawing(what.e, what.row, what.key, what.labels, what.look.dpi, what.said, **options)
     if _kind(what) != "series":
         return image
     values = lanes(what.one)
