@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -125,9 +126,16 @@ class Job:
         if self.store.is_done(index):
             return False
         writer = self.store.writer(index, self.worker)
-        for rows in self.store.pieces(index):
-            writer.piece(rows, arrays_of(self.explained(rows)))
-        writer.finish()
+        with ThreadPoolExecutor(1, "tfxai-writer") as behind:  # writes a piece while the next is explained
+            written: Future | None = None
+            for rows in self.store.pieces(index):
+                arrays = arrays_of(self.explained(rows))
+                if written is not None:
+                    written.result()
+                written = behind.submit(writer.piece, rows, arrays)
+            if written is not None:
+                written.result()
+        writer.finish()  # when all of it is written
         return True
 
     def explained(self, rows: range) -> Found:

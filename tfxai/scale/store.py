@@ -256,7 +256,7 @@ class Writer:
             return np.ascontiguousarray(array, dtype)
         kind = DTYPES[self.store.dtype]
         with np.errstate(over="ignore"):
-            stored = np.ascontiguousarray(array.astype(kind).astype(dtype))
+            stored = np.ascontiguousarray(array.astype(kind, copy=False).astype(dtype, copy=False))
         if stored.dtype == array.dtype and kind == array.dtype:
             return stored
         lost = _change(array, stored)
