@@ -26,6 +26,12 @@ X = np.random.default_rng(0).normal(size=(40, 6)).astype("float32")
 LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F"}  # as the kernel writes it
 
 
+def _left():
+    """What Ray changes in this process, and is put back."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    return environment, signal.getsignal(signal.SIGTERM), os.getcwd()
+
+
 @pytest.fixture(scope="module")
 def session():
     """As the engine starts it, of two cores."""
@@ -33,10 +39,10 @@ def session():
         warnings.simplefilter("ignore")  # of Ray's own
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.delenv("RAY_ADDRESS", raising=False)
-        before = dict(os.environ), signal.getsignal(signal.SIGTERM), os.getcwd()
+        before = _left()
         with engine.session(ray, num_cpus=2):
             yield
-        assert (dict(os.environ), signal.getsignal(signal.SIGTERM), os.getcwd()) == before
+        assert _left() == before
 
 
 @pytest.fixture(scope="module")
