@@ -116,3 +116,34 @@ def test_a_million_rows_need_no_more_memory_than_a_tenth(tmp_path, at_most):
     print(peaks)
     for name, few, many in zip(("explaining", "opening", "a summary"), peaks[10**5], peaks[10**6], strict=True):
         at_most(1.1, f"memory of {name}, 10^6 rows to 10^5", many / few)
+
+
+def rate(store):
+    """Chunks per second that actors explain, without each one's first, in which it loads and compiles."""
+    held = tfxai.scale.open(store)._store
+    times, workers = held.record("times"), [bytes(w) for w in held.record("worker")]
+    later = [k for k in range(len(times)) if any(times[j, 0] < times[k, 0] for j in range(len(times))
+             if workers[j] == workers[k])]  # fmt: skip
+    return len(later) / (times[later, 1].max() - times[later, 0].min()), len(set(workers))
+
+
+def test_two_actors_beside_one(tmp_path, at_most, monkeypatch):
+    """Of one thread each, on two cores."""
+    pytest.importorskip("ray")
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    keras.utils.set_random_seed(0)
+    model, x, _ = photographs()
+    model.save(tmp_path / "model.keras")
+    np.save(tmp_path / "x.npy", np.concatenate([x, x, x, x]))
+    rates = {}
+    for workers in (1, 2):
+        out = tfxai.scale.explain_dataset(
+            tmp_path / "model.keras", tmp_path / "x.npy", tmp_path / f"{workers}.zarr", target=0, chunk=8, verbose=0,
+            engine="ray", workers=workers,
+        )  # fmt: skip
+        rates[workers], found = rate(out)
+        assert found == workers
+    at_most(1 / 1.6, "seconds per chunk, two actors to one", rates[1] / rates[2])

@@ -12,13 +12,13 @@ from tests.benchmarks import networks
 from tests.benchmarks.timing import bare_gradient, paired_ratio
 
 pytestmark = pytest.mark.benchmark
-# network, its options, examples, what each rule costs at most: what is reached, with a margin. Aimed at are 1.6 and 2.4
-# of the transformers, 1.5 of the dilated convolutions, 2.1 and 4 of the LSTM.
+# network, its options, examples, what each rule costs at most: what is reached, with a margin. Aimed at and not reached
+# are 2.4 of the transformers and 4 of the LSTM by reveal-cancel.
 ROWS = [
-    ("transformer", {}, 32, {"rescale": 1.9, "reveal_cancel": 2.6}),
-    ("transformer", {"first": True}, 32, {"rescale": 1.8, "reveal_cancel": 2.4}),
-    ("dna", {}, 32, {"rescale": 1.8}),
-    ("lstm", {}, 32, {"rescale": 2.4, "reveal_cancel": 5.6}),
+    ("transformer", {}, 32, {"rescale": 1.6, "reveal_cancel": 2.6}),
+    ("transformer", {"first": True}, 32, {"rescale": 1.5, "reveal_cancel": 2.6}),
+    ("dna", {}, 32, {"rescale": 1.5}),
+    ("lstm", {}, 32, {"rescale": 2.1, "reveal_cancel": 5.4}),
 ]
 
 

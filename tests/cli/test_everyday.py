@@ -329,7 +329,7 @@ def test_the_highest_classes(models, tmp_path, capsys):
         "  deeplift: example 0, middle: logit 12", "  deeplift: example 1, middle: logit -12",
     ]  # fmt: skip
     page = (tmp_path / "o.html").read_text()
-    assert "logit 18" in page and "logit 12" in page and page.count("<img") == 4
+    assert "logit 18" in page and "logit 12" in page and page.count("<caption>") == 4
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,19 @@ def test_a_folder_of_pictures(scale, files, tmp_path):
     assert np.allclose(tfxai.scale.open(out)[:].values, e.values, atol=1e-6)
 
 
+def test_inputs_of_a_saved_model_by_name(scale, files, tmp_path):
+    a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
+    both = keras.layers.Dense(2)(keras.layers.Concatenate()([keras.layers.Dense(4, "gelu")(a), b]))
+    keras.Model({"a": a, "b": b}, both).export(tmp_path / "saved", verbose=False)
+    x = {"a": np.load(files / "x.npy"), "b": np.load(files / "x.npy")[:, :2] + 1}
+    np.savez(tmp_path / "x.npz", **x)
+    code, said = scale(tmp_path / "saved", tmp_path / "x.npz", "-o", tmp_path / "s.zarr", "--target", 1)
+    assert code == 0, said
+    e = tfxai.explain(str(tmp_path / "saved"), x, target=1)
+    found = tfxai.scale.open(tmp_path / "s.zarr")[:].values
+    assert all(np.allclose(found[name], e.values[name], atol=1e-6) for name in "ab")
+
+
 WRONG = {
     "no data": (["table.keras"], 2, "MODEL and DATA are needed, or --status STORE"),
     "no file": (["table.keras", "none.npy"], 1, "No file or folder at 'none.npy'"),

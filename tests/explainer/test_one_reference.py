@@ -65,3 +65,12 @@ def test_as_with_a_copy_for_each_example(make, rng):
     np.testing.assert_allclose(e.values.sum((1, 2)), e.score - e.baseline_score, atol=1e-5)
     alone = tfxai.explain(model, x[3:4], "deeplift", target=1, baseline=reference)
     np.testing.assert_allclose(e.values[3:4], alone.values, atol=1e-5 * np.abs(copies.values).max())
+
+
+def test_an_audit_looks_at_both_ends_and_changes_nothing(rng):
+    model, x = dense_at_every_step(), rng.normal(size=(2, 6, 4)).astype("float32")
+    explainer = tfxai.Explainer(model, "deeplift")
+    leaks = explainer.leaks(x, target=1, example=1)
+    assert any("MatMul" in name for name in leaks) and np.abs(list(leaks.values())).max() < 1e-5
+    explainer(x, target=1)
+    assert not explainer.trace(x)[1].whole_reference

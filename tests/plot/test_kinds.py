@@ -177,7 +177,9 @@ def test_a_summary_has_no_colour_for_what_is_missing():
     points.update_scalarmappable()
     first, missing, last = points.get_facecolors()[:, :3]
     viridis = matplotlib.colormaps["viridis"]
-    np.testing.assert_allclose([first, missing, last], [viridis(0.0)[:3], [0.6] * 3, viridis(1.0)[:3]])
+    np.testing.assert_allclose(
+        [first, missing, last], [viridis(0.0)[:3], [0.6] * 3, viridis(0.88)[:3]]
+    )  # the yellow end is not seen on white
 
 
 @pytest.mark.parametrize(

@@ -129,8 +129,32 @@ def test_bars_add_up(ax):
     np.testing.assert_allclose(widths, [-3.0, 2.0, 0.5, 0.2])
     assert [t.get_text() for t in ax.get_yticklabels()] == ["b", "c", "a", "2 others"]
     assert sum(widths) == pytest.approx(values.sum())
+    assert [t.get_text() for t in ax.texts] == ["-3", "+2", "+0.5", "+0.2"] and ax.get_xlim() == (
+        -4,
+        3,
+    )  # room for them
     red, blue = ax.patches[1].get_facecolor(), ax.patches[0].get_facecolor()
     assert red[0] > red[2] and blue[2] > blue[0]
+
+
+def test_bars_say_what_the_features_are(ax):
+    x = np.array([[63.0, 0.123456, 1.0]])
+    e = Explanation(values=np.array([[1.0, -2.0, 0.0]]), inputs=x, score=np.ones(1), method="deeplift",
+                    meta={"features": {"": ["age", "dose", "sex"]}})  # fmt: skip
+    e.plot(0, ax=ax)
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["dose = 0.1235", "age = 63", "sex = 1"]
+    unnamed = Figure().subplots()
+    plot.auto(Explanation(values=e.values, inputs=x, score=e.score, method="deeplift"), ax=unnamed)
+    assert [t.get_text() for t in unnamed.get_yticklabels()] == ["1", "0", "2"]  # "1 = 0.12" would be no sentence
+    words = plot.bars(np.ones(2), ["town", "age"], inputs=["Ulm", 3], ax=Figure().subplots())
+    assert [t.get_text() for t in words.get_yticklabels()] == ["town = Ulm", "age = 3"]
+    with pytest.raises(InputError, match="one input per feature, 2. Received: 1"):
+        plot.bars(np.ones(2), inputs=[1], ax=ax)
+
+
+@pytest.mark.parametrize("values, limits", [([2.0, 1.0], (0, 2.4)), ([-2.0], (-2.4, 0)), ([0.0], (-0.2, 0.2))])
+def test_bars_of_one_sign_begin_at_the_edge(values, limits, ax):
+    assert plot.bars(np.array(values), ax=ax).get_xlim() == pytest.approx(limits)
 
 
 def test_auto_chooses(rng, ax):

@@ -246,3 +246,18 @@ def test_a_page_that_is_too_large_to_mail_says_what_became_of_it(rng, tmp_path):
 def test_a_page_on_paper(page, tmp_path):
     browser.open_page(page, tmp_path, f"--print-to-pdf={tmp_path / 'page.pdf'}")
     assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+
+
+@browser.needed
+def test_what_is_chosen_is_shown_alone(page, tmp_path):
+    """A button that is pressed hides the other examples: the page becomes shorter."""
+
+    def height(text):
+        (tmp_path / "chosen.html").write_text(text)
+        pixels = np.asarray(browser.screenshot(tmp_path / "chosen.html", tmp_path, height=3000))
+        return int(np.flatnonzero((pixels < 200).any(axis=(1, 2))).max())
+
+    text = page.read_text()
+    second = text.replace('id="x" checked', 'id="x"').replace('id="x1"', 'id="x1" checked')
+    example = (height(text) - height(second)) / 2  # of three, one is left
+    assert second != text and example > 250

@@ -276,6 +276,17 @@ def test_a_job_goes_on_where_it_was_left(model, x, tmp_path):
         scale.explain_dataset(model, x, out, chunk=3, resume=False)
 
 
+def test_a_store_at_an_address(model, x):
+    pytest.importorskip("fsspec")
+    out = "memory://bucket/a.zarr"
+    job = scale.Job(model, x, out, chunk=3)
+    scale.explain_chunk(job, 2)
+    assert scale.explain_dataset(model, x, out, chunk=3, verbose=0) == out  # not a path, which would lose a slash
+    np.testing.assert_allclose(scale.open(out)[:].values, tfxai.explain(model, x).values, atol=1e-6)
+    with pytest.raises(StoreError, match="holds another job"):
+        scale.Job(model, x, out, chunk=4)
+
+
 OTHER = {
     "method": ({"method": "gradient"}, "method: 'deeplift', now 'gradient'"),
     "rule": ({"rule": "reveal_cancel"}, "options \\(rule\\): 'rescale', now 'reveal_cancel'"),

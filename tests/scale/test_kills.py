@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 import keras
@@ -150,10 +152,10 @@ def test_two_processes_make_a_store_at_once(folder, whole, monkeypatch):
     assert set(_reads(folder).values()) == {1}
 
 
-def _process(folder, out, engine="local", *shard):
+def _process(folder, out, engine="local", *shard, **environment):
     return subprocess.Popen(
         [sys.executable, ROOT / "tests/scale/driver.py", folder, out, engine, *map(str, shard)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"}, cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", **environment}, cwd=ROOT,
         stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
 
@@ -442,3 +444,33 @@ def test_the_driver_of_actors_ends_within_a_chunk(folder, whole, sent):
     _check(out, whole)
     again = _reads(folder)
     assert all(again[s] == 1 for k, s in enumerate(STARTS, 1) if done[k])
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_cluster_that_runs_is_used_by_its_address(folder, whole):
+    """And runs on behind the job. Who does not have its token is refused."""
+    pytest.importorskip("ray")
+    place = tempfile.mkdtemp()  # its sockets need a short path
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": uuid.uuid4().hex}
+    command = ["--head", "--block", "--num-cpus=2", "--port=0", "--include-dashboard=false", f"--temp-dir={place}"]
+    cluster = subprocess.Popen(
+        [Path(sys.executable).with_name("ray"), "start", *command], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", **token}, start_new_session=True,
+    )  # fmt: skip
+    try:
+        line = next(line for line in cluster.stdout if "--address=" in line)
+        address = re.search(r"--address='?([\d.:]+)", line)[1]
+        known = _process(folder, folder / "a.zarr", "ray", RAY_ADDRESS=address, **token)
+        assert known.wait() == 0, known.communicate()[1]
+        assert cluster.poll() is None
+        _check(folder / "a.zarr", whole)
+        assert len({process for _, process in Trapped(X, folder).reads()}) > 1
+        wrong = token | {"RAY_AUTH_TOKEN": uuid.uuid4().hex}
+        stranger = _process(folder, folder / "b.zarr", "ray", RAY_ADDRESS=address, **wrong)
+        _, said = stranger.communicate()
+        assert stranger.returncode == 1 and f"No cluster of Ray answers at RAY_ADDRESS='{address}'" in said
+    finally:
+        cluster.send_signal(signal.SIGTERM)
+        cluster.communicate()
+        shutil.rmtree(place, ignore_errors=True)

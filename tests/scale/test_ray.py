@@ -3,10 +3,7 @@ TensorFlow."""
 
 import collections
 import os
-import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -36,8 +33,10 @@ def session():
         warnings.simplefilter("ignore")  # of Ray's own
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.delenv("RAY_ADDRESS", raising=False)
+        before = dict(os.environ), signal.getsignal(signal.SIGTERM), os.getcwd()
         with engine.session(ray, num_cpus=2):
             yield
+        assert (dict(os.environ), signal.getsignal(signal.SIGTERM), os.getcwd()) == before
 
 
 @pytest.fixture(scope="module")
@@ -220,24 +219,13 @@ def test_actors_killed_at_random_moments(session, path, tmp_path):
     assert len(read) == 399 and all(1 <= n <= 1 + at[start] for start, n in read.items())
 
 
-@pytest.mark.slow
-def test_a_cluster_that_runs_is_used_by_its_address(path, asked, tmp_path, monkeypatch):
-    """And goes on to run."""
-    folder = tmp_path / "ray"
-    command = ["--head", "--block", "--num-cpus=2", "--port=0", "--include-dashboard=false", f"--temp-dir={folder}"]
-    cluster = subprocess.Popen(
-        [Path(sys.executable).with_name("ray"), "start", *command], stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"}, start_new_session=True,
-    )  # fmt: skip
-    try:
-        line = next(line for line in cluster.stdout if "--address=" in line)
-        monkeypatch.setenv("RAY_ADDRESS", re.search(r"--address='?([\d.:]+)", line)[1])
-        out = tfxai.scale.explain_dataset(path, out=tmp_path / "a.zarr", engine="ray", workers=2, **asked)
-        assert not ray.is_initialized() and cluster.poll() is None
-        _same(out, _by_one_process(path, asked, tmp_path))
-        monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
-        with pytest.raises(WorkerError, match="No cluster of Ray answers at RAY_ADDRESS='127.0.0.1:9'"):
-            tfxai.scale.explain_dataset(path, out=tmp_path / "b.zarr", engine="ray", **asked)
-    finally:
-        cluster.send_signal(signal.SIGTERM)
-        cluster.wait()
+def test_an_address_at_which_nobody_answers(path, asked, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+
+    def nobody(**given):
+        raise ConnectionError("as Ray does after some seconds")
+
+    monkeypatch.setattr(ray, "init", nobody)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(WorkerError, match="No cluster of Ray answers at RAY_ADDRESS='127.0.0.1:9'.*ray start --head"):
+        tfxai.scale.explain_dataset(path, out=tmp_path / "a.zarr", engine="ray", **asked)

@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     source = _source(args, model)
     _say(args, source, model)
     out = explain_dataset(
-        args.model if args.engine == "ray" else model, source, args.output, args.method, target=target,
+        os.path.abspath(args.model) if args.engine == "ray" else model, source, args.output, args.method, target=target,
         baseline=baseline, batch_size=args.batch_size, chunk=args.chunk, engine=args.engine, workers=args.workers,
         num_gpus=args.num_gpus, shard=shard, resume=args.resume, dtype=args.dtype, seed=args.seed, layer=args.layer,
         labels=labels, allow_nan=args.allow_nan, **given,
@@ -106,12 +106,12 @@ class Preprocess:
 
 def _source(args: argparse.Namespace, model: Any) -> Any:
     """What DATA is, for this model."""
-    from tfxai.model.function import declared_inputs
     from tfxai.scale.sources import opened
     from tfxai.scale.sources.paths import is_table
     from tfxai.scale.sources.preprocessed import Preprocessed
 
-    declared, path = declared_inputs(model), Path(args.data)
+    path = Path(args.data)
+    declared: Any = shared.wanted(model)[0]
     if is_table(path):
         asked: Any = _table(args, declared)
     elif args.label or args.columns:

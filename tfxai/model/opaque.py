@@ -17,13 +17,14 @@ from tfxai.graph.follow import Followed
 from tfxai.graph.value import Value
 from tfxai.model import target_function
 from tfxai.model.blocks import taken
+from tfxai.model.compiled import of_table
 from tfxai.model.layout import Layout
 from tfxai.model.passes import Tensors
 from tfxai.model.scorer import Scorer
 from tfxai.model.stops import understood_as
 from tfxai.model.target_function import Beside
 from tfxai.model.toward import Toward
-from tfxai.model.traced import TracedModel, repeated
+from tfxai.model.traced import FORWARD, TracedModel, repeated
 from tfxai.support.arrays import Unreadable, as_array
 from tfxai.targets.bound import BoundTarget, FunctionTarget
 
@@ -205,14 +206,23 @@ class BoxScorer(Scorer):
             if data and len(outputs[0]) == 1:  # once, for all: as at a shared baseline
                 outputs = [np.repeat(output, len(data[0]), axis=0) for output in outputs]
             return tf.constant(_of_function(target, self.model.graph.structure, outputs, data)), None
+        passes, output = self.passes, outputs[target.output]
+
+        def run(output: tf.Tensor, feed: Tensors) -> tuple:
+            score, index = passes.summed(Value(output), feed)
+            return score.x, index
+
+        def specs() -> list:
+            return [tf.TensorSpec([None, *output.shape[1:]], output.dtype), target.specs()]
+
         try:
-            score, index = self.passes.summed(Value(tf.constant(outputs[target.output])), self.feed)
+            summed = self.model.function(("summed", target.cache_key), run, specs, of_table(FORWARD))
+            return summed(tf.constant(output), list(self.feed))
         except tf.errors.InvalidArgumentError as error:
             understood = understood_as(error.message, target, len(self))
             if understood is None:
                 raise
             raise understood from error
-        return score.x, index
 
 
 def _of_function(

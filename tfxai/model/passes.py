@@ -77,12 +77,12 @@ class Passes:
                 # Somewhere the model folds its batch into another axis, or the target function holds data of each
                 # example, where a reference of batch 1 does not fit. If that is not the reason, the same error comes
                 # again, and nothing has been learnt about the model.
-                found = self._whole(x, reference, run)
+                found = self.whole(x, reference, run)
                 self.model.compiled.whole_reference = True
                 return found
-        return self._whole(x, reference, run)
+        return self.whole(x, reference, run)
 
-    def _whole(self, x: Tensors, reference: Tensors | None, run: Callable[[Any, tuple], T]) -> T:
+    def whole(self, x: Tensors, reference: Tensors | None, run: Callable[[Any, tuple], T]) -> T:
         """`run` with a reference for every example."""
         try:
             if reference is None:

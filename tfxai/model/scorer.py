@@ -265,7 +265,7 @@ class Scorer:
         table = table.for_missing() if self.missing else table
         passes = self.passes
 
-        def measured(reference: Tensors | None, key: tuple) -> tuple[dict, dict]:
+        def measured(reference: Tensors | None, key: tuple) -> tuple[dict, dict]:  # looks at both ends of every op
             def run(inputs: Tensors, x: Tensors, feed: Tensors, *rest: Any) -> tuple[dict, dict]:
                 given, weights = (None, rest) if reference is None else (rest[0], rest[1:])
                 audit = Audit(measure)
@@ -274,7 +274,7 @@ class Scorer:
 
             return passes.call(("audit", measure, table, *key), table, run, x, reference)
 
-        arrived, left = passes.against(x, reference, measured)
+        arrived, left = passes.whole(x, reference, measured)
         return {op: (arrived.get(op, 0), left.get(op, 0)) for op in arrived | left}
 
     # --- Several targets

@@ -201,7 +201,8 @@ class TracedModel:
     def replay(self, table: RuleTable, around: Any = None) -> Replay:
         """A run of the program under a table, whose rules find their annotations."""
         graph, activity = self.program(table)
-        return Replay(activity, table, annotated(table, graph, activity), around, graph.values)
+        captured = graph.values if self.rows is None else None  # more rows than it was traced for may share a pass
+        return Replay(activity, table, annotated(table, graph, activity), around, captured)
 
     def jumps(self) -> list[Op]:
         """The captured ops at which the score may jump: steps, and decisions that become numbers."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.colors import ListedColormap
 
 from tfxai.errors import InputError, OptionError, received
 from tfxai.plot.kinds import lettering, scale
@@ -70,6 +71,8 @@ def summary(
     lettering.check(chosen)
     lettering.beside(ax, range(len(order)), chosen)
     ax.invert_yaxis()
+    ax.grid(axis="y", color="0.9", linewidth=0.8)  # from a name to its points
+    ax.set_axisbelow(True)
     ax.tick_params(axis="y", length=0)
     ax.axvline(0, color="0.3", linewidth=0.8, zorder=0)
     ax.set_xlabel(lettering.plain(lettering.lines(unit)))
@@ -104,5 +107,6 @@ def _rank(column: np.ndarray) -> np.ndarray:
 
 
 def _colours() -> Any:
-    """From low to high, and that of no number."""
-    return matplotlib.colormaps["viridis"].with_extremes(bad="0.6")
+    """From low to high, and that of no number; without the yellow that cannot be seen on white."""
+    kept = matplotlib.colormaps["viridis"](np.linspace(0, 0.88, 256))
+    return ListedColormap(kept, "viridis without yellow").with_extremes(bad="0.6")

@@ -30,7 +30,7 @@ class Shown:
     """What is to be drawn: one example of one explanation, at one of its inputs or layers."""
 
     e: ExplanationData
-    index: int
+    row: int
     key: Any
     labels: Any
     tokens: Any
@@ -40,13 +40,13 @@ class Shown:
     @property
     def one(self) -> np.ndarray:
         """Its values."""
-        return part(self.e, self.key)[0][self.index]
+        return part(self.e, self.key)[0][self.row]
 
     @property
     def x(self) -> np.ndarray | None:
         """The input that belongs to them."""
         inputs = part(self.e, self.key)[1]
-        return None if inputs is None else np.asarray(inputs[self.index])
+        return None if inputs is None else np.asarray(inputs[self.row])
 
     @property
     def photograph(self) -> Any:
@@ -61,7 +61,7 @@ class Shown:
     @property
     def unit(self) -> str:
         """What the numbers are."""
-        return unit(self.e, self.index, self.labels, WHOLE)
+        return unit(self.e, self.row, self.labels, WHOLE)
 
     @property
     def said(self) -> str:
@@ -107,7 +107,7 @@ def photographs(group: Sequence[ExplanationData], index: int, look: layers.Look)
 def _under(what: Shown) -> np.ndarray | None:
     """The input in [0, 1], where it is a picture by itself or lies under a map."""
     e, x = what.e, what.x
-    x = np.asarray(e.inputs[what.index]) if isinstance(e.inputs, np.ndarray) else x
+    x = np.asarray(e.inputs[what.row]) if isinstance(e.inputs, np.ndarray) else x
     if x is None or x.dtype.kind not in "biuf" or x.ndim not in (2, 3) or not np.isfinite(x).all():
         return None
     over = guess(what.one, x) == "image" and same_places(what.one, x)
@@ -192,7 +192,7 @@ def _bars(what: Shown) -> str:
     sizes = unsigned(what.e, part(what.e, what.key)[0])
     sign = "" if sizes else "+"
     rows = []
-    for height, word, place in zip(heights, called, places, strict=True):
+    for height, word, place, told in zip(heights, called, places, bars.told(heights, sign), strict=True):
         start, length = 100 * (min(height, 0) - low) / span, 100 * abs(height) / span
         bar = f'<b style="left:{-100 * low / span:.1f}%"></b>'
         side = "size" if sizes else "for" if height > 0 else "against"
@@ -201,7 +201,7 @@ def _bars(what: Shown) -> str:
         short = "number " if len(value) < 15 else ""
         rows.append(
             f'<tr><th scope="row">{escape(word)}</th><td class="{short}value quiet">{escape(value)}</td>'
-            f'<td class="track" title="{height:{sign}.4g}">{bar}</td><td class="number">{height:{sign}.3g}</td></tr>'
+            f'<td class="track" title="{height:{sign}.4g}">{bar}</td><td class="number">{told}</td></tr>'
         )
     return f"<table><caption>{escape(what.unit)}</caption>{''.join(rows)}</table>"
 
@@ -209,7 +209,7 @@ def _bars(what: Shown) -> str:
 def _drawing(what: Shown) -> str:
     """A figure; of a series, with its numbers where the pointer rests."""
     options = {} if what.tokens is None else {"tokens": what.tokens}
-    image, ax = drawing(what.e, what.index, what.key, what.labels, what.look.dpi, what.said, **options)
+    image, ax = drawing(what.e, what.row, what.key, what.labels, what.look.dpi, what.said, **options)
     if _kind(what) != "series":
         return image
     values = lanes(what.one)

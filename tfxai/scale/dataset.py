@@ -34,7 +34,7 @@ def explain_dataset(
     seed: int | None = None,
     verbose: int | str = 1,
     **options: Any,
-) -> Path:
+) -> Path | str:
     """Explains all examples of a source into a Zarr store: chunk by chunk, each written whole and marked as done.
 
     Killed at any moment, and called again with the same arguments, it goes on where it was: the store is the same to
@@ -49,7 +49,8 @@ def explain_dataset(
             paths; a data frame; a `keras.utils.PyDataset`; a folder of images; a CSV or Parquet table; a
             `tf.data.Dataset` of known cardinality, which is read from its start when a job is resumed. See
             `tfxai.scale.images` and `tfxai.scale.table`.
-        out: Path of the store.
+        out: Path of the store, or an address that Zarr opens (`s3://...`, with `fsspec` and its driver): there two
+            processes that make the same store at the same time may both do so, so let one make it first.
         method: As in `explain`.
         target: As in `explain`, for all examples or with an entry for each; `targets.each([...])`; "labels" of a source
             that has them.
@@ -72,7 +73,7 @@ def explain_dataset(
         **options: Of `explain` (on, layer, fixed, labels...) and of the method.
 
     Returns:
-        Path: Of the store: see `tfxai.scale.open`.
+        Path: Of the store: see `tfxai.scale.open`. An address of object storage (`s3://...`) is returned as it is.
 
     Raises:
         StoreError: The store holds another job (what differs is named), or cannot be written.
@@ -103,7 +104,7 @@ def explain_dataset(
     bar.step(sum(len(store.rows(k)) for k in own) - sum(len(store.rows(k)) for k in todo))
     if todo:
         ENGINES[engine].work(job, todo, bar, workers, num_gpus)
-    return Path(store.path)
+    return store.path if "://" in store.path else Path(store.path)
 
 
 def _shard(shard: Sequence[int]) -> tuple[int, int]:

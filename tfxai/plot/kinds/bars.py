@@ -11,6 +11,8 @@ from tfxai.errors import InputError, OptionError, received
 from tfxai.plot.kinds import lettering, scale
 
 TOP = 20  # bars unless told
+ROUNDING = 1e-6  # of the largest: no more is known in single precision
+NUMBER = 0.2  # of the width of all bars, for a number beside the longest
 
 
 def bars(
@@ -21,8 +23,9 @@ def bars(
     title: str | None = None,
     unit: str = "contribution",
     ordered: bool = True,
+    inputs: Sequence[Any] | None = None,
 ) -> Any:
-    """Draws one bar per feature, red for, blue against, the largest on top.
+    """Draws one bar per feature with its number, red for, blue against, the largest on top.
 
     Args:
         values: (features,).
@@ -32,12 +35,13 @@ def bars(
         title: Above the picture.
         unit: Under the axis.
         ordered: Largest magnitude first; False keeps the order (for positions in a sequence).
+        inputs: The features themselves, numbers or words, to be said beside the names: "age = 63".
 
     Returns:
         The matplotlib Axes.
 
     Raises:
-        InputError: Not one value and one name per feature, NaN or Inf.
+        InputError: Not one value, one name and one input per feature, NaN or Inf.
         OptionError: top below 1.
 
     Example:
@@ -45,13 +49,24 @@ def bars(
         >>> ax = bars(np.array([3.0, -1.0, 0.5]), ["a", "b", "c"], top=2, ax=Figure().subplots())
         >>> [t.get_text() for t in ax.get_yticklabels()]
         ['a', 'b', '1 others']
+        >>> ax = bars(np.array([3.0, -1.0]), ["age", "dose"], inputs=[63, 0.5], ax=Figure().subplots())
+        >>> [t.get_text() for t in ax.get_yticklabels()], [t.get_text() for t in ax.texts]
+        (['age = 63', 'dose = 0.5'], ['+3', '-1'])
     """
-    heights, labels = ranked(values, names, top, ordered)[:2]
+    heights, labels, kept = ranked(values, names, top, ordered)
+    if inputs is not None:
+        if len(inputs) != len(values):
+            raise InputError(f"Expected one input per feature, {len(values)}. Received: {len(inputs)} inputs.")
+        labels = [name if k < 0 else f"{name} = {number(inputs[k])}" for name, k in zip(labels, kept, strict=True)]
     ax = scale.axes(ax, (5.0, height(len(heights))))
     places = np.arange(len(heights))
-    ax.barh(places, heights, color=[scale.FOR if h > 0 else scale.AGAINST for h in heights])
+    drawn = ax.barh(places, heights, color=[scale.FOR if h > 0 else scale.AGAINST for h in heights])
     lettering.check(labels)
     lettering.beside(ax, places, labels)
+    ax.bar_label(drawn, told(heights), padding=3, fontsize=8, color="0.35")
+    low, high = min(0.0, *heights), max(0.0, *heights)
+    room = NUMBER * (high - low or 1.0)  # for the numbers at the ends
+    ax.set_xlim(low - room * (low < 0 or high == 0), high + room * (high > 0 or low == 0))
     ax.invert_yaxis()
     ax.axvline(0, color="0.3", linewidth=0.8)
     ax.set_xlabel(lettering.plain(lettering.lines(unit)))
@@ -83,6 +98,17 @@ def ranked(
     return heights, labels, [*map(int, kept), *[-1] * (len(heights) - len(kept))]
 
 
+def told(heights: Sequence[float], sign: str = "+") -> list[str]:
+    """The numbers of bars, of sizes without a sign; what is but rounding beside the largest is 0.
+
+    Example:
+        >>> told([-159.0, 0.0231, -7.6e-6, -0.0])
+        ['-159', '+0.0231', '0', '0']
+    """
+    least = ROUNDING * max(map(abs, heights), default=0.0)
+    return [f"{height:{sign}.3g}" if abs(height) > least else "0" for height in heights]
+
+
 def number(value: Any) -> str:
     """The value of a feature, as short as it can be read.
 
@@ -104,5 +130,6 @@ def fits(one: np.ndarray, x: np.ndarray | None) -> bool:
 
 
 def draw(one: np.ndarray, x: np.ndarray | None, ax: Any, options: dict, *, names: Any, **facts: Any) -> Any:
-    """Every number by itself, under the name of its column where there is one."""
-    return bars(one.reshape(-1), ax=ax, **{"names": names or None, **options})
+    """Every number by itself, under the name of its column where there is one; then the input is said, too."""
+    there = {"names": names, "inputs": x.reshape(-1)} if names and x is not None and x.shape == one.shape else {}
+    return bars(one.reshape(-1), ax=ax, **{"names": names or None, **there, **options})

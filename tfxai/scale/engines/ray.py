@@ -7,8 +7,9 @@ installed there.
 
 Networks: whoever reaches the ports of a cluster of Ray can run code on it. The session that is started here listens on
 the loopback address alone (seen on Linux with Ray 2.60; no dashboard). A cluster of your own listens on all interfaces:
-keep it in a network that you trust, and leave its token authentication on. Ray reports usage statistics to its makers
-unless RAY_USAGE_STATS_ENABLED=0 is set.
+keep it in a network that you trust, and leave its token authentication on: for a job there RAY_AUTH_MODE=token is set
+before Python starts, and the token is where Ray looks for it. Ray reports usage statistics to its makers unless
+RAY_USAGE_STATS_ENABLED=0 is set.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tfxai.support.checks import whole_number
 from tfxai.support.extras import extra
 
 DEATHS = 3  # of workers at one chunk: then it is the chunk
+SET_BY_RAY = ("PYTHONBREAKPOINT", "RAY_AUTH_MODE")  # in the environment; and its own handler of SIGTERM
 PATIENCE = 60.0  # seconds without a worker, after which it is said why
 
 
@@ -170,8 +172,8 @@ def session(ray: Any, **more: Any) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGTERM)  # Ray sets its own
+    main, handler = threading.current_thread() is threading.main_thread(), signal.getsignal(signal.SIGTERM)
+    before = {name: os.environ.get(name) for name in SET_BY_RAY}
     quiet = {"log_to_driver": False, "logging_level": logging.WARNING}
     if address := os.environ.get("RAY_ADDRESS"):
         try:
@@ -188,6 +190,10 @@ def session(ray: Any, **more: Any) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
         if main:
             signal.signal(signal.SIGTERM, handler)
 

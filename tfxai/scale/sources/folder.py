@@ -131,7 +131,7 @@ def _form(asked: ImageFolder, declared: list | None) -> Form:
     if None in size:
         raise InputError(
             "The model does not say what size its images have. Say it, such as "
-            "tfxai.scale.images(folder, image_size=(224, 224))."
+            "tfxai.scale.images(folder, image_size=(224, 224)); in the shell --image-size 224x224."
         )
     if any(own not in (None, s) for s, own in zip(size, known[:2], strict=True)):
         raise InputError(f"The model takes images of {known.height} x {known.width}. Received: image_size={size}.")

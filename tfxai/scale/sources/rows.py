@@ -149,24 +149,15 @@ class Mapped:
         return str(self.kind)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Rows, which are read from the file when they are used."""
-        return np.asarray(self._mapped[start:stop])
+        """Rows. The file is mapped for that long: what was read of it takes no memory then."""
+        if not os.path.exists(self.path) or os.path.getsize(self.path) != self.size:
+            raise InputError(f"{self.path!r} has changed since it was opened: it had {self.size:,} bytes then.")
+        whole = np.memmap(self.path, np.uint8, mode="r")
+        return np.array(np.ndarray(self.shape, self.kind, whole, self.offset, self.strides)[start:stop])
 
     def digest(self) -> str:
         """Of the file."""
         return digests.of_file(Path(self.path))
-
-    @property
-    def _mapped(self) -> np.ndarray:
-        if "_array" not in vars(self):
-            if not os.path.exists(self.path) or os.path.getsize(self.path) != self.size:
-                raise InputError(f"{self.path!r} has changed since it was opened: it had {self.size:,} bytes then.")
-            whole = np.memmap(self.path, np.uint8, mode="r")
-            self._array = np.ndarray(self.shape, self.kind, whole, self.offset, self.strides)
-        return self._array
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_array"}
 
 
 def _address(array: np.ndarray) -> int:

@@ -105,7 +105,7 @@ class Table:
         categories = {c: d for c, d in self.dtypes.items() if hasattr(d, "categories")}
         if any(d.categories is not None and _misfits(frame[c], d).any() for c, d in categories.items()):
             raise self._misfit(k, "a word that is none of the categories")
-        return frame.astype(categories)
+        return frame.astype(categories).copy()  # columns of one dtype together: stretches of that are cheap
 
     def _misfit(self, k: int, reason: str) -> InputTypeError:
         """An error that names the first cell of a piece that does not fit."""
