@@ -305,6 +305,6 @@ def test_compare_says_what_the_numbers_are(rng):
         ([sums, found["deeplift"]], "value"),
     ):  # fmt: skip
         figure = plot.compare(chosen, examples=[0])
-        assert figure.axes[-1].get_ylabel() == f"{words}\n(each map on its own scale)"
+        assert figure.axes[-1].get_xlabel() == f"{words}, each map on its own scale"
     assert sums.plot(0).figure.axes[-1].get_ylabel().split() == "contribution of a group to target 3".split()
     assert found["deeplift"].plot(0).figure.axes[-1].get_ylabel() == "contribution to target 3"
