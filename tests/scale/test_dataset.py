@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -333,6 +336,21 @@ def test_functions_are_told_by_what_they_do_and_hold(model, x, tmp_path):
     scale.Job(model, x, out, target=scaled(2.0))
     with pytest.raises(StoreError, match="target \\(holds\\)"):
         scale.Job(model, x, out, target=scaled(3.0))
+
+
+def test_functions_are_told_alike_in_every_process():
+    code = """
+import json
+from tfxai.scale.identity import told
+def chosen(y, name="a"):
+    return y if name in {"a", "b", "c", "d", "e"} else -y
+print(json.dumps(told(chosen)))
+"""
+    runs = [
+        subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True)
+        for seed in ("1", "2")
+    ]
+    assert runs[0].stdout == runs[1].stdout != b"", runs[0].stderr
 
 
 def test_what_is_no_store_is_left_alone(model, x, tmp_path):

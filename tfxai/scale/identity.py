@@ -103,9 +103,19 @@ def _code(code: types.CodeType) -> str:
     """A digest of what a function does, whatever file and line it stands in."""
     digest = hashlib.blake2b(code.co_code, digest_size=8)
     for constant in code.co_consts:
-        digest.update(_code(constant).encode() if isinstance(constant, types.CodeType) else repr(constant).encode())
+        digest.update(_constant(constant).encode())
     digest.update(repr((code.co_names, code.co_varnames[: code.co_argcount])).encode())
     return digest.hexdigest()
+
+
+def _constant(constant: Any) -> str:
+    """A constant of a function's code as text: sets have another order in every process."""
+    if isinstance(constant, types.CodeType):
+        return _code(constant)
+    if isinstance(constant, (tuple, frozenset)):
+        parts = [_constant(part) for part in constant]
+        return repr(sorted(parts) if isinstance(constant, frozenset) else parts)
+    return repr(constant)
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
