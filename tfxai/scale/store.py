@@ -6,24 +6,22 @@ once. What is marked as done comes last.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
-import shutil
 import time
-import uuid
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
-from tfxai.errors import FileFormatError, InputError, OptionError, StoreError
+from tfxai.errors import FileFormatError, InputError, OptionError
 from tfxai.result.export import VALUES, Variables
 from tfxai.scale.layout import Layout
+from tfxai.scale.place import taking_place, writing
 from tfxai.support.extras import extra
 
 FORMAT = 1
@@ -119,7 +117,7 @@ class Store:
         piece = _piece(chunk, max(a[0].nbytes for _, a in arrays.values()))
         about = {"format": FORMAT, "job": job, "layout": vars(layout), "n": n, "chunk": chunk, "piece": piece}
         about |= {"dtype": dtype, "seed": seed, "names": list(arrays)}
-        with writing(path), _taking_place(path) as place:
+        with writing(path), taking_place(path) as place:
             group = zarr.open_group(place, mode="w", zarr_format=3)
             for name, (dims, array) in arrays.items():
                 stored = _stored_dtype(name, array.dtype, dtype)
@@ -303,33 +301,3 @@ def _create(group: Any, name: str, shape: tuple, chunks: tuple, dtype: Any, dims
 
 def _listed(names: Mapping | list) -> str:
     return ", ".join(names)
-
-
-@contextlib.contextmanager
-def _taking_place(path: str) -> Iterator[str]:
-    """Where to create a store, which is then at its path as a whole: if another process was first, theirs stays."""
-    if "://" in path:
-        yield path
-        return
-    temporary = f"{path.rstrip('/')}.{uuid.uuid4().hex}.tmp"
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with contextlib.suppress(OSError):  # it is there: a rename takes the place of an empty folder alone
-            os.rename(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def writing(path: str) -> Iterator[None]:
-    """Says what to do where something cannot be written."""
-    try:
-        yield
-    except (StoreError, FileFormatError):
-        raise
-    except OSError as error:
-        raise StoreError(
-            f"Nothing more can be written to {path!r}: {error.strerror or error}. What was marked as done is whole; "
-            "make room, or give the right to write, and call it again with resume=True."
-        ) from error
