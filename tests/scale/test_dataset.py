@@ -15,6 +15,7 @@ import tfxai
 from tfxai import scale, targets
 from tfxai.errors import BaselineError, FileFormatError, InputError, NoMemoryError, OptionError, StoreError, TargetError
 from tfxai.explainer.chunks import Run
+from tfxai.scale.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,13 @@ def test_the_store_is_what_explain_says(model, x, explained):
     np.testing.assert_array_equal(store[::-1].values, e.values[::-1])
     with pytest.raises(IndexError, match="example 10 of 10"):
         store[10]
+
+
+def test_rows_read_the_records_of_their_own_chunks_alone(model, x, explained, monkeypatch):
+    store, asked, is_done = explained(model, x), [], Store.is_done
+    monkeypatch.setattr(Store, "is_done", lambda self, index: asked.append(index) or is_done(self, index))
+    monkeypatch.setattr(Store, "record", None)  # of all chunks: there may be ten thousand
+    assert store[5:9].values.shape == (4, 4) and asked == [1, 2]
 
 
 def test_arrays_are_lazy_and_named_as_to_xarray_names_them(model, x, explained):

@@ -237,14 +237,7 @@ class Explainer:
         return found
 
     def doubted(
-        self,
-        x: Any,
-        target: Any = None,
-        baseline: Any = None,
-        batch_size: int | None = None,
-        seed: int | None = None,
-        verbose: int | str = "auto",
-        steps: int | None = None,
+        self, x: Any, target: Any, baseline: Any, batch_size: Any, seed: Any, verbose: Any, steps: Any = None
     ) -> tuple[Any, list[tuple[str, type[Warning]]]]:
         """The same; and what is doubtful about it, (words, category), which a call says as warnings."""
         for value, name in ((batch_size, "batch_size"), (steps, "steps")):
