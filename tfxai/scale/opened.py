@@ -125,9 +125,10 @@ class Opened:
         for index in dict.fromkeys(k // store.chunk for k in rows):  # a record is a file: only those of these rows
             if not store.is_done(index):
                 missing = next(k for k in rows if k // store.chunk == index)
+                done = f"{int(self.done.sum())} of {store.chunks} chunks are done"
                 raise InputError(
-                    f"Example {missing} is not explained yet: {int(self.done.sum())} of {store.chunks} chunks are done. "
-                    "Resume the job with tfxai.scale.explain_dataset, or read what is there (done, to_xarray())."
+                    f"Example {missing} is not explained yet: {done}. Resume the job with "
+                    "tfxai.scale.explain_dataset, or read what is there (done, to_xarray())."
                 )
         first, last = (min(rows), max(rows) + 1) if rows else (0, 0)
         arrays = {name: _stepped(store.arrays[name][first:last], rows) for name in store.names}
