@@ -12,6 +12,7 @@ from tfxai.plot import preprocessed
 from tfxai.plot.kinds.table import KINDS, guess
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, part, shown, unit, unsigned
+from tfxai.result.tabled import tabled
 from tfxai.support.checks import one_of
 
 
@@ -32,8 +33,9 @@ def auto(
         e: The explanation.
         index: Which example.
         ax: Where to draw; None makes a figure.
-        input: Which input of a model with several, or which layer of several: key or position. Needed for inputs;
-            of layers the deepest is drawn.
+        input: Which input of a model with several, or which layer of several: key or position. Needed for inputs, but
+            where each is a column, one number or word for each example: these are drawn as one table. Of layers the
+            deepest is drawn.
         kind: "image", "volume", "series", "logo", "tokens" or "bars"; None goes by the shape: three axes are an image,
             four a volume, two with both large and of alike length an image without channels, other two a series; whole
             numbers are tokens, other vectors bars. Which axis holds the channels is known of the model; of an
@@ -74,6 +76,7 @@ def draw(
     if e.meta.get("channels"):  # known: they are put last
         options.pop("data_format", None)
     e = displayed(shown(e), display)
+    e = tabled(e) if input is None else e
     values, inputs = part(e, input)
     one, x = values[index], None if inputs is None else np.asarray(inputs[index])
     options.setdefault("unit", unit(e, index, labels))
