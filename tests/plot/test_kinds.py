@@ -320,7 +320,9 @@ def by_column(**more):
     inputs["sex"] = inputs["sex"].astype(object)
     inputs["sex"][0, 0] = b"male"  # as TensorFlow hands words back
     values = {"age": np.array([[-0.4], [0.1]]), "sex": np.array([[2.0], [-1.0]]), "id": np.array([[0.01], [0.02]])}
-    return Explanation(values=values, inputs=inputs, score=np.ones(2), method="deeplift", target=np.zeros(2, int), **more)
+    return Explanation(
+        values=values, inputs=inputs, score=np.ones(2), method="deeplift", target=np.zeros(2, int), **more
+    )
 
 
 def test_an_input_per_column_is_one_table():

@@ -26,7 +26,9 @@ def tabled(e: ExplanationData) -> ExplanationData:
     names, columns = _columns(e.values)
     own = e.meta.get("features", {})
     called = [own.get(name, [name]) for name in names]
-    meta = e.meta | {"features": {"": [one[0] if len(one) == 1 else name for one, name in zip(called, names, strict=True)]}}
+    meta = e.meta | {
+        "features": {"": [one[0] if len(one) == 1 else name for one, name in zip(called, names, strict=True)]}
+    }
     inputs = joined(e.inputs) if is_table(e.inputs) else None
     return dataclasses.replace(e, values=np.stack(columns, axis=1), inputs=inputs, meta=meta)
 
