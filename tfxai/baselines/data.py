@@ -35,7 +35,7 @@ def mean_of(data: Any) -> Baseline:
     words = ", ".join(repr(name) for name, part in parts.items() if part.dtype.kind not in "biuf")
     if words:
         raise BaselineError(
-            f"Words have no mean. Received: words in {words}. Pass tfxai.baselines.sample_of(data), which averages over "
+            f"Words have no mean. Received: words in {words}. Pass tfxai.baselines.sample_of(data), an average over "
             "examples; or a baseline for each input, such as {'age': 40.0, 'sex': 'female'}, of a frame a row of it."
         )
     means = {name: part.mean(axis=0, keepdims=True, dtype=np.float64) for name, part in parts.items()}

@@ -9,7 +9,7 @@ import numpy as np
 
 from tfxai.errors import InputError
 from tfxai.plot import preprocessed
-from tfxai.plot.kinds.table import KINDS, guess
+from tfxai.plot.kinds.table import KINDS, check_options, guess
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, part, shown, unit, unsigned
 from tfxai.result.tabled import tabled
@@ -51,6 +51,7 @@ def auto(
     Raises:
         InputError: No such example, several inputs and none chosen.
         OptionError: Unknown kind.
+        UnknownOptionError: An option that the function of the kind does not have.
 
     Example:
         >>> from matplotlib.figure import Figure
@@ -81,6 +82,7 @@ def draw(
     one, x = values[index], None if inputs is None else np.asarray(inputs[index])
     options.setdefault("unit", unit(e, index, labels))
     kind = kind or guess(one, x)
+    check_options(kind, options)
     names = e.meta.get("features", {}).get("" if input is None else str(input))
     sign = "positive" if unsigned(e, values) else "all"
     return KINDS[kind].draw(one, x, ax, options, sign=sign, names=names, words=tokens)

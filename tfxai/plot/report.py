@@ -100,7 +100,9 @@ def report(
 def _of_explanations(given: Any, told: sections.Told, display: Any, measured: bool) -> list[sections.Group]:
     explanations = flat([given])
     if not (explanations or measured) or not all(isinstance(e, ExplanationData) for e in explanations):
-        raise InputError("A report needs one or more explanations, or one store. Received: none, or something else.")
+        raise InputError(
+            f"A report is of one explanation or more, or of one store, its first argument. {received(given)}"
+        )
     return [sections.Group(g, told) for g in sections.groups([displayed(e, display) for e in explanations])]
 
 
