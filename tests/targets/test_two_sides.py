@@ -119,7 +119,7 @@ def test_names_where_it_is_drawn(twins, tmp_path):
     for one in (e, tfxai.load(tmp_path / "e.npz")):
         assert one.plot(0).figure.axes[-1].get_ylabel() == "contribution to cat"
         page = tfxai.report([one], tmp_path / "r.html", NAMES, predictions=np.full((3, 1), 0.25)).read_text()
-        assert "Explained: cat" in page and "Prediction: cat 0.75" in page
+        assert "Explained: cat" in page and "Prediction: cat: 0.75" in page
 
 
 def test_snapshots_take_a_name():

@@ -185,8 +185,10 @@ def _predictions(model: Any, x: Any) -> Any:
 def _files(path: Path, e: Any) -> list[tuple[Path, Any]]:
     """The files of one -o, and the input that each shows: a picture of several inputs is one for each of them."""
     from tfxai.result.describe import keys
+    from tfxai.result.tabled import tabled
     from tfxai.support.files import safe_name
 
+    e = tabled(e)
     if path.suffix.lower() != ".png" or e.layer is not None or not isinstance(e.values, (dict, list)):
         return [(path, None)]
     return [(path.with_name(f"{path.stem}-{safe_name(key)}{path.suffix}"), key) for key in keys(e)]

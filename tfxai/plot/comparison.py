@@ -15,6 +15,7 @@ from tfxai.plot.kinds.image import coloured, image
 from tfxai.plot.kinds.table import guess
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, flat, keys, part, quantity, shown, target_name, title, unsigned
+from tfxai.result.tabled import tabled
 
 SCALES = ("own", "row")
 BESIDE_A_TITLE = 24  # letters
@@ -150,6 +151,7 @@ def compared(
     if rows is not None and len(rows) != len(explanations[0]):
         raise InputError(f"Expected names for {len(explanations[0])} examples. Received: {len(rows)}.")
     explanations = [displayed(shown(e), display) for e in explanations]
+    explanations = explanations if "input" in options else [tabled(e) for e in explanations]
     examples = list(range(min(4, len(explanations[0])))) if examples is None else list(examples)
     titles = [title(e) for e in explanations] if titles is None else list(titles)
     called = ["" if rows is None else str(rows[i]) for i in examples]
