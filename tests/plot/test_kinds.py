@@ -311,6 +311,20 @@ def test_compare_says_what_the_numbers_are(rng):
     assert found["deeplift"].plot(0).figure.axes[-1].get_ylabel() == "contribution to target 3"
 
 
+@pytest.mark.parametrize("signed", [1, 2])
+def test_what_stands_below_a_scale_is_inside_of_the_picture(rng, signed):
+    """Also below the scale of a single column, whose words are longer than it is wide."""
+    x = rng.uniform(size=(1, 8, 8, 1))
+    shared = {"inputs": x, "score": np.ones(1), "target": np.array([3])}
+    found = [tfxai.Explanation(values=x, method="gradcam", layer="conv", **shared)]
+    found += [tfxai.Explanation(values=x - 0.5, method="deeplift", **shared)] * signed
+    figure = plot.compare(found, examples=[0])
+    figure.draw_without_rendering()
+    for ax in figure.axes[-2:]:
+        words = ax.xaxis.label.get_window_extent()
+        assert figure.bbox.x0 <= words.x0 and words.x1 <= figure.bbox.x1, ax.get_xlabel()
+
+
 COLUMNS = {"age": [70.0, 57.0], "sex": ["male", "female"], "id": [3, 7]}
 
 

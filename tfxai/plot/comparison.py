@@ -19,6 +19,7 @@ from tfxai.result.tabled import tabled
 
 SCALES = ("own", "row")
 BESIDE_A_TITLE = 24  # letters
+BELOW_A_COLUMN = 30  # letters of a line below the scale of one column of maps
 
 
 def grid(
@@ -230,7 +231,8 @@ def _bar(figure: Any, axes: Any, sign: str, scales: str, unit: str) -> None:
     ticks = {-1: "against", 0: "0", 1: "for"} if sign == "all" else {0: "0", 1: "strong"}
     bar.set_ticks(list(ticks), labels=list(ticks.values()))
     own = "each map on its own scale" if scales == "own" else "one scale per row"
-    bar.set_label(f"{unit if sign == 'all' else 'size'}, {own}", fontsize=9)
+    said = f"{unit if sign == 'all' else 'size'}, {own}"
+    bar.set_label(lettering.lines(said, BELOW_A_COLUMN * len(axes)), fontsize=9)
 
 
 def _row_tops(maps: Sequence[np.ndarray], signs: Sequence[str], outlier_perc: float) -> list[float]:
