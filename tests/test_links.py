@@ -13,14 +13,9 @@ LINK = re.compile(
     r"\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)|^\[[^\]]+\]:\s*(\S+)|(?:href|src)=\"([^\"]+)\"", re.MULTILINE
 )
 FENCED = re.compile(r"^```.*?^```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
-PAGES = sorted(
-    page
-    for pattern in ("*.md", "docs/**/*.md", "tutorials/*.ipynb", ".github/**/*.md")
-    for page in ROOT.glob(pattern)
-    if not {"_build", ".venv"} & set(page.parts)
-    and page.parent != ROOT / "docs" / "tutorials"
-    or page.name == "index.md"
-)
+MADE = ROOT / "docs" / "tutorials"  # copies of the notebooks lie there while the pages are built
+KINDS = ("*.md", "docs/**/*.md", "tutorials/*.ipynb", ".github/**/*.md")
+PAGES = [page for kind in KINDS for page in sorted(ROOT.glob(kind)) if "_build" not in page.parts]
 
 
 def text_of(page):
@@ -82,8 +77,10 @@ def test_what_links_lead_to_is_there(page):
         if (found := inside(page, link)) is None:
             continue
         target, anchor = found
-        rendered = ROOT / "tutorials" / f"{target.stem}.ipynb"  # which the pages of docs/ are made of
-        if not target.exists() and not (target.parent == ROOT / "docs" / "tutorials" and rendered.exists()):
+        target = (
+            ROOT / "tutorials" / f"{target.stem}.ipynb" if target.parent == MADE and not target.exists() else target
+        )
+        if not target.exists():
             missing.append(link)
         elif anchor and target.suffix == ".md" and anchor not in anchors(target):
             missing.append(link)
