@@ -51,6 +51,8 @@ def run(page):
 
 @pytest.mark.filterwarnings("ignore::tfxai.EmptyMapWarning")
 def test_the_readme_runs(desk):
+    for name in ("photo.png", "labels.txt"):  # it makes its own, so that it can be pasted from top to bottom
+        (desk / name).unlink()
     run("README.md")
     assert {"explanation.npz", "report.html", "page.html"} <= {path.name for path in desk.iterdir()}
     assert (desk / "tfxai-snapshots" / "index.html").exists()

@@ -36,9 +36,7 @@ def x():
 
 
 def test_a_class_by_its_name(pictures, x):
-    with pytest.raises(
-        TargetError, match="a name among labels=: pass labels= with the name of every class in that order"
-    ):
+    with pytest.raises(TargetError, match="or a name: with labels=, the names of all classes in that order, beside"):
         tfxai.explain(pictures, x, target="square")
     assert tfxai.explain(pictures, x, target="square", labels=NAMES).target.tolist() == [1, 1]
 
@@ -85,7 +83,7 @@ def test_options_of_a_picture(pictures, x):
 def test_reports(pictures, x, tmp_path):
     e = tfxai.explain(pictures, x)
     with pytest.raises(
-        InputError, match=r"A report is of one explanation or more.*Received: '.*r.html' \(of type str\)"
+        InputError, match=r"A report needs one or more explanations.*Received: '.*r.html' \(of type str\)"
     ):
         tfxai.report(str(tmp_path / "r.html"), e)
     page = tmp_path / "r.html"

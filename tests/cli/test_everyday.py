@@ -118,7 +118,7 @@ def test_several_inputs(models, tmp_path, model, capsys):
         assert cli.main(command) == 0 and tfxai.load(tmp_path / "p.npz").score.tolist() == [4]
 
 
-def test_a_column_for_each_input_and_a_picture_of_each(models, tmp_path, capsys):
+def test_a_column_for_each_input_and_one_picture_of_all(models, tmp_path, capsys):
     a, b = keras.Input((1,), name="dose"), keras.Input((1,), name="age")
     model = keras.Model([a, b], L.Dense(1, use_bias=False)(L.Concatenate()([a, b])))
     model.set_weights([np.array([[1.0], [10.0]])])
@@ -129,8 +129,10 @@ def test_a_column_for_each_input_and_a_picture_of_each(models, tmp_path, capsys)
     e = tfxai.load(tmp_path / "o.npz")
     np.testing.assert_allclose(e.score, [3 + 20 / 255, 5 + 40 / 255], rtol=1e-6)
     np.testing.assert_allclose(e.values["age"], [[20 / 255], [40 / 255]], rtol=1e-5)
-    assert "-> o.npz, o-dose.png, o-age.png, o.html\n" in out and "preprocess dose: as it is, age: unit\n" in out
-    assert Image.open(tmp_path / "o-dose.png").size[1] > 300 and Image.open(tmp_path / "o-age.png").size[1] > 300
+    assert "-> o.npz, o.png, o.html\n" in out and "preprocess dose: as it is, age: unit\n" in out
+    assert Image.open(tmp_path / "o.png").size[1] > 300 and not list(tmp_path.glob("o-*.png"))
+    page = (tmp_path / "o.html").read_text()
+    assert page.count("<caption>") == 2 and page.count('<th scope="row">dose</th>') == 2  # one table for each row
 
 
 def test_ids_are_exact(tmp_path, capsys):

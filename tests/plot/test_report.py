@@ -49,7 +49,7 @@ def test_what_the_page_says(page):
         "rule=rescale",
         "abc123",
         "tensorflow 2.21",
-        "dog 0.2",
+        "dog: 0.2",
         "base/&lt;conv&gt;",
         "seed",
         "Explained: dog",

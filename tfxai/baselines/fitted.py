@@ -105,8 +105,7 @@ def numbers(value: Any) -> np.ndarray:
         return array.astype(np.float32)
     if isinstance(value, str):
         raise BaselineError(
-            "A baseline is an array, or made by tfxai.baselines: baseline=tfxai.baselines.blur(), .zeros(), "
-            f".mean_of(data)... {received(value)}"
+            f"A baseline is an array, or made by tfxai.baselines (zeros(), blur(), mean_of(data)...). {received(value)}"
         )
     if array.dtype.kind not in "biuf":
         raise BaselineError(f"A baseline holds numbers. Received: dtype {array.dtype}. Pass real ones, or None.")

@@ -12,7 +12,7 @@ PICTURES = "'self' data: file:"  # a page opened from disk has no origin
 
 STYLE = (
     "<style>body{max-width:none}td,th{vertical-align:bottom;text-align:center}td img,th img{width:170px}"
-    "thead th{vertical-align:top;font-weight:400}"
+    "thead th{vertical-align:top;white-space:normal;max-width:170px}"
     "th.first{position:sticky;left:0;background:var(--paper);max-width:190px;white-space:normal}"
     "</style>"
 )
@@ -59,7 +59,7 @@ def _head(before: dict | None, entry: dict) -> str:
     lines = [f"{entry.get('unit', 'step')} {entry['step']}"]
     lines += [f"{name} {entry[name]:.2g}" for name in ("drift", "residual") if entry.get(name) is not None]
     lines += [f"{entry['seconds']:.2g} s"] if "seconds" in entry else []
-    head = f'{escape(lines[0])}<br><span class="quiet">{"<br>".join(map(escape, lines[1:])) or "&nbsp;"}</span>'
+    head = f'{escape(lines[0])}<br><span class="quiet">{escape(", ".join(lines[1:])) or "&nbsp;"}</span>'
     return head + "".join(f"<br>{line}" for line in _changes(before or {}, entry))
 
 

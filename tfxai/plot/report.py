@@ -101,7 +101,7 @@ def _of_explanations(given: Any, told: sections.Told, display: Any, measured: bo
     explanations = flat([given])
     if not (explanations or measured) or not all(isinstance(e, ExplanationData) for e in explanations):
         raise InputError(
-            f"A report is of one explanation or more, or of one store, its first argument. {received(given)}"
+            f"A report needs one or more explanations, or one store, as its first argument. {received(given)}"
         )
     return [sections.Group(g, told) for g in sections.groups([displayed(e, display) for e in explanations])]
 

@@ -183,8 +183,8 @@ def class_index(target: Any, shape: tuple, n: int) -> np.ndarray:
     array = np.asarray(target)
     if array.dtype.kind in "US":
         raise TargetError(
-            "A class is a number, its position in the model's output, or a name among labels=: pass labels= with the "
-            f"name of every class in that order, beside target=. {received(target)}"
+            "A class is a number, its position in the model's output; or a name: with labels=, the names of all "
+            f"classes in that order, beside target=. Without them pass target=labels.index(name). {received(target)}"
         )
     if array.dtype.kind not in "iu" or array.ndim > 1:
         raise TargetError(

@@ -31,7 +31,12 @@ def check_options(kind: str, options: Collection[str]) -> None:
     Example:
         >>> check_options("bars", ["top"])
     """
-    known = list(inspect.signature(getattr(KINDS[kind], kind)).parameters)[1:]
+    taken = inspect.signature(getattr(KINDS[kind], kind)).parameters
+    known = list(taken)[1:]
+    if any(
+        one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values()
+    ):  # handed on to the picture of each slice
+        known = [*known[:-1], *inspect.signature(image.image).parameters]
     for option in options:
         if option not in known:
             own = [name for name in known if name != "ax"]
