@@ -324,6 +324,11 @@ def test_another_job_is_refused_with_what_differs(model, x, there, changed, word
         scale.Job(model, out=there, **given)
 
 
+def test_other_numbers_of_the_same_form_are_told_by_their_digest_alone(model, x, there):
+    with pytest.raises(StoreError, match=r"another job: source \(x, digest\): '\w{8,}', now '\w{8,}'\. Resume"):
+        scale.Job(model, x + 1, there, chunk=4)
+
+
 def test_other_weights_are_another_job_and_a_copy_of_the_model_is_not(model, x, there, tmp_path):
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
