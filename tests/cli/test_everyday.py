@@ -302,6 +302,7 @@ def test_either_of_two_classes_of_one_output(models, tmp_path, capsys):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Conversion of an array:DeprecationWarning")  # of Keras 3.8, to itself
 @pytest.mark.filterwarnings("default::tfxai.EmptyMapWarning")
 def test_a_warning_is_a_line_without_a_place_in_python(models, tmp_path, capsys):
     """A convolution whose map is zero after its ReLU, for a class that nothing speaks for."""

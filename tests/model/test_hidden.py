@@ -34,7 +34,7 @@ def test_halves_lie_between(finite):
 def test_what_is_missing_is_so_where_it_is_shown_at_all():
     x = np.array([[np.nan, np.nan, np.nan]], "float32")
     np.testing.assert_array_equal(mixed(x, BLANK, np.array([[0.5, 0.0, 1.0]]), False), [[np.nan, 20, np.nan]])
-    np.testing.assert_array_equal(mixed(x, BLANK, np.array([[1.0, 0.0, 0.0]]), True), [[np.nan, 20, 30]])
+    np.testing.assert_array_equal(mixed(x, BLANK, np.array([[1.0, 0.0, 0.0]]), False), [[np.nan, 20, 30]])
 
 
 def test_bytes_are_mixed_without_wrapping_and_rounded():

@@ -63,14 +63,14 @@ def mixed(x: np.ndarray, blank: np.ndarray, masks: np.ndarray, finite: bool) -> 
     Returns:
         As `painted`.
     """
-    shown = masks == 1
-    if x.dtype.kind in "OSUb" or (shown | (masks == 0)).all():
+    shown, numbers = masks == 1, x.dtype.kind not in "OSUb"
+    if not numbers or not (finite and tf.as_dtype(x.dtype).is_floating) and (shown | (masks == 0)).all():
         return chosen(x, blank, shown[None])
     whole = x.dtype.kind in "iu"
     high, low = (a.astype(np.float64) if whole else a for a in (x, blank))
     masks = _whole(masks[None].astype(high.dtype), x)
-    made = (high - low)[:, None] * masks
-    made += low[:, None]
+    made = high[:, None] * masks
+    made += low[:, None] * (1 - masks)  # of one blank for all that is little
     if not finite:
         made = np.where(masks == 0, low[:, None], made)
     return _rows(np.rint(made).astype(x.dtype) if whole else made)
