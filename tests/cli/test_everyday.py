@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -349,3 +350,22 @@ def test_highest_classes_that_are_not_there(models, tmp_path, more, words, capsy
     np.save(tmp_path / "x.npy", np.ones((1, 3), np.float32))
     assert cli.main(["explain", str(models / "table.keras"), str(tmp_path / "x.npy"), *more]) != 0
     assert words in capsys.readouterr().err
+
+
+def test_columns_of_words_for_inputs_that_take_words(tmp_path, capsys):
+    age, sex = keras.Input((1,), name="age"), keras.Input((1,), name="sex", dtype="string")
+    coded = L.StringLookup(vocabulary=["f", "m"], output_mode="one_hot", num_oov_indices=0)(sex)
+    model = keras.Model({"age": age, "sex": sex}, L.Dense(1, use_bias=False)(L.Concatenate()([age, coded])))
+    model.set_weights([np.array([[1.0], [10.0], [-10.0]])])
+    model.save(tmp_path / "m.keras")
+    (tmp_path / "t.csv").write_text('sex;age;other\n"m";2,5;1\n\nf;4;7\n')
+    outputs = ["-o", tmp_path / "o.npz", "-o", tmp_path / "o.html"]
+    explained(capsys, tmp_path / "m.keras", tmp_path / "t.csv", *outputs)
+    e = tfxai.load(tmp_path / "o.npz")
+    np.testing.assert_allclose(e.values["age"], [[2.5], [4]])
+    np.testing.assert_allclose(e.values["sex"], [[-10], [10]])
+    page = (tmp_path / "o.html").read_text()
+    assert re.search(r'<th scope="row">sex</th><td class="number value quiet">= m</td>', page)
+    (tmp_path / "t.csv").write_text("sex,age\nm,2\n,3\n")
+    assert cli.main(["explain", str(tmp_path / "m.keras"), str(tmp_path / "t.csv"), "-o", str(tmp_path / "p.npz")]) == 1
+    assert "line 3, column 1: the cell is missing ('') (sex)" in capsys.readouterr().err

@@ -41,7 +41,10 @@ def explained(values, x, **more):
 def page(tmp_path_factory):
     """Tables of long and short names, and pictures of classes with long names."""
     rng, folder = np.random.default_rng(0), tmp_path_factory.mktemp("page")
-    tables = [*(questions(*size) for size in SIZES), *([f"feature_{k}" for k in range(n)] for n in (8, 16, 20, 30))]
+    tables = [
+        *(questions(*size) for size in SIZES),
+        *([f"feature_{k}_of_{n}" for k in range(n)] for n in (8, 16, 20, 30)),
+    ]
     found = []
     for names in tables:
         values = rng.normal(size=(1, len(names))).astype("float32")

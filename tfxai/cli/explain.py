@@ -175,9 +175,13 @@ def _shown(e: Any, raw: Any) -> Any:
 def _predictions(model: Any, x: Any) -> Any:
     """(n, classes) outputs, where the model has one such output."""
     import numpy as np
+    import tensorflow as tf
+
+    from tfxai.support.structure import map_structure
 
     if not hasattr(model, "predict"):
         return None
+    x = map_structure(lambda a: tf.constant(a) if a.dtype.kind in "OSU" else a, x)  # Keras takes no words of numpy
     outputs = model.predict(x, verbose=0)
     return outputs if isinstance(outputs, np.ndarray) and outputs.ndim == 2 else None
 
