@@ -407,7 +407,7 @@ class TracedModel:
 
             def called(*args: Any) -> Any:
                 """Without a comparison of all weights with their specs, which takes a third of a small pass."""
-                tensors = [tf.convert_to_tensor(t) for t in tf.nest.flatten(args)]
+                tensors = [t if isinstance(t, tf.Tensor) else tf.convert_to_tensor(t) for t in tf.nest.flatten(args)]
                 return concrete._call_flat(tensors, concrete.captured_inputs)
 
             return called

@@ -96,10 +96,12 @@ def exact(f: Curve, p: Point, q: Point) -> tf.Tensor:
 
 
 def rectified(f: Curve, p: Point, q: Point) -> tf.Tensor:
-    """Of max(x, 0): the part of the way that is above 0, where there is any, else the slope: without a choice."""
-    least = float(np.finfo(p.x.dtype.as_numpy_dtype).tiny)
-    above, below = tf.maximum(p.y, q.y), tf.minimum(p.x, tf.minimum(q.x, 0) - least)
-    return above / (above - below)
+    """Of max(x, 0): the part of the way that is above 0, and 0 where there is no way, without a choice.
+
+    Between a > 0 and b < 0 that is a / (a - b); where both have a sign, 1 or 0: each time the sum of the two y by the
+    sum of the two |x|.
+    """
+    return tf.math.divide_no_nan(p.y + q.y, tf.abs(p.x) + tf.abs(q.x))
 
 
 def leaky(f: Curve, p: Point, q: Point) -> tf.Tensor:
