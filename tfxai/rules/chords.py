@@ -89,13 +89,20 @@ Chord = Callable[[Curve, Point, Point], tf.Tensor]
 
 
 def exact(f: Curve, p: Point, q: Point) -> tf.Tensor:
-    """The quotient: f gives numbers as they are, so its changes are exact; the slope where both are 0, as s e / e.
+    """The quotient: f gives numbers as they are, so its changes are exact."""
+    dx = p.x - q.x
+    slope = tf.cast(f.slope(tf.cast(q.x, f.dtype)), dx.dtype)
+    return tf.where(dx == 0, slope, (p.y - q.y) / dx)
 
-    Beside any change that is one, the least number e is nothing. Added on both sides it costs less than a choice.
+
+def rising(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """As `exact`, of an f that never falls: both sizes are at least something, which is less than any change is.
+
+    It costs half of a choice. Added, it could be lost: TensorFlow may bring numbers that are added into another order.
     """
     least = 32 * float(np.finfo(p.x.dtype.as_numpy_dtype).tiny)
     slope = tf.cast(f.slope(tf.cast(q.x, f.dtype)), p.x.dtype)
-    return tf.math.divide_no_nan(p.y - q.y + least * slope, p.x - q.x + least)
+    return tf.maximum(tf.abs(p.y - q.y), least * slope) / tf.maximum(tf.abs(p.x - q.x), least)
 
 
 def rectified(f: Curve, p: Point, q: Point) -> tf.Tensor:
@@ -214,6 +221,7 @@ def reach(f: Curve) -> float:
 # op type -> its chord; what is not here has the guarded one.
 CHORDS: Mapping[str, Chord] = {
     **dict.fromkeys(ops.EXACT, exact),
+    **dict.fromkeys(ops.EXACT & ops.RISING, rising),
     **dict.fromkeys(ops.ENTIRE, entire),
     "Erf": bell(1),
     "Erfc": bell(-1),
