@@ -167,25 +167,39 @@ def _signed_sums(
     step: KernelStep, facts: Facts, sign: Callable, bias: tf.Tensor | None, factor: float = 1.0, more: float = 0.0
 ) -> tf.Tensor:
     """factor (sum_i (x_i w_ij)s + (b_j)s + more), where s keeps what is above 0, or what is below."""
-    other = negative if sign is positive else positive
     factor, more = (tf.constant(c, step.input.dtype) for c in (factor, more))
-    x = step.input if facts.nonnegative else positive(step.input)
-    if step.bias is None:
-        z = step.sums(x, factor * sign(step.weights)) + factor * more
-    else:
-        own = tf.zeros_like(step.bias) if bias is None else sign(bias)
-        z = step.sums(x, factor * sign(step.weights), factor * (own + more))
-    return z if facts.nonnegative else z + step.sums(negative(step.input), factor * other(step.weights))
+    own = None
+    if step.bias is not None:
+        own = factor * ((tf.zeros_like(step.bias) if bias is None else sign(bias)) + more)
+    z, *others = [
+        step.sums(x, factor * w, own if k == 0 else None) for k, (x, w) in enumerate(_signed(step, facts, sign))
+    ]
+    z = tf.add_n([z, *others])
+    return z if step.bias is not None else z + factor * more
 
 
 def _signed_back(step: KernelStep, facts: Facts, sign: Callable, s: tf.Tensor, factor: float = 1.0) -> tf.Tensor:
     """factor sum_j (x_i w_ij)s s_j."""
-    other = negative if sign is positive else positive
     times = tf.constant(factor, step.input.dtype)
-    own = step.back(times * sign(step.weights), s)
+    parts = [x * step.back(times * w, s, x) for x, w in _signed(step, facts, sign)]
+    if not facts.nonnegative and step.inputs_along is not None:
+        parts = tf.split(parts[0], 2, step.inputs_along[0])
+    return tf.add_n(parts)
+
+
+def _signed(step: KernelStep, facts: Facts, sign: Callable) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Inputs and weights whose products together are those of the sign: x+ with w+ and x- with w-, or x+ with w-...
+
+    Both pairs as one of twice as many inputs, where the kernel takes them: what is large is read and written once.
+    """
+    own, other = sign(step.weights), (negative if sign is positive else positive)(step.weights)
     if facts.nonnegative:
-        return step.input * own
-    return positive(step.input) * own + negative(step.input) * step.back(times * other(step.weights), s)
+        return [(step.input, own)]
+    up, down = positive(step.input), negative(step.input)
+    if step.inputs_along is None:
+        return [(up, own), (down, other)]
+    x, w = step.inputs_along
+    return [(tf.concat([up, down], x), tf.concat([own, other], w))]
 
 
 RULES: dict[str, KernelRule] = {
