@@ -96,9 +96,8 @@ def gamma_general(step: KernelStep, relevance: tf.Tensor, setting: Setting, fact
     s = divided(relevance, z + more * tf.where(rises, up, z - up), setting.epsilon)
     zero = tf.zeros_like(s)
     both = step.input * step.back(step.weights, s)
-    ups = _signed_back(step, facts, positive, tf.where(rises, s, zero))
-    downs = _signed_back(step, facts, negative, tf.where(rises, zero, s))
-    return both + more * (ups + downs)
+    rest = ((positive, tf.where(rises, s, zero), setting.gamma), (negative, tf.where(rises, zero, s), setting.gamma))
+    return both + _signed_back(step, facts, *rest)
 
 
 def alpha_beta(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
@@ -109,9 +108,8 @@ def alpha_beta(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: 
     for sign, weight in ((positive, setting.alpha), (negative, -setting.beta)):
         if weight:
             z = _signed_sums(step, facts, sign, step.bias if setting.bias else None)
-            s = divided(tf.constant(weight, z.dtype) * relevance, z, setting.epsilon)
-            parts.append(_signed_back(step, facts, sign, s))
-    return tf.add_n(parts)
+            parts.append((sign, divided(relevance, z, setting.epsilon), weight))
+    return _signed_back(step, facts, *parts)
 
 
 def _of_convolution(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
@@ -124,10 +122,10 @@ def _of_convolution(step: KernelStep, relevance: tf.Tensor, setting: Setting, fa
     quotient = tf.divide if setting.epsilon else tf.math.divide_no_nan
     larger = 1 + 16 * rounding(z.dtype)
     up = _signed_sums(step, facts, positive, step.bias if setting.bias else None, larger, setting.epsilon)
-    found = _signed_back(step, facts, positive, quotient(relevance, up), setting.alpha * larger)
-    if not setting.beta:
-        return found
-    return found + _signed_back(step, facts, negative, quotient(relevance, z - up), -setting.beta)
+    parts = [(positive, quotient(relevance, up), setting.alpha * larger)]
+    if setting.beta:
+        parts.append((negative, quotient(relevance, z - up), -setting.beta))
+    return _signed_back(step, facts, *parts)
 
 
 def z_plus(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
@@ -178,13 +176,16 @@ def _signed_sums(
     return z if step.bias is not None else z + factor * more
 
 
-def _signed_back(step: KernelStep, facts: Facts, sign: Callable, s: tf.Tensor, factor: float = 1.0) -> tf.Tensor:
-    """factor sum_j (x_i w_ij)s s_j."""
-    times = tf.constant(factor, step.input.dtype)
-    parts = [x * step.back(times * w, s, x) for x, w in _signed(step, facts, sign)]
+def _signed_back(step: KernelStep, facts: Facts, *parts: tuple[Callable, tf.Tensor, float]) -> tf.Tensor:
+    """The sum of factor sum_j (x_i w_ij)s s_j over parts (s, s_j, factor)."""
+    slopes: list[list[tf.Tensor]] = []
+    for sign, s, factor in parts:
+        times, pairs = tf.constant(factor, s.dtype), _signed(step, facts, sign)
+        slopes.append([step.back(times * w, s, x) for x, w in pairs])
+    found = [x * tf.add_n(each) for (x, _), each in zip(pairs, zip(*slopes, strict=True), strict=True)]
     if not facts.nonnegative and step.inputs_along is not None:
-        parts = tf.split(parts[0], 2, step.inputs_along[0])
-    return tf.add_n(parts)
+        found = tf.split(found[0], 2, step.inputs_along[0])
+    return tf.add_n(found)
 
 
 def _signed(step: KernelStep, facts: Facts, sign: Callable) -> list[tuple[tf.Tensor, tf.Tensor]]:
