@@ -126,6 +126,16 @@ def test_a_draw_that_looks_like_a_weight_is_not_kept(rng):
     assert followed == [k <= draw for k in range(len(graph.ops) + 1)]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8"])
+def test_a_variable_has_its_place_until_it_is_changed(dtype):
+    variable = tf.Variable(tf.cast([1, 2], dtype))
+    read = [variable.read_value() for _ in range(2)]  # both held, so that equal places mean the same buffer
+    assert fixed.place(read[0]) == fixed.place(read[1]) is not None
+    variable.assign_add(tf.cast([1, 1], dtype))
+    assert fixed.place(variable.read_value()) != fixed.place(read[0]) and int(read[0][0]) == 1
+    assert fixed.place(tf.constant(["words"])) is None
+
+
 def test_what_is_large_is_not_kept(rng, monkeypatch):
     monkeypatch.setattr(fixed, "MOST", 100)
     model, x = plain(), rng.normal(size=(3, 6)).astype("float32")

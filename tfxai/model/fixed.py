@@ -33,8 +33,8 @@ class Kept:
 
 
 def place(tensor: tf.Tensor) -> int | None:
-    """Where the numbers of a tensor are in the memory of this computer; None where they are not."""
-    if "CPU" not in tensor.device:
+    """Where the numbers of a tensor are in the memory of this computer; None where they are not, or are copied."""
+    if "CPU" not in tensor.device or tensor.dtype is tf.string:
         return None
     return np.asarray(tensor).__array_interface__["data"][0]
 
