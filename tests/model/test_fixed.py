@@ -129,11 +129,20 @@ def test_a_draw_that_looks_like_a_weight_is_not_kept(rng):
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int8"])
 def test_a_variable_has_its_place_until_it_is_changed(dtype):
     variable = tf.Variable(tf.cast([1, 2], dtype))
-    read = [variable.read_value() for _ in range(2)]  # both held, so that equal places mean the same buffer
-    assert fixed.place(read[0]) == fixed.place(read[1]) is not None
+    kept = fixed.Kept([variable.read_value()], [])
+    assert kept.holds([variable.read_value()])
     variable.assign_add(tf.cast([1, 1], dtype))
-    assert fixed.place(variable.read_value()) != fixed.place(read[0]) and int(read[0][0]) == 1
-    assert fixed.place(tf.constant(["words"])) is None
+    assert not kept.holds([variable.read_value()]) and int(kept.shown[0][0]) == 1
+
+
+def test_words_and_what_numpy_copies_are_made_anew(monkeypatch):
+    words = tf.constant(["words"])
+    assert not fixed.Kept([words], []).holds([words])
+    numbers = tf.constant([1.0, 2.0])
+    assert fixed.Kept([numbers], []).holds([numbers])
+    monkeypatch.setattr(fixed.np, "asarray", lambda t: t.numpy())  # a copy, each time
+    kept = fixed.Kept([numbers], [])
+    assert not any(kept.holds([numbers]) for _ in range(20))
 
 
 def test_what_is_large_is_not_kept(rng, monkeypatch):

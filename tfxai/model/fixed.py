@@ -20,23 +20,28 @@ class Kept:
     """What was made of variables, and these as they were read.
 
     TensorFlow writes into the buffer of a variable only where no one else holds it, else it takes a new one. As they
-    are held here, a variable that is where it was has the numbers that it had.
+    are held here, a variable that is where it was has the numbers that it had. Should numpy ever copy what it shows,
+    two copies that are held are at two places, and all is made anew.
     """
 
     def __init__(self, read: Sequence[tf.Tensor], made: list[tf.Tensor]) -> None:
-        self.read, self.made = list(read), made
-        self.places = [place(t) for t in read]
+        self.made = made
+        self.shown = [shown(t) for t in read]
 
     def holds(self, read: Sequence[tf.Tensor]) -> bool:
         """Whether these are the same numbers."""
-        return all(new is not None and new == old for new, old in zip(map(place, read), self.places, strict=True))
+        return all(_at_one_place(shown(t), held) for t, held in zip(read, self.shown, strict=True))
 
 
-def place(tensor: tf.Tensor) -> int | None:
-    """Where the numbers of a tensor are in the memory of this computer; None where they are not, or are copied."""
-    if "CPU" not in tensor.device or tensor.dtype is tf.string:
-        return None
-    return np.asarray(tensor).__array_interface__["data"][0]
+def shown(tensor: tf.Tensor) -> np.ndarray | None:
+    """The numbers of a tensor where they are in the memory of this computer; None where they are not, or are words."""
+    return None if "CPU" not in tensor.device or tensor.dtype is tf.string else np.asarray(tensor)
+
+
+def _at_one_place(one: np.ndarray | None, other: np.ndarray | None) -> bool:
+    if one is None or other is None:
+        return False
+    return one.__array_interface__["data"][0] == other.__array_interface__["data"][0]
 
 
 @dataclasses.dataclass
