@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
+from tfxai.graph.invariants import invariant
 from tfxai.graph.ops import CASES, LOOPS
 from tfxai.graph.sealed import opened, sealed
 from tfxai.graph.table import RuleTable
@@ -21,7 +22,9 @@ class Bodies(Protocol):
     activity: Mapping[int, Activity]
     table: RuleTable
 
-    def body(self, graph: Graph, arguments: Sequence[Carried]) -> list[Carried]: ...
+    def body(
+        self, graph: Graph, arguments: Sequence[Carried], known: Mapping[int, Carried] | None = None
+    ) -> list[Carried]: ...
 
 
 def replayed(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
@@ -40,6 +43,7 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     moving = [i for i in range(len(values)) if i not in fixed]
     start = [_promote(replay, body.inputs[i], values[i]) for i in moving]
     held = {i: _sealed(values[i]) for i in fixed}
+    made = _made_before(body, {body.inputs[i]: values[i] for i in fixed if not isinstance(values[i], Value)})
 
     def arguments(flat: Sequence[tf.Tensor]) -> list[Carried]:
         full = [_inside(_opened(held[i], v)) if i in fixed else v for i, v in enumerate(values)]
@@ -52,7 +56,7 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
         return at_x(replay.body(cond, arguments(flat))[0])
 
     def step(*flat: tf.Tensor) -> list[tf.Tensor]:
-        outputs = replay.body(body, arguments(flat))
+        outputs = replay.body(body, arguments(flat), {n: _inside(t) for n, t in made.items()})
         return _flatten(_sealed(_promote(replay, body.inputs[i], outputs[i])) for i in moving)
 
     flat = _flatten(map(_sealed, start))
@@ -83,6 +87,16 @@ def branch(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     else:
         flat = tf.cond(tf.cast(selector, tf.bool), run(op.bodies[0]), run(op.bodies[1]))
     return _pack(templates, flat if isinstance(flat, (list, tuple)) else [flat])
+
+
+def _made_before(body: Graph, held: Mapping[int, tf.Tensor]) -> dict[int, tf.Tensor]:
+    """What of the body is the same in every step, by value number; constants stay in it, which cost less there."""
+    env, made = dict(held), dict[int, tf.Tensor]()
+    for op in invariant(body, held):
+        outputs = dict(zip(op.outputs, op.run([env[i] for i in op.inputs]), strict=True))
+        env |= outputs
+        made |= {} if op.type == "Const" else outputs
+    return made
 
 
 def _inside(value: Carried) -> Carried:

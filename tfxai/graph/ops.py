@@ -13,6 +13,8 @@ LOOPS = {"While": ("cond", "body"), "StatelessWhile": ("cond", "body")}
 BRANCHES = {"If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch")}
 CASES = frozenset({"Case", "StatelessCase"})
 CONTROL = frozenset(LOOPS) | frozenset(BRANCHES) | CASES
+# What a variable holds, or a part of it, as it is now.
+VARIABLE_READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape"})
 # Ops of ours: several ops that rules see as one; their body runs in their place.
 AFFINE_STEP = "AffineStep"  # a kernel with its bias and normalisation: inputs (x, kernel, what else the body takes)
 RECTIFIER_STEP = "RectifierStep"  # y = f(x) element by element: inputs (x, what else the body takes)

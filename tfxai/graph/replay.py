@@ -62,10 +62,12 @@ class Replay:
                     at_x(value).set_shape(self.captured[number].shape)
         return env
 
-    def body(self, graph: Graph, arguments: Sequence[Carried]) -> list[Carried]:
-        """The outputs of a function body. A loop or branch is one op to who looks around."""
+    def body(
+        self, graph: Graph, arguments: Sequence[Carried], known: Mapping[int, Carried] | None = None
+    ) -> list[Carried]:
+        """The outputs of a function body, of which some values are known. To who looks around, all of it is one op."""
         inner = Replay(self.activity, self.table, self.notes, captured=self.captured)
-        env = inner(graph.ops, dict(zip(graph.inputs, arguments, strict=True)))
+        env = inner(graph.ops, dict(known or {}) | dict(zip(graph.inputs, arguments, strict=True)))
         return [env[o] for o in graph.outputs]
 
     def step(self, op: Op, values: list[Carried]) -> list[Carried]:
