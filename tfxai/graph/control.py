@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
+from tfxai.graph.abreast import grouped, joined, parted
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
 from tfxai.graph.invariants import invariant
-from tfxai.graph.ops import CASES, LOOPS
+from tfxai.graph.ops import ABREAST, CASES, LOOPS
 from tfxai.graph.sealed import opened, sealed
-from tfxai.graph.table import RuleTable
+from tfxai.graph.table import Annotation, RuleTable
 from tfxai.graph.value import Carried, Value, at_reference, at_x, lift
 
 
@@ -22,13 +23,19 @@ class Bodies(Protocol):
     activity: Mapping[int, Activity]
     table: RuleTable
 
+    notes: Mapping[Annotation, Mapping[int, Any]]
+
+    def step(self, op: Op, values: list[Carried]) -> list[Carried]: ...
+
     def body(
         self, graph: Graph, arguments: Sequence[Carried], known: Mapping[int, Carried] | None = None
     ) -> list[Carried]: ...
 
 
 def replayed(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
-    """The outputs of a loop or a branch whose bodies `replay` runs."""
+    """The outputs of a loop or a branch whose bodies `replay` runs, or of ops in a body that run as one."""
+    if op.type == ABREAST:
+        return abreast(replay, op, values)
     return loop(replay, op, values) if op.type in LOOPS else branch(replay, op, values)
 
 
@@ -39,6 +46,7 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     which a rebuilt loop could not carry.
     """
     cond, body = op.bodies
+    body = grouped(body, replay.activity)
     fixed = {i for i, v in enumerate(values) if _passed_through(body, i)}
     moving = [i for i in range(len(values)) if i not in fixed]
     start = [_promote(replay, body.inputs[i], values[i]) for i in moving]
@@ -66,6 +74,17 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     for i, template, value in zip(moving, start, _pack(start, results), strict=True):
         outputs[i] = _opened(value, template)
     return outputs
+
+
+def abreast(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
+    """Ops that are alike, as one of them on all their values side by side; one by one where these do not fit."""
+    ops = op.bodies[0].ops
+    noted = all(replay.notes[a].get(ops[0].outputs[0]) == replay.notes[a].get(o) for a in replay.notes for o in op.outputs)
+    together = joined(values) if noted else None
+    if together is None:
+        return [out for one, value in zip(ops, values, strict=True) for out in replay.step(one, [value])]
+    (made,) = replay.step(ops[0], [together])
+    return parted(made, len(ops))
 
 
 def branch(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:

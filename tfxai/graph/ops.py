@@ -21,6 +21,7 @@ RECTIFIER_STEP = "RectifierStep"  # y = f(x) element by element: inputs (x, what
 NORMALISATION_STEP = "NormalisationStep"  # division by a norm: inputs (x, what else the body takes)
 LOGSUMEXP_STEP = "LogSumExpStep"  # y = log(sum(exp(x))) along axes: inputs (x, what else the body takes)
 CHAIN = "Chain"  # y = f(x) element by element, of several ops: inputs (x, what else the body takes)
+ABREAST = "Abreast"  # ops that are alike, each of its own tensor: one of them on the tensors side by side
 STEPS_AS_ONE = frozenset({AFFINE_STEP, RECTIFIER_STEP, NORMALISATION_STEP, LOGSUMEXP_STEP, CHAIN})
 
 # --- What a value is to the input --------------------------------------------------------------------------------
@@ -88,6 +89,8 @@ MOVING = frozenset({
 })  # fmt: skip
 # Of those: several are put beside each other.
 JOINS = frozenset({"Concat", "ConcatV2", "Pack"})
+# Of those: the outputs are parts of the input, those of one shape as long as each other along every axis.
+MOVED_APART = frozenset({"Split", "SplitV", "Unpack"})
 # Of those: zeros are put around.
 PADDINGS = frozenset({"Pad", "SpaceToBatchND"})
 # Of the affine ones: the sign changes, nothing else.

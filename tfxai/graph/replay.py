@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfxai.graph import control
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.ops import ALIASES, CONTROL
+from tfxai.graph.ops import ABREAST, ALIASES, CONTROL
 from tfxai.graph.table import Annotation, Call, RuleTable
 from tfxai.graph.value import Carried, Value, at_reference, at_x
 
@@ -72,7 +72,7 @@ class Replay:
 
     def step(self, op: Op, values: list[Carried]) -> list[Carried]:
         """The outputs of one op."""
-        if op.type in CONTROL:
+        if op.type in CONTROL or op.type == ABREAST:
             return control.replayed(self, op, values)
         if not any(isinstance(v, Value) for v in values):
             return op.run(values)
