@@ -14,15 +14,16 @@ import tensorflow as tf
 
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.ops import ABREAST, MOVED_APART, PIECEWISE, SMOOTH
+from tfxai.graph.ops import ABREAST, BY_ELEMENT, PIECEWISE, SMOOTH, SUMS
 from tfxai.graph.override import custom_gradient
 from tfxai.graph.value import Carried, Value
+
+ELEMENT_WISE = SMOOTH | PIECEWISE | BY_ELEMENT | SUMS | {"BiasAdd"}
 
 
 def grouped(body: Graph, activity: Mapping[int, Activity]) -> Graph:
     """The body in which ops of one varying tensor that are alike are one op each, with these as its body."""
-    forms = _forms(body)
-    groups: dict[Any, list[Op]] = {}
+    forms, groups = _forms(body), dict[Any, list[Op]]()
     for op in body.ops:
         if op.type in SMOOTH | PIECEWISE and len(op.inputs) == 1 and activity[op.outputs[0]] is Activity.ACTIVE:
             groups.setdefault(forms[op.outputs[0]], []).append(op)
@@ -31,22 +32,36 @@ def grouped(body: Graph, activity: Mapping[int, Activity]) -> Graph:
 
 
 def _forms(body: Graph) -> dict[int, Any]:
-    """What tells values apart that need not have the same shape: those of the same form were made alike.
+    """Values that have the same form have the same shape, also where it is open, and none is made of another.
 
-    That is: by the same ops of the same values, or of different parts of one value.
+    They are parts of one value that are as long along every axis, or made of such by the same ops, number by number.
+    Of constants, whatever they are, that is said too.
     """
+    made = {o: op for op in body.ops for o in op.outputs}
     forms: dict[int, Any] = {}
+    known: dict[Any, str] = {}  # each form under a short name
     for op in body.ops:
-        made_of = tuple(forms.get(i, i) for i in op.inputs)
         for o in op.outputs:
-            shape = body.values[o].shape
-            if shape.rank is None or op.bodies or op.type == "Const" or not op.inputs:
-                forms[o] = o
-            elif op.type in MOVED_APART:
-                forms[o] = op.outputs[0], str(shape)
-            else:
-                forms[o] = op.type, repr(op.attrs), made_of, op.outputs.index(o)
+            key: Any = None
+            if op.type in ELEMENT_WISE:
+                key = op.type, repr(op.attrs), *(forms.get(i, i) for i in op.inputs)
+            elif op.type == "Const":
+                key = op.type, str(body.values[o].shape)
+            elif op.type in ("Split", "Unpack"):
+                key = op.type, op.outputs[0]
+            elif op.type == "StridedSlice" and _cuts(op, body, made):
+                key = op.type, op.inputs[0], str(body.values[o].shape)
+            forms[o] = o if key is None else known.setdefault(key, f"form {len(known)}")
     return forms
+
+
+def _cuts(op: Op, body: Graph, made: Mapping[int, Op]) -> bool:
+    """Whether a slice is a block of its input, the whole of it along axes whose length is open."""
+    shape, steps = body.values[op.outputs[0]].shape, made.get(op.inputs[3])
+    whole = op.attrs["begin_mask"] & op.attrs["end_mask"]
+    moved = any(op.attrs[f"{name}_mask"] for name in ("ellipsis", "new_axis", "shrink_axis"))
+    known = shape.rank is not None and all(size or whole >> axis & 1 for axis, size in enumerate(shape))
+    return known and not moved and steps is not None and steps.type == "Const" and (steps.attrs["value"] == 1).all()
 
 
 def _as_one(body: Graph, ops: Sequence[Op]) -> Op:
@@ -79,7 +94,7 @@ def _in_order(ops: Sequence[Op], groups: Sequence[Op]) -> list[Op]:
 def joined(values: Sequence[Carried]) -> Value | None:
     """Values side by side along their last axis, in every stream; None where they are not alike in that."""
     fields = zip(*[tuple(v) if isinstance(v, Value) else () for v in values], strict=False)
-    made = []
+    made: list[tf.Tensor | None] = []
     for tensors in fields:
         if all(t is None for t in tensors):
             made.append(None)

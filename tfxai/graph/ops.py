@@ -89,8 +89,6 @@ MOVING = frozenset({
 })  # fmt: skip
 # Of those: several are put beside each other.
 JOINS = frozenset({"Concat", "ConcatV2", "Pack"})
-# Of those: the outputs are parts of the input, those of one shape as long as each other along every axis.
-MOVED_APART = frozenset({"Split", "SplitV", "Unpack"})
 # Of those: zeros are put around.
 PADDINGS = frozenset({"Pad", "SpaceToBatchND"})
 # Of the affine ones: the sign changes, nothing else.
