@@ -79,10 +79,8 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
 def abreast(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     """Ops that are alike, as one of them on all their values side by side; one by one where these do not fit."""
     ops = op.bodies[0].ops
-    noted = all(
-        replay.notes[a].get(ops[0].outputs[0]) == replay.notes[a].get(o) for a in replay.notes for o in op.outputs
-    )
-    together = joined(values) if noted else None
+    noted = [[notes.get(n) for notes in replay.notes.values() for n in (*one.inputs, *one.outputs)] for one in ops]
+    together = joined(values) if all(notes == noted[0] for notes in noted) else None
     if together is None:
         return [out for one, value in zip(ops, values, strict=True) for out in replay.step(one, [value])]
     (made,) = replay.step(ops[0], [together])
