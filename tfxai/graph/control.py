@@ -77,14 +77,18 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
 
 
 def abreast(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
-    """Ops that are alike, as one of them on all their values side by side; one by one where these do not fit."""
-    ops = op.bodies[0].ops
-    noted = [[notes.get(n) for notes in replay.notes.values() for n in (*one.inputs, *one.outputs)] for one in ops]
+    """Ops that are alike, as one of them on all their values side by side; one by one where these do not fit.
+
+    Of those that are carried in more streams than the others, if there are such, and then the others lose one.
+    """
+    ops, table = op.bodies[0].ops, replay.table
+    others = [notes for annotation, notes in replay.notes.items() if annotation not in table.narrow]
+    noted = [[notes.get(n) for notes in others for n in (*one.inputs, *one.outputs)] for one in ops]
     together = joined(values) if all(notes == noted[0] for notes in noted) else None
     if together is None:
         return [out for one, value in zip(ops, values, strict=True) for out in replay.step(one, [value])]
-    (made,) = replay.step(ops[0], [together])
-    return parted(made, len(ops))
+    (made,) = replay.step(max(ops, key=lambda one: _streams(replay, one.outputs[0])), [together])
+    return [_narrowed(replay, o, v) for o, v in zip(op.outputs, parted(made, len(ops)), strict=True)]
 
 
 def branch(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
@@ -158,13 +162,25 @@ def _promote(replay: Bodies, number: int, value: Carried) -> Carried:
     activity = replay.activity[number]
     if activity <= Activity.CONTEXT:
         return at_x(value)
-    streams = replay.table.streams if activity is Activity.ACTIVE else min(replay.table.streams, 2)
+    streams = _streams(replay, number) if activity is Activity.ACTIVE else min(replay.table.streams, 2)
     if not isinstance(value, Value):
         return lift(value, streams)
     value = value._replace(decided=None)  # what is decided in a loop or branch stays there
     if streams == 3 and value.spread is None:  # so far it depends on shapes only: no difference yet
         return value._replace(spread=tf.raw_ops.ZerosLike(x=value.x))
-    return value
+    return _narrowed(replay, number, value)
+
+
+def _streams(replay: Bodies, number: int) -> int:
+    """In how many streams a value is carried that depends on what is explained."""
+    table = replay.table
+    return table.streams - any(replay.notes[annotation].get(number, False) for annotation in table.narrow)
+
+
+def _narrowed(replay: Bodies, number: int, value: Carried) -> Carried:
+    """A value in no more streams than it is carried in."""
+    narrow = isinstance(value, Value) and _streams(replay, number) < replay.table.streams
+    return value._replace(spread=None) if narrow and replay.table.streams > 2 else value
 
 
 def _flatten(values: Iterable[Carried]) -> list[tf.Tensor]:

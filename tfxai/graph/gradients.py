@@ -1,7 +1,7 @@
 """Backward passes: of sums, scalings and choices that need no broadcasting, and of which ops there is none.
 
-With an open batch dimension TensorFlow reduces every gradient of `Add`, `Mul` and `SelectV2` over axes that turn out to be
-none at run time: a whole pass over memory each. Where the static shapes say there is nothing to reduce, the
+With an open batch dimension TensorFlow reduces every gradient of `Add`, `Mul` and `SelectV2` over axes that turn out
+to be none at run time: a whole pass over memory each. Where the static shapes say there is nothing to reduce, the
 gradient is written directly; the numbers are the same. By a complex number z = a + ib the gradient is d/da + i d/db,
 hence the conjugates, which are nothing to do for real ones.
 """

@@ -201,6 +201,7 @@ class RevealCancelRules(RuleTable):
     streams = 3
     program = Program(decisions=True, logsumexp_as_one=True)
     annotations = (norms, kernel_before, parts_unread)
+    narrow = (parts_unread,)
 
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:
         if not call.active:
