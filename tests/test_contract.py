@@ -163,7 +163,8 @@ def check_promises(subject, name, options):
         return
     rough = subject.kind in ROUGH and name in ("integrated_gradients", "expected_gradients")
     warnings.filterwarnings("ignore", "lime: .* is no linear function of the groups")
-    with pytest.warns(tfxai.CompletenessWarning, match="Raise") if rough else contextlib.nullcontext():
+    says = "Raise|jumps where a decision"  # Keras 3.8 multiplies by the cast comparison, newer ones select by it
+    with pytest.warns(tfxai.CompletenessWarning, match=says) if rough else contextlib.nullcontext():
         e = explainer(x, seed=3, verbose=0)
 
     if explainer.method.one_map_per_layer:
