@@ -111,6 +111,7 @@ def test_scaled_losses():
     assert type(model.optimizer).__name__ == "LossScaleOptimizer" and seen.steps == [15, 20]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{}, {"run_eagerly": True}])
 @pytest.mark.parametrize("per, every, want", [
     (4, 1, [0, 4, 8, 10, 14, 18, 20]), (4, 6, [0, 8, 14, 18]), (16, 10, [0, 10, 20]), (1, 7, [0, 7, 14]),

@@ -44,6 +44,7 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.mark.long
 def test_demo_with_digits(tmp_path):
     done = run("demo", "--network", "digits", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -61,6 +62,7 @@ def test_demo_with_digits(tmp_path):
     assert "Measured</h2>" in page.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind, least", [("text", 0.98), ("dna", 0.55), ("table", 0.99)])
 def test_demo_where_the_truth_is_known(kind, least, tmp_path, capsys):
     """What is planted is found: the share of the map on it, beside that of its places."""
@@ -122,6 +124,7 @@ def test_a_wrong_command_line(capsys):
     assert "required: inputs" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_explain_images(files, tmp_path):
     done = run("explain", "image.keras", "0.png", "1.png", "--preprocess", "keras.applications.mobilenet_v2",
                "--method", "deeplift", "--method", "gradcam", "--labels", "labels.txt", "--target", "dog",
@@ -209,6 +212,7 @@ def test_a_full_disk(files, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_check(files, capsys):
     assert cli.main(["check", str(files / "image.keras")]) == 0
     out = capsys.readouterr().out

@@ -193,6 +193,7 @@ def thrice(x):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_layer_of_ones_own(tmp_path, suffix, monkeypatch, capsys):
     (tmp_path / "layers_of_mine.py").write_text(LAYER)
@@ -237,6 +238,7 @@ def test_any_console(named, encoding, seen, monkeypatch):
     assert b"example 0, " + seen + b": logit 6" in sys.stdout.buffer.getvalue() and os.path.isfile("o.npz")
 
 
+@pytest.mark.long
 def test_the_console_that_python_starts_with(named):
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-m", "tfxai", *named], capture_output=True, timeout=300, env=env)

@@ -53,6 +53,7 @@ def test_no_op_of_a_spectrum_leaks():
     assert max(map(abs, leaks.values())) < 1e-5 * float(model(SOUND[:1, :64])[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["deeplift", "gradient"])
 def test_stateful_layers_get_their_number_of_examples(method):
     keras.utils.set_random_seed(0)

@@ -154,6 +154,7 @@ def test_leaks_of_a_model_that_reads_how_many_examples_it_gets(rng):
     assert max(map(abs, leaks.values())) < 1e-5
 
 
+@pytest.mark.long
 def test_lengths_that_come_and_go_do_not_add_up(rng):
     def model(t):  # reads its length in Python
         return tf.stack([tf.reduce_sum(t[:, k], axis=-1) for k in range(t.shape[1])], axis=1)

@@ -22,6 +22,7 @@ MODELS = {
 SQUARES = [[1, 4, 9], [16, 0, 0], [25, 36, 0]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("method", ["deeplift", "gradient", "integrated_gradients", "occlusion", "kernel_shap"])
 def test_each_row_as_alone(name, method):

@@ -50,6 +50,7 @@ def assert_mean(explainer, x, together, alone, tolerance=2e-5, scores=1e-5, **op
     return e
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_references_that_all_examples_share(name, rng):
     model, x = MODELS[name](rng)
@@ -64,6 +65,7 @@ def test_references_that_all_examples_share(name, rng):
         np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(a).max())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [
     layers.LayerNormalization, lambda: layers.LayerNormalization(axis=1), lambda: layers.GroupNormalization(2),
     lambda: layers.LayerNormalization(rms_scaling=True),
@@ -79,6 +81,7 @@ def test_normalisations_as_one_op(make, rng):
     assert_mean(explainer, x, together, alone, target=1)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::tfxai.errors.CompletenessWarning")  # of few steps
 @pytest.mark.parametrize("name", ["functional_bn", "dict_inputs", "gru"])
 @pytest.mark.parametrize("method, options", [
@@ -117,6 +120,7 @@ def test_options_of_deeplift(options, rng):
     assert_mean(tfxai.Explainer(model, **options), x, together, alone, target=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("paired, target", [
     (True, None), (True, [0, 2, 1, 0]), (True, tfxai.targets.difference(0, 2)), (True, tfxai.targets.adjusted(1)),
     (False, lambda y: y[:, 0] * y[:, 1]),
@@ -204,6 +208,7 @@ MIXED = {
 }
 
 
+@pytest.mark.long
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.lists(st.sampled_from(sorted(KEPT)), min_size=1, max_size=4))
 def test_ways_of_the_rows(seed, ways):
@@ -242,6 +247,7 @@ def test_more_references_need_no_more_passes_than_fit(rng):
     assert [len(part) for part in few._parts(few.scorer(slice(0, 1))[0])] == [25, 25, 25, 25]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("activation", ["silu", "gelu", "hard_silu", "gate", "maximum", "gelu_tanh"])
 def test_chains_meet_references_too(activation, rng):
     """Several ops of one tensor that are one op: as rows and columns, and with choices inside as pairs."""

@@ -149,6 +149,7 @@ def test_bad_options(options, message):
 FLAT = ["smoothgrad", "smoothgrad_squared", "vargrad"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", FLAT)
 def test_noise_that_is_a_share_of_nothing_is_said(method):
     x = np.array([[2.0], [3.0]], "float32")  # one feature: no range

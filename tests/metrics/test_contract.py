@@ -73,6 +73,7 @@ def test_a_planted_truth_is_better_than_noise(name, kind):
     assert (truth > chance if better == "higher" else truth < chance).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["images", "tokens", "two inputs"])
 def test_numbers_depend_neither_on_the_batch_size_nor_on_neighbours(kind):
     whole = cases(kind, "gradient")[0]

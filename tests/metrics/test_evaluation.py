@@ -62,6 +62,7 @@ def test_numbers_are_the_same_at_every_batch_size(planted):
             assert np.allclose(one.values[method][metric], two.values[method][metric], atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_input_with_all_defaults(kind, rng):
     model, x, *_ = KINDS[kind](rng)
@@ -145,6 +146,7 @@ def test_a_data_frame(planted):
     assert chosen.value.tolist() == table.values["random"]["sparseness"].tolist()
 
 
+@pytest.mark.long
 def test_pictures_and_pages(planted, tmp_path):
     model, x, truth, _ = planted
     table = tfxai.evaluate(model, x, [*METHODS, truth], ["deletion", "sparseness", "cascading_randomisation"], 0)

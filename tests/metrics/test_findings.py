@@ -34,6 +34,7 @@ def linear(weights, more=None):
     return model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["sequential_cnn", "functional_bn", "dna", "dict_inputs"])
 def test_sound_models_are_green(name, rng):
     model, x = MODELS[name](rng)
@@ -137,6 +138,7 @@ def test_advice_is_the_most_faithful_of_them():
     assert tfxai.check(linear(np.ones(20)), x).advice.startswith("deeplift (correlation with what the score loses")
 
 
+@pytest.mark.long
 def test_the_shell(tmp_path, capsys, rng):
     x = rng.normal(size=(4, 20)).astype("float32")
     model = linear(np.ones(20))

@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+import pytest
 
 import tfxai
 from tests.planted import drawings, trained_on_drawings
@@ -34,6 +35,7 @@ def better(one, two, metric, table):
     return gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
 
 
+@pytest.mark.long
 def test_deeplift_and_integrated_gradients_are_above_gradient_and_chance():
     table = measured()
     for method in ("deeplift", "integrated_gradients"):

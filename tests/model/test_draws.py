@@ -208,6 +208,7 @@ def holds(model, x, seed, noise, **options):
     return e
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_drawn_once(kind, rng):
     make, again = KINDS[kind]

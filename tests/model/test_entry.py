@@ -14,6 +14,7 @@ def explained(model, x, method="deeplift", **options):
     return tfxai.explain(model, x, method, verbose=0, **{"target": 0, **options})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("cut", ["x[:, k]", "x[:, k:k+1]"])
 def test_one_embedding_per_column(cut, size, rng):

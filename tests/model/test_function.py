@@ -30,6 +30,7 @@ def test_keras_file(rng, tmp_path):
     )
 
 
+@pytest.mark.long
 def test_legacy_tf_keras(rng):
     tf_keras = pytest.importorskip("tf_keras")
 

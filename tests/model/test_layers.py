@@ -71,6 +71,7 @@ def test_layers_with_functions_inside(rng):
     np.testing.assert_allclose(e.delta, 0, atol=1e-6)
 
 
+@pytest.mark.long
 def test_a_call_is_counted_among_calls_not_layers(rng):
     """Call number 4 of a layer, in a model of three layers."""
     i = keras.Input((3,))

@@ -90,6 +90,7 @@ def whole(t):
     return tf.cast(t, tf.int32)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOOKED_UP)
 def test_what_whole_numbers_give_is_of_those_that_were_cut(name):
     """Additive in the features, whatever ops the steps are made of, and in every example alone."""

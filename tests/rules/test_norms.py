@@ -118,6 +118,7 @@ BASELINES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", AS_ONE)
 def test_as_one_op_it_has_the_values_of_its_ops(name, policy, rng):
     """Gains of either sign and 0 among them, in single precision, and in double where Keras has no casts inside."""
@@ -149,6 +150,7 @@ SQUARES = {
 }
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     st.integers(0, 10**6), st.sampled_from(sorted(SQUARES)), st.sampled_from(["mean", "sum"]), st.booleans(),
@@ -240,6 +242,7 @@ def test_a_missing_number_is_followed_op_by_op(x):
     )
 
 
+@pytest.mark.long
 def test_small_changes_are_those_of_the_gradient(x):
     for name in NORMALISATIONS:
         model = _model(name)
@@ -312,6 +315,7 @@ def test_scales_of_any_sign(x):
     assert np.abs(tfxai.explain(model, x, target=2).values).max() == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("norm", [n for n in ("LayerNormalization", "RMSNormalization") if hasattr(layers, n)])
 def test_transformer_without_biases_against_zeros(norm, rule, rng):

@@ -49,6 +49,7 @@ X = [-2.0, -0.3, 0.2, 1.0, 2.0, 4.0]
 AFTER = [1.0, 2.0, -1.0, 3.0, -2.0, 0.5]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", RECTIFIERS)
 def test_every_make_of_rectifier_is_gated_once(name):
     make, value = RECTIFIERS[name]

@@ -103,6 +103,7 @@ def test_a_shift_in_single_precision():
 LOW = {"infinite": -np.inf, "-1e9": -1e9, "least": np.finfo("float32").min}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 @pytest.mark.parametrize("low", LOW)
 def test_masked_logits_get_nothing_and_take_nothing(low, rule):

@@ -167,6 +167,7 @@ def test_identity_is_that_of_the_content(kind, tmp_path):
     assert opened(KINDS[kind](tmp_path / "c", changed), ONE).identity() != identity
 
 
+@pytest.mark.long
 @SETTINGS
 @given(st.data())
 def test_random_stretches(data):

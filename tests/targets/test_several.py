@@ -27,6 +27,7 @@ def same(e, own):
         np.testing.assert_allclose(e.delta, own.delta, atol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch_size", [None, 1, 2])
 def test_all_forms_of_targets_side_by_side(net, batch_size):
     model, x = net
@@ -59,6 +60,7 @@ def test_against_references(net, baseline, method):
         same(e, explainer(x, target, REFERENCES[baseline], batch_size=2, seed=1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
