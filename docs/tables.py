@@ -12,6 +12,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -59,7 +60,11 @@ def metrics() -> str:
     """What every metric says of itself, and its row in the table of metrics."""
     from tfxai.metrics.table import METRICS
 
-    rows = ([f"`{name}`", first_line(row.function), row.better, ", ".join(row.needs)] for name, row in METRICS.items())
+    def said(row: Any) -> str:
+        own = ", ".join(f"`{option}={value!r}`" for option, value in row.options.items())
+        return first_line(row.function).removesuffix(".") + (f", with {own}." if own else ".")
+
+    rows = ([f"`{name}`", said(row), row.better, ", ".join(row.needs)] for name, row in METRICS.items())
     return table("metric | what it measures | better | needs", rows)
 
 

@@ -18,8 +18,8 @@ def open_page(path, tmp_path, *flags, width=1200, height=900):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
-def dom(path, tmp_path):
-    return open_page(path, tmp_path, "--dump-dom")
+def dom(path, tmp_path, **size):
+    return open_page(path, tmp_path, "--dump-dom", **size)
 
 
 def screenshot(path, tmp_path, **size):

@@ -66,7 +66,7 @@ def without_extras(monkeypatch):
     """As if no optional package were installed: for tfxai alone, not for the whole process."""
 
     def missing(name):
-        raise ImportError(name)
+        raise ModuleNotFoundError(name)
 
     monkeypatch.setattr("tfxai.support.extras.importlib", SimpleNamespace(import_module=missing))
 

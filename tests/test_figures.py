@@ -9,7 +9,7 @@ from keras import layers
 
 import tfxai
 from tfxai import figures
-from tfxai.errors import OptionError
+from tfxai.errors import EmptyMapWarning, OptionError
 
 pytestmark = pytest.mark.filterwarnings("ignore::tfxai.errors.EmptyMapWarning")
 
@@ -58,7 +58,25 @@ def test_cam_layers(network):
     for column, layer in ((1, "first"), (2, "second")):
         alone = tfxai.explain(model, x, "layercam", layer=layer).values[0, ..., 0]
         np.testing.assert_allclose(drawn(figure, column), alone, rtol=1e-4, atol=1e-6)
-    assert len(figures.cam_layers(model, x, most=1).axes) == 2 * 2 + 1
+    alone = figures.cam_layers(model, x, most=1)
+    assert len(alone.axes) == 2 * 2 + 1 and alone.axes[1].get_title() == "second"  # the deepest
+
+
+@pytest.mark.filterwarnings("error::tfxai.errors.EmptyMapWarning")
+def test_cam_layers_warns_of_the_empty_maps_that_it_draws():
+    """More of the first layer means less of the second, and of the score: what is left after the ReLU is nothing."""
+    first = layers.Conv2D(1, 1, activation="relu", kernel_initializer="ones", name="first")
+    less = {
+        "kernel_initializer": keras.initializers.Constant(-1.0),
+        "bias_initializer": keras.initializers.Constant(9.0),
+    }
+    second = layers.Conv2D(1, 1, activation="relu", name="second", **less)
+    model = keras.Sequential([keras.Input((4, 4, 1)), first, second, layers.GlobalAveragePooling2D()])
+    x = np.ones((1, 4, 4, 1), "float32")
+    with pytest.warns(EmptyMapWarning, match="at 'first' is zero"):
+        figure = figures.cam_layers(model, x)
+    assert drawn(figure, 1).max() == 0 < drawn(figure, 2).min()
+    figures.cam_layers(model, x, most=1)  # warnings are errors here, and the first layer is not drawn
 
 
 def test_guided_gradcam_is_the_product_of_its_neighbours(network):

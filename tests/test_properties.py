@@ -61,6 +61,7 @@ def test_no_activation_is_forgotten():
     assert known - {"deserialize", "get", "serialize"} <= set(ACTIVATIONS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_every_activation_adds_up(name):
     x, x0 = arrays(1, (5, 4), (4,))
@@ -71,6 +72,7 @@ def test_every_activation_adds_up(name):
         assert np.abs(e.score - e.baseline_score).max() > 1e-3
 
 
+@pytest.mark.long
 @SETTINGS
 @given(nets)
 def test_completeness_and_independence_of_neighbours(net):

@@ -128,7 +128,7 @@ class WorkerError(TfxaiError, RuntimeError):
 
 
 class MissingExtraError(TfxaiError, ImportError):
-    """An optional package is needed and not installed."""
+    """An optional package is needed, and not installed or not to be imported."""
 
 
 class CompletenessWarning(UserWarning):

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from tfxai.errors import CompletenessWarning, OptionError, received
+from tfxai.errors import CompletenessWarning, EmptyMapWarning, OptionError, received, warn
 from tfxai.explainer import Explainer
 from tfxai.method.lookup import get
 from tfxai.method.noise import SmoothGrad
@@ -141,12 +141,15 @@ def cam_layers(
         >>> [ax.get_title() for ax in cam_layers(model, np.ones((1, 8, 8, 1))).axes[:2]]
         ['', 'conv']
     """
-    e = Explainer(model, method, layer=layer)(x, target, verbose=0)
+    e, doubtful = Explainer(model, method, layer=layer).doubted(x, target, None, None, None, verbose=0)
     maps = e.values if isinstance(e.values, dict) else {e.layer: e.values}
-    keys = list(maps)
-    kept = np.unique(np.linspace(0, len(keys) - 1, min(most, len(keys))).round().astype(int))
-    parts = [_with(e, maps[keys[k]]) for k in kept]
-    titles = [str(keys[k]).rsplit("/", 1)[-1] for k in kept]
+    spread = np.linspace(len(maps) - 1, 0, min(most, len(maps))).round()  # from the deepest: of one it is that
+    kept = [list(maps)[int(k)] for k in reversed(spread)]
+    for message, category in doubtful:  # of maps that are not drawn nobody asked whether they are empty
+        if category is not EmptyMapWarning or any(f" at {key!r} " in message for key in kept):
+            warn(message, category)
+    parts = [_with(e, maps[key]) for key in kept]
+    titles = [str(key).rsplit("/", 1)[-1] for key in kept]
     return compare(parts, range(len(e)), labels=labels, titles=titles, **drawing)
 
 

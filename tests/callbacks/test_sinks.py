@@ -79,6 +79,7 @@ def test_tensorboard_without_its_package(without_extras, tmp_path):
         tensorboard(tmp_path)
 
 
+@pytest.mark.long
 def test_figures_for_wandb_and_mlflow(data):
     """The recipes of the module's docstring, with modules that only remember what they were given."""
     seen, before = [], plt.get_fignums()
@@ -92,6 +93,7 @@ def test_figures_for_wandb_and_mlflow(data):
     assert plt.get_fignums() == before
 
 
+@pytest.mark.long
 def test_folders_that_cannot_be_written(data, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.warns(SnapshotWarning, match="Error: "):

@@ -86,6 +86,7 @@ def test_each_snapshot_explains_the_weights_of_its_time(data):
     assert callback.seconds > sum(n["seconds"] for n in callback.history)  # tracing the model is counted too
 
 
+@pytest.mark.long
 def test_nothing_is_traced_after_the_first_snapshot(data, monkeypatch):
     made, counts = [], []
 
@@ -100,6 +101,7 @@ def test_nothing_is_traced_after_the_first_snapshot(data, monkeypatch):
     assert len(counts) == 5 and all(c == counts[0] for c in counts) and max(counts[0]) > 0
 
 
+@pytest.mark.long
 def test_drift_is_rank_correlation_with_the_snapshot_before(data):
     seen = []
     callback = ExplanationSnapshot(data[0][:3], "gradient", target=1, sinks=lambda e, *_: seen.append(e.values))

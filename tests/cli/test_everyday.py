@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -50,6 +51,7 @@ def explained(capsys, *arguments):
     return out
 
 
+@pytest.mark.long
 def test_a_line_for_every_file(models, tmp_path, capsys):
     out = explained(capsys, models / "picture.keras", models / "beach*.png", "-o", tmp_path / "o.npz", "-o",
                     tmp_path / "o.png")  # fmt: skip
@@ -118,7 +120,7 @@ def test_several_inputs(models, tmp_path, model, capsys):
         assert cli.main(command) == 0 and tfxai.load(tmp_path / "p.npz").score.tolist() == [4]
 
 
-def test_a_column_for_each_input_and_a_picture_of_each(models, tmp_path, capsys):
+def test_a_column_for_each_input_and_one_picture_of_all(models, tmp_path, capsys):
     a, b = keras.Input((1,), name="dose"), keras.Input((1,), name="age")
     model = keras.Model([a, b], L.Dense(1, use_bias=False)(L.Concatenate()([a, b])))
     model.set_weights([np.array([[1.0], [10.0]])])
@@ -129,8 +131,10 @@ def test_a_column_for_each_input_and_a_picture_of_each(models, tmp_path, capsys)
     e = tfxai.load(tmp_path / "o.npz")
     np.testing.assert_allclose(e.score, [3 + 20 / 255, 5 + 40 / 255], rtol=1e-6)
     np.testing.assert_allclose(e.values["age"], [[20 / 255], [40 / 255]], rtol=1e-5)
-    assert "-> o.npz, o-dose.png, o-age.png, o.html\n" in out and "preprocess dose: as it is, age: unit\n" in out
-    assert Image.open(tmp_path / "o-dose.png").size[1] > 300 and Image.open(tmp_path / "o-age.png").size[1] > 300
+    assert "-> o.npz, o.png, o.html\n" in out and "preprocess dose: as it is, age: unit\n" in out
+    assert Image.open(tmp_path / "o.png").size[1] > 300 and not list(tmp_path.glob("o-*.png"))
+    page = (tmp_path / "o.html").read_text()
+    assert page.count("<caption>") == 2 and page.count('<th scope="row">dose</th>') == 2  # one table for each row
 
 
 def test_ids_are_exact(tmp_path, capsys):
@@ -269,6 +273,7 @@ def test_the_range_of_what_is_fed_is_said(models, tmp_path, capsys):
     assert "  the model is fed -2 to 30\n" in said and hint not in said
 
 
+@pytest.mark.long
 def test_missing_cells_for_a_model_that_is_made_for_them(tmp_path, capsys):
     """Score: where(isnan(x), 4, x), summed: NaN against 0 is 4."""
     i = keras.Input((2,))
@@ -301,6 +306,7 @@ def test_either_of_two_classes_of_one_output(models, tmp_path, capsys):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Conversion of an array:DeprecationWarning")  # of Keras 3.8, to itself
 @pytest.mark.filterwarnings("default::tfxai.EmptyMapWarning")
 def test_a_warning_is_a_line_without_a_place_in_python(models, tmp_path, capsys):
     """A convolution whose map is zero after its ReLU, for a class that nothing speaks for."""
@@ -348,3 +354,22 @@ def test_highest_classes_that_are_not_there(models, tmp_path, more, words, capsy
     np.save(tmp_path / "x.npy", np.ones((1, 3), np.float32))
     assert cli.main(["explain", str(models / "table.keras"), str(tmp_path / "x.npy"), *more]) != 0
     assert words in capsys.readouterr().err
+
+
+def test_columns_of_words_for_inputs_that_take_words(tmp_path, capsys):
+    age, sex = keras.Input((1,), name="age"), keras.Input((1,), name="sex", dtype="string")
+    coded = L.StringLookup(vocabulary=["f", "m"], output_mode="one_hot", num_oov_indices=0)(sex)
+    model = keras.Model({"age": age, "sex": sex}, L.Dense(1, use_bias=False)(L.Concatenate()([age, coded])))
+    model.set_weights([np.array([[1.0], [10.0], [-10.0]])])
+    model.save(tmp_path / "m.keras")
+    (tmp_path / "t.csv").write_text('sex;age;other\n"m";2,5;1\n\nf;4;7\n')
+    outputs = ["-o", tmp_path / "o.npz", "-o", tmp_path / "o.html"]
+    explained(capsys, tmp_path / "m.keras", tmp_path / "t.csv", *outputs)
+    e = tfxai.load(tmp_path / "o.npz")
+    np.testing.assert_allclose(e.values["age"], [[2.5], [4]])
+    np.testing.assert_allclose(e.values["sex"], [[-10], [10]])
+    page = (tmp_path / "o.html").read_text()
+    assert re.search(r'<th scope="row">sex</th><td class="number value quiet">= m</td>', page)
+    (tmp_path / "t.csv").write_text("sex,age\nm,2\n,3\n")
+    assert cli.main(["explain", str(tmp_path / "m.keras"), str(tmp_path / "t.csv"), "-o", str(tmp_path / "p.npz")]) == 1
+    assert "line 3, column 1: the cell is missing ('') (sex)" in capsys.readouterr().err

@@ -30,6 +30,7 @@ def test_examples_that_change_each_other_are_named_as_the_reason(method):
     assert np.abs(e.delta).max() < 1e-5
 
 
+@pytest.mark.long
 def test_sound_through_a_mel_spectrogram():
     """Its dynamic range is cut below the loudest place of the whole batch."""
     keras.utils.set_random_seed(0)

@@ -219,6 +219,7 @@ def test_channels_first_is_the_same_picture(rng):
 NEEDS_MORE = ("cascading_randomisation", "independent_randomisation")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["images", "sequences", "tables", "two inputs"])
 def test_metrics_measure_what_they_measure_of_the_model(kind):
     model, x, truth, masks = KINDS[kind](np.random.default_rng(0))

@@ -119,6 +119,7 @@ def test_a_changed_model_is_explained_as_it_is_now(change, method, rng):
     np.testing.assert_allclose(after.values, tfxai.explain(model, x, method, target=0).values, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_quantised_model_is_refused_as_at_first(rng):
     model, x = keras.Sequential([keras.Input((6,)), layers.Dense(8, "relu"), layers.Dense(2)]), np.ones((2, 6))
     tfxai.explain(model, x, target=0)

@@ -103,6 +103,7 @@ def test_other_methods(name, method, options, rng):
         assert e.meta["steps"] == np.sum(each, axis=0).tolist()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 @pytest.mark.parametrize("name", ["dict_inputs", "text"])
 def test_references_of_each_example(name, rule, rng):
@@ -113,6 +114,7 @@ def test_references_of_each_example(name, rule, rng):
     assert_mean(explainer, x, together, alone, target=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{"multipliers": True}, {"hypothetical": True}, {"unknown_ops": "average"}])
 def test_options_of_deeplift(options, rng):
     model, x = MODELS["dna"](rng)
@@ -140,6 +142,7 @@ def test_one_example_and_a_target_that_reads_a_row(rng):
     assert_mean(tfxai.Explainer(model), x[:1], together, alone, target=lambda y: y[:1, 0] + 0 * y[:1, 1])
 
 
+@pytest.mark.long
 def test_a_layer(rng):
     model, x = MODELS["functional_bn"](rng)
     together, alone = references(rng, x)
@@ -225,6 +228,7 @@ def test_ways_of_the_rows(seed, ways):
     assert_mean(explainer, x, together, alone, tolerance=1e-9, target=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MIXED)
 def test_rows_that_meet_are_no_pairs(name, rng):
     def model(z):
@@ -278,6 +282,7 @@ LOOKS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOOKS)
 def test_a_model_that_looks_at_how_many_examples_there_are(name, rng):
     """Then they are not repeated: its values are those of each reference alone, in a pass of as many rows."""

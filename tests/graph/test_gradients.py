@@ -41,6 +41,28 @@ def test_a_constant_may_be_broadcast_and_what_is_explained_may_not(op_type, oper
         assert backward(op_type, (1,), [x, small]) is None and backward(op_type, (0, 1), [x, small]) is None
 
 
+@pytest.mark.parametrize("width", [5, 1])
+@pytest.mark.parametrize("data", [(1,), (2,), (1, 2)])
+def test_a_choice_equals_the_tape(operands, data, width):
+    branches, upstream = operands
+    condition = upstream[..., :width] > 0
+    with tf.GradientTape() as tape:
+        tape.watch(branches)
+        y = tf.raw_ops.SelectV2(condition=condition, t=branches[0], e=branches[1])
+    expected = tape.gradient(y, branches, upstream)
+    for i, found in zip(data, backward("SelectV2", data, [condition, *branches])(upstream), strict=True):
+        np.testing.assert_array_equal(found, expected[i - 1])
+
+
+def test_a_choice_of_what_is_broadcast_is_left_to_the_tape(operands):
+    (x, y), upstream = operands
+    small = y[:, :1]
+    (found,) = backward("SelectV2", (1,), [upstream > 0, x, small])(upstream)
+    np.testing.assert_array_equal(found, np.where(upstream > 0, upstream, 0))
+    assert backward("SelectV2", (2,), [upstream > 0, x, small]) is None
+    assert backward("SelectV2", (1,), [upstream > 0, small, small]) is None
+
+
 def test_a_divisor_is_left_to_the_tape(operands):
     inputs, _ = operands
     assert backward("RealDiv", (1,), inputs) is None and backward("RealDiv", (0, 1), inputs) is None
@@ -55,6 +77,7 @@ FUNCTIONS = {
     "sum": lambda a, b: a + b,
     "difference": lambda a, b: a - b,
     "product": lambda a, b: a * b,
+    "choice": lambda a, b: tf.where(a[..., :1] > 0.0, a, b),
     "by constants": lambda a, b: (a * 3.0 + 1.0) / 7.0 + 0.0 * b,
 }
 

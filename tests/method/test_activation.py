@@ -46,6 +46,7 @@ def network(rng):
     return model, rng.normal(size=(3, 8, 8, 1)).astype("float32")
 
 
+@pytest.mark.long
 def test_several_layers_the_target_does_not_matter_and_batches_do_not(network):
     model, x = network
     e = tfxai.explain(model, x, "activation", layer=["a", "b"], target=0)

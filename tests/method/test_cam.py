@@ -62,6 +62,7 @@ def network(rng):
     return model, rng.normal(size=(3, 12, 10, 3)).astype("float32")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CAMS[:4])
 @pytest.mark.parametrize("layer", ["a", "c", "d", "pool"])
 def test_formulas(name, layer, network):

@@ -17,6 +17,7 @@ def ig(model, x, **options):
     return tfxai.explain(model, np.asarray(x), "integrated_gradients", **options)
 
 
+@pytest.mark.long
 @DTYPES
 def test_two_networks_that_compute_the_same(dtype):
     """The lecture's pair: integrated gradients agree, as they must for the same function; kinks cost accuracy."""

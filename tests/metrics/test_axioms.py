@@ -32,6 +32,7 @@ def test_the_lectures_tables():
     assert axioms.sensitivity("lrp", rule="zero", bias="equal")  # what is explained is a bias
 
 
+@pytest.mark.long
 def test_the_lectures_numbers():
     first, second = axioms.equal_pair()
     x = np.array([[3, 1]], "float32")
@@ -54,6 +55,7 @@ def test_completeness_is_the_residual_itself(network):
     assert verdict.residual == pytest.approx(expected, rel=1e-3) and not verdict and "largest change" in verdict.detail
 
 
+@pytest.mark.long
 def test_dummy(network):
     model, x = network
     for method in METHODS:

@@ -48,6 +48,7 @@ def cases(kind, method="input_x_gradient", **options):
     return right, dataclasses.replace(right, attributor=Deaf(), relevance=numbers, explanation=None, kept={})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_truth_of_these_models_is_what_methods_give(kind):
     right, noise = cases(kind)

@@ -146,7 +146,6 @@ def test_a_data_frame(planted):
     assert chosen.value.tolist() == table.values["random"]["sparseness"].tolist()
 
 
-@pytest.mark.long
 def test_pictures_and_pages(planted, tmp_path):
     model, x, truth, _ = planted
     table = tfxai.evaluate(model, x, [*METHODS, truth], ["deletion", "sparseness", "cascading_randomisation"], 0)

@@ -73,6 +73,7 @@ def chosen(how):
     return keras.Model([state, action], layers.Lambda(pick, output_shape=(1,))([q(state), action])), q
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["gather", "take_along_axis"])
 def test_an_index_into_what_was_computed_is_no_embedding(how, rng):
     model, q = chosen(how)

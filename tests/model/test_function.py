@@ -11,6 +11,7 @@ from tfxai.errors import FileFormatError
 from tfxai.model.function import open_model
 
 
+@pytest.mark.long
 def test_saved_model_and_its_signature(rng, tmp_path):
     model, x = MODELS["sequential_cnn"](rng)
     expected = tfxai.explain(model, x, target=2)

@@ -22,6 +22,7 @@ def test_layer_values_are_those_of_the_network_above_it(rng):
     assert np.abs(e.values).max() > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("layer", ["deep", "middle/deep", "middle/base/features", "base/features", "features", 1, 2])
 def test_names_paths_and_indices_through_nesting(layer, rng):
     model, x = MODELS["nested_transfer"](rng)

@@ -81,6 +81,7 @@ def test_gradients_of_int8_are_those_that_keras_defines():
         np.testing.assert_allclose(e.values, expected, atol=0.02 * np.abs(expected).max())
 
 
+@pytest.mark.long
 def test_weights_alone_quantised_are_followed_exactly():
     x = np.random.default_rng(0).normal(size=(2, 6)).astype("float32")
     e = tfxai.explain(dense("int4"), x, target=0)

@@ -1,6 +1,7 @@
 """Series, logos, words, volumes, summaries: what is drawn, and what is refused."""
 
 import dataclasses
+import re
 
 import matplotlib
 import numpy as np
@@ -308,3 +309,70 @@ def test_compare_says_what_the_numbers_are(rng):
         assert figure.axes[-1].get_xlabel() == f"{words}, each map on its own scale"
     assert sums.plot(0).figure.axes[-1].get_ylabel().split() == "contribution of a group to target 3".split()
     assert found["deeplift"].plot(0).figure.axes[-1].get_ylabel() == "contribution to target 3"
+
+
+@pytest.mark.parametrize("signed", [1, 2])
+def test_what_stands_below_a_scale_is_inside_of_the_picture(rng, signed):
+    """Also below the scale of a single column, whose words are longer than it is wide."""
+    x = rng.uniform(size=(1, 8, 8, 1))
+    shared = {"inputs": x, "score": np.ones(1), "target": np.array([3])}
+    found = [tfxai.Explanation(values=x, method="gradcam", layer="conv", **shared)]
+    found += [tfxai.Explanation(values=x - 0.5, method="deeplift", **shared)] * signed
+    figure = plot.compare(found, examples=[0])
+    figure.draw_without_rendering()
+    for ax in figure.axes[-2:]:
+        words = ax.xaxis.label.get_window_extent()
+        assert figure.bbox.x0 <= words.x0 and words.x1 <= figure.bbox.x1, ax.get_xlabel()
+
+
+COLUMNS = {"age": [70.0, 57.0], "sex": ["male", "female"], "id": [3, 7]}
+
+
+def by_column(**more):
+    """A model with an input per column, of numbers, words and whole numbers."""
+    inputs = {name: np.array(column)[:, None] for name, column in COLUMNS.items()}
+    inputs["sex"] = inputs["sex"].astype(object)
+    inputs["sex"][0, 0] = b"male"  # as TensorFlow hands words back
+    values = {"age": np.array([[-0.4], [0.1]]), "sex": np.array([[2.0], [-1.0]]), "id": np.array([[0.01], [0.02]])}
+    return Explanation(
+        values=values, inputs=inputs, score=np.ones(2), method="deeplift", target=np.zeros(2, int), **more
+    )
+
+
+def test_an_input_per_column_is_one_table():
+    axes = by_column().plot(0, ax=Figure().subplots())
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["sex = male", "age = 70", "id = 3"]
+    assert [bar.get_width() for bar in axes.containers[0]] == [2.0, -0.4, 0.01]  # on one scale
+    alone = by_column().plot(0, input="age", ax=Figure().subplots())  # one of them, where it is asked for
+    assert [bar.get_width() for bar in alone.containers[0]] == [-0.4]
+    figure = plot.compare([by_column(), by_column()])
+    assert len(figure.axes) == 4 and [t.get_text() for t in figure.axes[2].get_yticklabels()][0] == "sex = female"
+
+
+def test_an_input_per_column_is_one_table_of_a_page(tmp_path):
+    page = tfxai.report(by_column(), tmp_path / "r.html", examples=[0]).read_text()
+    row = r'<tr><th scope="row">{}</th>.*?= {}</td>.*?width:{}%.*?>{}</td></tr>'
+    for name, value, width, told in (("sex", "male", "83.3", r"\+2"), ("age", "70", "16.7", "-0.4")):
+        assert re.search(row.format(name, value, width, told), page), name
+    assert page.count("<caption>contribution to target 0</caption>") == 1
+    assert by_column()._repr_html_().count("<img") == 2  # in a notebook one of each example
+
+
+def test_inputs_that_are_no_columns_stay_apart():
+    values = {"picture": np.ones((2, 6, 6, 3)), "age": np.ones((2, 1)), "sex": np.ones((2, 1))}
+    e = Explanation(values=values, inputs=values, score=np.ones(2), method="deeplift")
+    with pytest.raises(InputError, match="say input= one of"):
+        e.plot(0, ax=Figure().subplots())
+    layers = Explanation({"a": np.ones((2, 1)), "b": np.ones((2, 1))}, np.ones(2), "deeplift", layer="a, b")
+    assert len(layers.plot(0, ax=Figure().subplots()).containers[0]) == 1
+
+
+def test_a_summary_takes_an_input_per_column_and_the_names_of_a_frame():
+    e = by_column()
+    ax = plot.summary(e.values, e.inputs, ax=Figure().subplots())
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["sex", "age", "id"]
+    colours = [np.ma.filled(c.get_array(), -1).tolist() for c in ax.collections]  # -1: words have no colour
+    assert colours == [[-1, -1], [1, 0], [0, 1]]
+    pandas = pytest.importorskip("pandas")
+    ax = plot.summary(np.ones((2, 3)), pandas.DataFrame(COLUMNS), ax=Figure().subplots())
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["age", "sex", "id"]

@@ -49,7 +49,7 @@ def test_what_the_page_says(page):
         "rule=rescale",
         "abc123",
         "tensorflow 2.21",
-        "dog 0.2",
+        "dog: 0.2",
         "base/&lt;conv&gt;",
         "seed",
         "Explained: dog",
@@ -66,6 +66,7 @@ def test_nothing_runs_and_nothing_is_loaded(page):
     assert not re.search(r'(src|href)="(?!data:|#)', text) and not re.search(r"url\((?!data:)", text)
 
 
+@pytest.mark.long
 @browser.needed
 def test_in_a_browser(page, tmp_path):
     found = browser.dom(page, tmp_path)

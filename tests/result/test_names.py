@@ -55,10 +55,10 @@ def test_one_number_is_the_second_of_two(rng):
     e = dataclasses.replace(example(rng), target=np.zeros(3, int), meta={"classes": 1})
     assert target_name(e, 0, ["cat", "dog"]) == "dog" and target_name(e, 0, ["dog"]) == "dog"
     assert target_name(e, 0, {"cat": 0, "dog": 1}) == "dog"
-    assert top_three(np.array([0.9]), ["cat", "dog"]) == "dog 0.9"
-    assert top_three(np.array([0.125]), ["cat", "dog"]) == "cat 0.875"
-    assert top_three(np.array([6.7]), ["cat", "dog"]) == "dog 6.7"
-    assert top_three(np.array([0.2, 0.1, 0.7]), {1: "fox"}) == "class 2 0.7, class 0 0.2, fox 0.1"
+    assert top_three(np.array([0.9]), ["cat", "dog"]) == "dog: 0.9"
+    assert top_three(np.array([0.125]), ["cat", "dog"]) == "cat: 0.875"
+    assert top_three(np.array([6.7]), ["cat", "dog"]) == "dog: 6.7"
+    assert top_three(np.array([0.2, 0.1, 0.7]), {1: "fox"}) == "class 2: 0.7, class 0: 0.2, fox: 0.1"
 
 
 def test_other_pictures_than_the_network_saw(rng):

@@ -83,6 +83,7 @@ def explainer():
     return tfxai.Explainer(_table)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", PLACES)
 def test_the_chord_of_the_whole_at_any_distance(place, explainer):
     end = np.float32(place) + np.array(WAYS, "float32")
@@ -210,6 +211,7 @@ def test_in_loops(monkeypatch, rng):
     np.testing.assert_allclose(got, tfxai.explain(model, x, baseline=x0, verbose=0).values, rtol=1e-10)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_right_to_its_rounding(dtype):
     x, x0 = (tf.cast([[v]], dtype) for v in (0.75, 0.5))

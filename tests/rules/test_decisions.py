@@ -44,6 +44,7 @@ def left_out(model, x):
     return score[:, None] - np.stack(without, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_of_one_feature_is_its_own(name):
     model = network(STEPS[name])
@@ -128,6 +129,7 @@ class Spikes(layers.Layer):
         return h, [h]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 def test_what_is_decided_in_a_loop_has_its_credit(rule, rng):
     model = keras.Sequential([keras.Input((4, 2)), layers.RNN(Spikes())])

@@ -16,6 +16,7 @@ LAYERS = {
     "conv1d dilated": ((7, 2), lambda: L.Conv1D(2, 2, dilation_rate=2, padding="same", **DOUBLE)),
     "conv2d strided": ((5, 4, 2), lambda: L.Conv2D(3, (3, 2), strides=2, padding="same", **DOUBLE)),
     "conv2d dilated": ((5, 5, 1), lambda: L.Conv2D(2, 2, dilation_rate=2, **DOUBLE)),
+    "conv2d in groups": ((4, 4, 4), lambda: L.Conv2D(4, 2, groups=2, **DOUBLE)),
     "conv3d": ((3, 3, 3, 1), lambda: L.Conv3D(2, 2, **DOUBLE)),
     "depthwise": ((4, 4, 2), lambda: L.DepthwiseConv2D(3, padding="same", depth_multiplier=2, **DOUBLE)),
     "transposed": ((3, 3, 2), lambda: L.Conv2DTranspose(2, 3, strides=2, padding="same", **DOUBLE)),
@@ -137,6 +138,7 @@ def test_rule_is_the_formula(subject, rule):
     np.testing.assert_allclose(subject.explained(rule), subject.expected(rule), rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["epsilon", "gamma", "gamma_general", "alpha_beta", "z_plus"])
 def test_without_bias(rule):
     subject = Subject("conv2d strided")

@@ -2,13 +2,14 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras import layers, ops
 
 import tfxai
-from tests.graph.captured import captured, replayed, spec
+from tests.graph.captured import activities, captured, replayed, spec
 from tfxai.rules import reveal_cancel
-from tfxai.rules.annotations import kernel_before, norms
+from tfxai.rules.annotations import kernel_before, norms, parts_unread
 from tfxai.rules.reveal_cancel import RevealCancelRules
 
 
@@ -38,13 +39,29 @@ def _block(t):
     return layers.LayerNormalization(dtype=F64)(t + h) + layers.Dense(4, dtype=F64)(ops.maximum(h, -0.1) * ops.abs(t))
 
 
-def test_parts_are_made_only_where_they_are_read(monkeypatch, rng):
-    """The numbers are those of carrying the parts everywhere."""
+KERNEL = np.array([[0.5, -0.3], [0.2, 0.8]], "float32")
+
+
+def _pictures(rng):
     i = keras.Input((6, 6, 4), dtype=F64)
     h = layers.Flatten(dtype=F64)(_block(_block(i)))
     model = keras.Model(i, layers.Dense(2, dtype=F64)(layers.Dense(5, activation="relu", dtype=F64)(h)))
-    x, x0 = rng.normal(size=(3, 6, 6, 4)), rng.normal(size=(1, 6, 6, 4))
-    options = {"target": 1, "baseline": x0, "rule": "reveal_cancel", "verbose": 0}
+    return model, rng.normal(size=(3, 6, 6, 4))
+
+
+def _recurrent(rng):
+    """The state of the last layer is read by kernels alone, the other's by the nonlinearity between them."""
+    i = keras.Input((4, 3), dtype=F64)
+    h = ops.silu(layers.LSTM(3, return_sequences=True, dtype=F64)(layers.Masking(dtype=F64)(i)))
+    return keras.Model(i, layers.Dense(2, dtype=F64)(layers.GRU(2, dtype=F64)(h))), rng.normal(size=(3, 4, 3))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("make", [_pictures, _recurrent])
+def test_parts_are_made_only_where_they_are_read(make, monkeypatch, rng):
+    """The numbers are those of carrying the parts everywhere."""
+    model, x = make(rng)
+    options = {"target": 1, "baseline": rng.normal(size=(1, *x.shape[1:])), "rule": "reveal_cancel", "verbose": 0}
     got = tfxai.explain(model, x, **options)
 
     def nowhere(graph, activity):
@@ -52,6 +69,30 @@ def test_parts_are_made_only_where_they_are_read(monkeypatch, rng):
 
     monkeypatch.setattr(reveal_cancel, "parts_unread", nowhere)
     monkeypatch.setattr(reveal_cancel.RevealCancelRules, "annotations", (norms, kernel_before, nowhere))
+    monkeypatch.setattr(reveal_cancel.RevealCancelRules, "narrow", (nowhere,))
+    tfxai.forget()
     wanted = tfxai.explain(model, x, **options)
     np.testing.assert_allclose(got.values, wanted.values, atol=1e-11 * np.abs(wanted.values).max())
     np.testing.assert_allclose(got.delta, 0, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "end, unread",
+    [(lambda h, c: h @ KERNEL, [True, False]), (lambda h, c: tf.tanh(h), [False, False]),
+     (lambda h, c: c, [True, False])],
+    ids=["kernel", "nonlinearity", "result"],
+)  # fmt: skip
+def test_a_loop_carries_parts_that_a_step_or_who_comes_after_it_reads(end, unread):
+    """h goes into a kernel, and c into tanh, from which h is made."""
+
+    def function(z):
+        step = lambda k, h, c: (k + 1, c * tf.tanh(c), c + h @ KERNEL)  # noqa: E731
+        _, h, c = tf.while_loop(lambda k, *_: k < 3, step, (0, z, z))
+        return end(h, c)
+
+    graph = captured(function, spec(None, 2))
+    notes = parts_unread(graph, activities(graph))
+    (loop,) = [op for op in graph.ops if op.bodies]
+    moving = [k for k, o in enumerate(loop.outputs) if graph.values[o].dtype.is_floating and graph.values[o].shape.rank]
+    assert [notes.get(loop.outputs[k], False) for k in moving] == unread
+    assert [notes.get(loop.bodies[1].inputs[k], False) for k in moving] == unread

@@ -140,6 +140,7 @@ def test_multipliers_are_finite_whatever_is_masked(end, name, low):
         np.testing.assert_allclose((m.numpy().astype(float) * (z.astype(float) - z0)).sum(1), change, atol=5e-6)
 
 
+@pytest.mark.long
 def test_logsumexp_masks_along_any_axis_under_both_rules():
     """A row at a time, against the function without the masked places; complete, and what comes of it positive."""
     z, z0 = (t.astype("float32") for t in ends(1.0, "float64"))

@@ -141,6 +141,7 @@ def test_targets_with_data_of_each_example(model, x, explained, target):
     np.testing.assert_allclose(explained(model, x, "gradient", target=target)[:].values, whole.values, atol=1e-6)
 
 
+@pytest.mark.long
 def test_regions_and_boxes_of_each_example(explained, rng):
     picture = keras.Input((6, 6, 1))
     maps = keras.Model(picture, keras.layers.Conv2D(2, 3, padding="same")(picture))
@@ -323,6 +324,11 @@ def test_another_job_is_refused_with_what_differs(model, x, there, changed, word
     given = {"source": x, "method": "deeplift", "chunk": 4} | changed
     with pytest.raises(StoreError, match=f"holds another job: {words}"):
         scale.Job(model, out=there, **given)
+
+
+def test_other_numbers_of_the_same_form_are_told_by_their_digest_alone(model, x, there):
+    with pytest.raises(StoreError, match=r"another job: source \(x, digest\): '\w{8,}', now '\w{8,}'\. Resume"):
+        scale.Job(model, x + 1, there, chunk=4)
 
 
 def test_other_weights_are_another_job_and_a_copy_of_the_model_is_not(model, x, there, tmp_path):

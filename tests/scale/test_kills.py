@@ -97,6 +97,7 @@ def _files(out):
     return {str(name): p.read_bytes() for p, name in own.items() if name.parts[0] not in ("times", "worker")}
 
 
+@pytest.mark.long
 def test_a_chunk_cut_off_at_any_of_its_files(folder, whole, cut):
     """Nothing says that it is there before all of it is; and again it is written as if nothing had been."""
     source, out, before = Trapped(X, folder), folder / "a.zarr", folder / "before.zarr"

@@ -18,7 +18,6 @@ from tfxai.errors import ModelTypeError, OptionError
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.long
 def test_two_devices_at_once(tmp_path):
     script = ROOT / "tests/scale/two_devices.py"
     ran = subprocess.run(

@@ -117,6 +117,7 @@ def test_an_actor_that_is_killed_is_replaced_and_what_one_meets_comes_back(sessi
     _same(tfxai.scale.explain_dataset(path, out=out, **asked), _by_one_process(path, asked, tmp_path))
 
 
+@pytest.mark.long
 def test_workers_and_gpus_that_are_not_there(session, path, asked, tmp_path):
     def refused(match, **more):
         with pytest.raises(OptionError, match=match):

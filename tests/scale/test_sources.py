@@ -271,7 +271,7 @@ def test_texts_in_zarr():
     source = opened(array, [("x", (None,), "string")])
     assert source.read(3, 9).x.tolist() == words[3:9].tolist()
     first = source.identity()
-    array[14] = "fine"
+    array[14:] = np.array(["fine"], object)  # a text alone zarr cannot write with numpy 1
     assert opened(array).identity() != first
 
 
@@ -491,6 +491,7 @@ JOBS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", JOBS)
 def test_a_job_explains_its_examples_with_their_own_labels(kind, tmp_path):
     pytest.importorskip("zarr")

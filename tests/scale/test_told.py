@@ -92,7 +92,7 @@ def test_examples_and_what_is_told_of_them(out, x, tmp_path):
     told_of = {"names": [f"photo {i}" for i in range(23)], "predictions": np.eye(23)[:, :3]}
     text = tfxai.report(scale.open(out, x), tmp_path / "a.html", NAMES, examples=[2, 17], **told_of).read_text()
     named, part = under(text, "Examples")
-    assert named == ["Example 2: photo 2", "Example 17: photo 17"] and "Prediction: yes 1," in part
+    assert named == ["Example 2: photo 2", "Example 17: photo 17"] and "Prediction: yes: 1," in part
     assert "example 17:" in part and "Highest scores" not in text
     for wrong in ({"examples": [23]}, {"examples": [-1]}, {"names": ["a"]}):
         with pytest.raises(InputError, match="23"):

@@ -81,6 +81,7 @@ def test_the_structure_of_the_data_is_handed_on(net, structure):
     np.testing.assert_allclose(e.values, tfxai.explain(net, X, "gradient", 1).values * factor[:, None], atol=1e-6)
 
 
+@pytest.mark.long
 def test_beside_other_targets_and_at_one_of_several_outputs(net):
     first, second = targets.per_example(of_rows, DATA), targets.per_example(of_rows, {**DATA, "labels": LABELS[::-1]})
     found = tfxai.explain(net, X, target=targets.each([first, 2, second, of_one(0), first]))

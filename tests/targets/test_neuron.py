@@ -155,6 +155,7 @@ def test_a_subclassed_model_and_a_layer_that_is_called_twice():
         tfxai.explain(model, x, target=targets.neuron("own", 1))
 
 
+@pytest.mark.long
 def test_a_layer_of_several_tensors():
     i = keras.Input((4, 3))
     y, h, c = layers.LSTM(5, return_sequences=True, return_state=True, name="lstm")(i)

@@ -96,6 +96,7 @@ def test_the_second_unless_told(twins):
         assert target_name(e, 0) == "dog"
 
 
+@pytest.mark.long
 def test_without_two_names_target_0_is_the_output(twins):
     for labels in (None, ["dog"]):
         e = tfxai.explain(twins["sigmoid"], X, target=0, labels=labels)
@@ -121,7 +122,7 @@ def test_names_where_it_is_drawn(twins, tmp_path):
     for one in (e, tfxai.load(tmp_path / "e.npz")):
         assert one.plot(0).figure.axes[-1].get_ylabel() == "contribution to cat"
         page = tfxai.report([one], tmp_path / "r.html", NAMES, predictions=np.full((3, 1), 0.25)).read_text()
-        assert "Explained: cat" in page and "Prediction: cat 0.75" in page
+        assert "Explained: cat" in page and "Prediction: cat: 0.75" in page
 
 
 def test_snapshots_take_a_name():

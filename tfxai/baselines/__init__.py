@@ -11,7 +11,8 @@ Every factory returns a function of x, (n, ...), to references: (1 or n, ...), o
     array([[0., 0., 0.]], dtype=float32)
 """
 
-from tfxai.baselines.factories import background, blur, constant, mean_of, sample_of, uniform, zeros
+from tfxai.baselines.data import mean_of, sample_of
+from tfxai.baselines.factories import background, blur, constant, uniform, zeros
 from tfxai.baselines.shuffle import dinucleotide_shuffle
 
 __all__ = ["background", "blur", "constant", "dinucleotide_shuffle", "mean_of", "sample_of", "uniform", "zeros"]

@@ -1,4 +1,4 @@
-"""The references that `tfxai.baselines` offers, but for shuffles of sequences."""
+"""The references that `tfxai.baselines` offers, but for shuffles of sequences and what is taken from data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def constant(value: float) -> Baseline:
     number = numbers(value)
     if number.ndim:
         raise BaselineError(f"constant(value) takes one number. {received(value)} Pass an array as baseline= itself.")
-    return called(f"constant({number:g})", lambda x: np.full((1, *x.shape[1:]), number, _float(x)))
+    return called(f"constant({number:g})", lambda x: np.full((1, *x.shape[1:]), number, fraction(x)))
 
 
 def blur(sigma: float = 10.0) -> Baseline:
@@ -85,46 +85,6 @@ class Blur:
         return np.rint(result).astype(x.dtype) if x.dtype.kind in "iu" else result
 
 
-def mean_of(data: Any) -> Baseline:
-    """The mean of a data set, (1, ...); rounded for pictures of bytes.
-
-    Args:
-        data: Examples on the first axis, (any, ...).
-
-    Raises:
-        BaselineError: No examples, or not numbers.
-
-    Example:
-        >>> mean_of([[1.0, 2.0], [3.0, 6.0]])(np.ones((5, 2)))
-        array([[2., 4.]])
-    """
-    array = _data(data, "mean_of")
-    mean = array.mean(axis=0, keepdims=True, dtype=np.float64)
-    return called(f"mean_of({len(array)} examples)", lambda x: _like(mean, x))
-
-
-def sample_of(data: Any, n: int = 10, seed: int = 0) -> Baseline:
-    """n different examples of a data set as references, (1, n, ...), the same for every explained example.
-
-    Args:
-        data: Examples on the first axis, (any, ...).
-        n: How many.
-        seed: Same seed, same examples.
-
-    Raises:
-        BaselineError: n is not between 1 and the number of examples.
-
-    Example:
-        >>> sample_of(np.arange(8.0).reshape(4, 2), n=3)(np.ones((5, 2))).shape
-        (1, 3, 2)
-    """
-    array = _data(data, "sample_of")
-    if not is_count(n) or n > len(array):
-        raise BaselineError(f"sample_of(data, n) needs n from 1 to the {len(array)} examples. {received(n)}")
-    rows = np.sort(generator(seed).choice(len(array), n, replace=False))
-    return called(f"sample_of({n} of {len(array)} examples, seed={seed})", lambda x: array[rows][None])
-
-
 def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> Baseline:
     """n references of uniform noise in [low, high), (1, n, ...), the same for every explained example.
 
@@ -149,7 +109,7 @@ def uniform(low: float = 0.0, high: float = 1.0, n: int = 10, seed: int = 0) -> 
     generator(seed)
 
     def drawn(x: np.ndarray) -> np.ndarray:
-        return _like(generator(seed).uniform(low, high, (1, n, *x.shape[1:])), x)
+        return like(generator(seed).uniform(low, high, (1, n, *x.shape[1:])), x)
 
     return called(f"uniform({low:g}, {high:g}, n={n}, seed={seed})", drawn)
 
@@ -175,23 +135,15 @@ def background(frequencies: Sequence[float] = (0.25, 0.25, 0.25, 0.25)) -> Basel
     def everywhere(x: np.ndarray) -> np.ndarray:
         if x.ndim != 3 or x.shape[2] != len(row):
             raise BaselineError(f"background() is for (n, length, {len(row)}), letters last. Received: {x.shape}.")
-        return np.broadcast_to(row, (1, *x.shape[1:])).astype(_float(x))
+        return np.broadcast_to(row, (1, *x.shape[1:])).astype(fraction(x))
 
     return called(f"background({', '.join(f'{f:g}' for f in row)})", everywhere)
 
 
-def _data(data: Any, name: str) -> np.ndarray:
-    """A data set as an array of numbers with one example or more."""
-    array = numbers(data)
-    if array.ndim == 0 or not array.size:
-        raise BaselineError(f"{name}(data) needs one example or more, first axis. Received: shape {array.shape}.")
-    return array
-
-
-def _like(numbers: np.ndarray, x: np.ndarray) -> np.ndarray:
+def like(numbers: np.ndarray, x: np.ndarray) -> np.ndarray:
     """In the dtype of x if that has fractions, rounded if it is bytes, a picture; ids have no mean and are refused."""
-    return np.rint(numbers).astype(x.dtype) if x.dtype == np.uint8 else numbers.astype(_float(x))
+    return np.rint(numbers).astype(x.dtype) if x.dtype == np.uint8 else numbers.astype(fraction(x))
 
 
-def _float(x: np.ndarray) -> Any:
+def fraction(x: np.ndarray) -> Any:
     return x.dtype if x.dtype.kind == "f" else np.float32

@@ -49,11 +49,11 @@ def fitted(baseline: Any, x: np.ndarray) -> np.ndarray:
     elif array.ndim == x.ndim:
         array = array[:, None]
     if array.ndim != x.ndim + 1 or array.shape[2:] != shape or array.shape[0] not in (1, n) or not array.shape[1]:
-        rest = "".join(f", {size}" for size in shape)
+        rest, some = "".join(f", {size}" for size in shape), "1" if n == 1 else f"1 or {n}"
         raise BaselineError(
-            f"For {n} examples of shape {shape} a baseline is a scalar, or an array of shape {shape}, "
-            f"(1 or {n}{rest}), or (1 or {n}, references{rest}). Received: shape {given.shape}. Reshape it, or use "
-            "tfxai.baselines."
+            f"For {n} example{'s' * (n > 1)} of shape {shape} a baseline is a scalar, or an array of shape {shape}, "
+            f"({some}{rest}), or ({some}, references{rest}). Received: shape {given.shape}. Reshape it; rows of a data "
+            "set to average over are tfxai.baselines.sample_of(data)."
         )
     return np.ascontiguousarray(_cast(array, x.dtype))
 

@@ -22,6 +22,7 @@ from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, keys, target_name
 from tfxai.result.names import class_names
 from tfxai.result.storage import save
+from tfxai.result.tabled import tabled
 from tfxai.support.extras import extra
 from tfxai.support.files import replacing, safe_name
 
@@ -95,7 +96,7 @@ class directory:
     def _pictures(self, e: ExplanationData, name: str) -> dict[str, list[str]]:
         """Writes the pictures of one snapshot, and says where they are and what they show."""
         found: dict[str, list[str]] = {"pictures": [], "inputs": [], "targets": []}
-        e = displayed(e, self.display)
+        e = tabled(displayed(e, self.display))
         for i in range(len(e)):
             for k, key in enumerate(keys(e)):
                 file = f"sample_{i}.png" if key is None else f"sample_{i}_{k}_{safe_name(key)}.png"
@@ -152,7 +153,7 @@ class tensorboard:
         """Writes one snapshot."""
         import tensorflow as tf
 
-        e = displayed(e, self.display)
+        e = tabled(displayed(e, self.display))
         if self.writer is None:
             self.writer = tf.summary.create_file_writer(str(self.path))
         with self.writer.as_default(step=step):

@@ -25,6 +25,7 @@ from tfxai.plot.comparison import compared
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, keys, part
 from tfxai.result.names import class_names
+from tfxai.result.tabled import tabled
 from tfxai.support.ranks import correlation, ranks
 from tfxai.support.structure import leaves, map_structure
 from tfxai.targets.resolve import single
@@ -250,7 +251,7 @@ class ExplanationSnapshot(keras.callbacks.Callback):
         """The picture for a sink: samples in a column, of several layers the last; None where it draws itself."""
         if not getattr(sink, "figure", True):
             return None
-        e = displayed(e, self.display)
+        e = tabled(displayed(e, self.display))
         if isinstance(e.values, (dict, list)):
             e = dataclasses.replace(e, values=part(e, keys(e)[-1])[0], inputs=part(e, keys(e)[-1])[1])
         return compared([e], range(len(e)), labels=self.labels)

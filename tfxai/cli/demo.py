@@ -90,10 +90,11 @@ def _write(show: Any, runs: dict[str, Any], table: Any, folder: Path) -> None:
     demo, eased = show.demo, show.eased or (lambda title, e: e)
     chosen = [eased(title, runs[title]) for title in show.pictured]
     picture, page = folder / "explanations.png", folder / "index.html"
+    over = ", over that of an earlier demo (-o FOLDER keeps both)" if page.exists() else ""
     show.draw(show, runs).savefig(picture, dpi=110)
     report(chosen, page, demo.labels, heading=show.heading, names=demo.names, predictions=show.predictions,
            display=demo.display, tokens=demo.tokens, evaluation=table)  # fmt: skip
-    print(f"Wrote {picture}\nWrote {page}")
+    print(f"Wrote {picture}\nWrote {page}{over}")
 
 
 def _named(e: Any, features: Any) -> Any:

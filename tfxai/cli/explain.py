@@ -175,9 +175,13 @@ def _shown(e: Any, raw: Any) -> Any:
 def _predictions(model: Any, x: Any) -> Any:
     """(n, classes) outputs, where the model has one such output."""
     import numpy as np
+    import tensorflow as tf
+
+    from tfxai.support.structure import map_structure
 
     if not hasattr(model, "predict"):
         return None
+    x = map_structure(lambda a: tf.constant(a) if a.dtype.kind in "OSU" else a, x)  # Keras takes no words of numpy
     outputs = model.predict(x, verbose=0)
     return outputs if isinstance(outputs, np.ndarray) and outputs.ndim == 2 else None
 
@@ -185,8 +189,10 @@ def _predictions(model: Any, x: Any) -> Any:
 def _files(path: Path, e: Any) -> list[tuple[Path, Any]]:
     """The files of one -o, and the input that each shows: a picture of several inputs is one for each of them."""
     from tfxai.result.describe import keys
+    from tfxai.result.tabled import tabled
     from tfxai.support.files import safe_name
 
+    e = tabled(e)
     if path.suffix.lower() != ".png" or e.layer is not None or not isinstance(e.values, (dict, list)):
         return [(path, None)]
     return [(path.with_name(f"{path.stem}-{safe_name(key)}{path.suffix}"), key) for key in keys(e)]

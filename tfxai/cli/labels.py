@@ -86,7 +86,8 @@ def _class(text: str, labels: list[str]) -> int:
             f"--target {text!r} is {' and '.join(list(meant.values())[:4])}. Say which: --target index:NUMBER"
             + (f" or label:{text}." if Counter(labels)[text] == 1 else ".")
         )
-    raise OptionError(f"--target is a class index or a label. {received(text)} {suggest(text, labels or ['0'])[:300]}")
+    known = suggest(text, labels)[:300] if labels else "Labels are told by --labels FILE: one name per line."
+    raise OptionError(f"--target is a class index or a label. {received(text)} {known}")
 
 
 def _lines(text: str) -> list[str]:

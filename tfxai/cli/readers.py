@@ -11,6 +11,7 @@ import numpy as np
 
 from tfxai.cli.pictures import IMAGES, read_picture
 from tfxai.cli.tables import read_table
+from tfxai.cli.words import Words, read
 from tfxai.errors import FileFormatError, InputError
 from tfxai.support.placed import placed as placed_keys
 from tfxai.support.placed import short
@@ -31,6 +32,7 @@ class Taken(NamedTuple):
         notes: What was done to the files, a line each.
         files: Every example is a file of its own.
         apart: Every example is explained on its own.
+        words: What the numbers in columns of words stand for.
     """
 
     x: Any
@@ -39,6 +41,7 @@ class Taken(NamedTuple):
     notes: tuple[str, ...] = ()
     files: bool = False
     apart: bool = False
+    words: Words = {}
 
 
 class Wanted(NamedTuple):
@@ -50,7 +53,12 @@ class Wanted(NamedTuple):
 
 
 def read_inputs(
-    paths: Sequence[str], shape: tuple | None, dtype: str | None = None, header: str = "auto", allow_nan: bool = False
+    paths: Sequence[str],
+    shape: tuple | None,
+    dtype: str | None = None,
+    header: str = "auto",
+    allow_nan: bool = False,
+    words: Sequence[str] = (),
 ) -> Taken:
     """What is in the files.
 
@@ -59,7 +67,7 @@ def read_inputs(
             `.npz`, `.csv` or `.tsv`.
         shape: (n, height, width, channels) that the model declares, None where it does not say.
         dtype: What the model takes, None where it does not say.
-        header, allow_nan: Of tables: see `read_table`.
+        header, allow_nan, words: Of tables: see `read_table`.
 
     Raises:
         FileNotFoundError: No such file.
@@ -74,8 +82,9 @@ def read_inputs(
         raise InputError(f"Pass several images, or one file of another kind. Received: {_listed(files)}.")
     file = files[0]
     if file.suffix.lower() in TABLES:
-        table = read_table(file, _columns(shape), dtype, header, allow_nan)
-        return Taken(table.values, table.columns, table.rows, (*notes, f"{file.name}: {table.note}"))
+        table = read_table(file, _columns(shape), dtype, header, allow_nan, words)
+        said = (*notes, f"{file.name}: {table.note}")
+        return Taken(table.values, table.columns, table.rows, said, words=table.words)
     if file.suffix.lower() in ARRAYS:
         return Taken(read_arrays(file), notes=notes)
     known = ", ".join([*sorted(IMAGES), *ARRAYS, *TABLES])
@@ -127,7 +136,9 @@ def placed(taken: Taken, wanted: Sequence[Wanted] | None, in_order: bool = True)
     if names is None or len(names) == 1:
         return taken
     if taken.columns and set(names) <= set(taken.columns):
-        x = {w.name: _typed(taken.x[:, taken.columns.index(w.name)], w) for w in wanted or ()}
+        columns = {w.name: taken.x[:, taken.columns.index(w.name)] for w in wanted or ()}
+        columns |= {name: read(columns[name], known) for name, known in taken.words.items()}
+        x = {w.name: _typed(columns[w.name], w) for w in wanted or ()}
         return taken._replace(x=x, columns=None, notes=(*taken.notes, "one column for each input, by name"))
     raise InputError(
         f"The model has {len(names)} inputs ({short(names)}). Received: one array. Put them all into one .npz by "

@@ -101,7 +101,8 @@ def inputs(args: argparse.Namespace, model: Any) -> tuple[Taken, Taken]:
 
     declared, in_order = wanted(model)
     shape, dtype = (None, ANY) if declared and len(declared) > 1 else declared[0][1:] if declared else (None, None)
-    raw = placed(read_inputs(args.inputs, shape, dtype, args.header, args.allow_nan), declared, in_order)
+    words = [w.name for w in declared or () if w.dtype == "string" and len(declared or ()) > 1]
+    raw = placed(read_inputs(args.inputs, shape, dtype, args.header, args.allow_nan, words), declared, in_order)
     if raw.apart:
         done = [preprocessed(one, args.preprocess, [w.name for w in declared or ()]) for one in raw.x]
         x, notes = [one for one, _ in done], done[0][1]

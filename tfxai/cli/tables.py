@@ -11,12 +11,13 @@ import importlib
 import io
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tfxai.cli.words import Words, coded
 from tfxai.errors import FileFormatError, InputError
 
 ANY = "any"  # a dtype: whole numbers where all are, else float64
@@ -49,6 +50,7 @@ class Table(NamedTuple):
     columns: list[str] | None
     rows: list[str] | None
     note: str
+    words: Words = {}
 
 
 class Layout(NamedTuple):
@@ -62,7 +64,12 @@ class Layout(NamedTuple):
 
 
 def read_table(
-    path: Path, width: int | None = None, dtype: str | None = None, header: str = "auto", allow_nan: bool = False
+    path: Path,
+    width: int | None = None,
+    dtype: str | None = None,
+    header: str = "auto",
+    allow_nan: bool = False,
+    words: Sequence[str] = (),
 ) -> Table:
     """(rows, columns) of numbers: whole ones (int64) where `dtype` is, or is `ANY`; else float32, or float64.
 
@@ -72,6 +79,7 @@ def read_table(
         dtype: What the model takes.
         header: "yes", "no", or "auto": the first line is names when no cell of it is a number.
         allow_nan: Missing cells are NaN, instead of an error.
+        words: Columns of words, which come as numbers of these.
 
     Raises:
         FileFormatError: A cell that is missing (unless allowed) or no number (line and column are said), rows of
@@ -79,6 +87,7 @@ def read_table(
         InputError: Another number of columns than the model takes.
     """
     text, encoding = read_text(path)
+    text, known = coded(text, words, SEPARATORS, _is_missing)
     file = io.StringIO(text, newline="")
     try:
         layout, first = layout_of(path, file, width, header)
@@ -94,7 +103,7 @@ def read_table(
             f"{str(path)!r} has {values.shape[1]} columns{_shown(layout.names)}, and the model takes {width}. "
             "Leave out what is none of its inputs, or add what is missing."
         )
-    return Table(values, layout.names, rows, _note(layout, values, encoding) + rounded)
+    return Table(values, layout.names, rows, _note(layout, values, encoding) + rounded, known)
 
 
 def read_text(path: Path) -> tuple[str, str]:

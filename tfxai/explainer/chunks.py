@@ -166,6 +166,7 @@ class Run:
         n, size = self.inputs.n, self.size
         if self.in_pairs:  # as many references beside: then the fewest rows go forward; each target has rows of its own
             size = max(max(math.isqrt(size), size // self.references.count) // len(self.alone), 1)
+            size = -(-n // -(-n // size))  # of about the same size
         return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
     @functools.cached_property

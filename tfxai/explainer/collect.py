@@ -117,7 +117,8 @@ def _presented(run: Run, flat: Sequence[np.ndarray]) -> Any:
     for k, (owner, values) in enumerate(zip(model.input_of, flat, strict=True)):
         if model.explained[k] != model.graph.inputs[owner]:
             reduce = _norm if (run.reduction or method.reduction) == "norm" else _sum
-            values = per_feature(values, model.own_axes(k), owner, inputs, reduce)
+            at = model.graph.values[model.explained[k]].name.removesuffix(":0")
+            values = per_feature(values, model.own_axes(k), owner, inputs, reduce, at)
         before = parts[owner]
         parts[owner] = values if before is None else before + values
     zeros = [np.zeros(a.shape, np.float32) if p is None else p for a, p in zip(inputs.arrays, parts, strict=True)]
@@ -145,7 +146,9 @@ def _norm(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return np.sqrt((values.astype(np.float64) ** 2).sum(axis=axes)).astype(values.dtype)
 
 
-def per_feature(values: np.ndarray, axes: Axes, owner: int, inputs: Inputs, reduce: Callable) -> np.ndarray:
+def per_feature(
+    values: np.ndarray, axes: Axes, owner: int, inputs: Inputs, reduce: Callable, at: str = "the encoding"
+) -> np.ndarray:
     """Values of an embedding in the input's shape, its channels summed, or their norm: each where it was looked up.
 
     Raises:
@@ -164,7 +167,7 @@ def per_feature(values: np.ndarray, axes: Axes, owner: int, inputs: Inputs, redu
             kept[axis.axis] = k
             back += [axis.axis] if axis.backwards else []
         elif own or any(axis.kind is not Kind.MADE for axis in label):
-            raise InputError(_lost(name, shape, values.shape))
+            raise InputError(_lost(name, shape, values.shape, at))
     for axis, index in axes.at:
         if axis.input == owner and index is not None and axis.axis not in where:
             where[axis.axis] = _positions(axis, shape[axis.axis])[index]
@@ -175,7 +178,7 @@ def per_feature(values: np.ndarray, axes: Axes, owner: int, inputs: Inputs, redu
         reduced = np.flip(reduced, position) if axis_ in back else reduced
     free = [a for a in range(1, len(shape)) if a not in where]
     if any(shape[a] != 1 for a in free):
-        raise InputError(_lost(name, shape, values.shape))
+        raise InputError(_lost(name, shape, values.shape, at))
     result = np.zeros(shape, values.dtype)
     result[tuple(where.get(a, 0) for a in range(len(shape)))] = reduced
     return result
@@ -187,10 +190,11 @@ def _positions(axis: Axis, length: int) -> range:
     return range(start, stop, max(1, round((stop - start) / axis.size)) if axis.size else 1)
 
 
-def _lost(name: str, shape: tuple, entered: tuple) -> str:
+def _lost(name: str, shape: tuple, entered: tuple, at: str) -> str:
     return (
         f"Input {name!r} of shape {shape} enters the model as numbers of shape {entered}, and it cannot be followed "
-        "which of them belong to which of its own. Explain the output of the encoding layer with layer=."
+        f"which of them belong to which of its own. They are made at {at!r}: explain the output of that layer, "
+        "with its name as layer=."
     )
 
 

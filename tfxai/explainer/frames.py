@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tfxai.baselines.data import Sample
 from tfxai.errors import BaselineError, InputError, InputTypeError, received
 
 MISSING = object()  # stands for all that pandas calls missing
@@ -111,13 +112,17 @@ class Frame:
 
     def baseline(self, given: Any) -> Any:
         """A baseline as numbers: where there are words, a frame or a row of one."""
+        sampled = isinstance(given, Sample) and given.frame is not None
+        if sampled and set(given.frame.columns) == set(self.like.columns):
+            return np.asarray(self.numbers(given.frame[list(self.like.columns)]))[None]
         if not self.words:
             return given
         row = given.to_frame().T if hasattr(given, "to_frame") and not hasattr(given, "columns") else given
         if not hasattr(row, "columns") or set(row.columns) != set(self.like.columns):
             raise BaselineError(
                 f"Columns {', '.join(map(repr, self.words))} hold words, so the baseline is a frame with the columns "
-                f"of x, or a row of one, such as x.mode().iloc[0]. {received(given)}"
+                f"of x, or a row of one, such as x.mode().iloc[0]; or rows of one to average over, "
+                f"tfxai.baselines.sample_of(frame). {received(given)}"
             )
         row = row[list(self.like.columns)]
         for c in self.words:

@@ -117,7 +117,7 @@ def read(
         raise InputTypeError(
             f"The model has {len(declared)} input{'s' * (len(declared) > 1)} ({listed}): pass "
             f"{'a list in this order or a dict by name' if len(declared) > 1 else 'one array'}. Received: "
-            f"{len(leaves)} arrays. Of a pair (x, y) pass x alone, without the labels."
+            f"{len(leaves)} array{'s' * (len(leaves) != 1)}. {_of_one(x)}"
         )
     arrays, names, specs, features = [], [], [], {}
     for k, (path, value) in enumerate(leaves):
@@ -197,11 +197,11 @@ def _array(value: Any, declared: Declared, float_dtype: str | None, allow_nan: b
     except Unreadable as error:
         raise InputTypeError(f"Input {name!r}: {error} {received(value)}") from error
     if array.ndim == 0:
-        raise InputError(f"Input {name!r} has no axis of examples. {received(array)} Pass an array of rank 1 or more.")
+        raise InputError(f"Input {name!r} has no axis of examples. {received(value)} {_one_of(array, shape, dtype)}")
     if shape is not None and array.ndim == 1 and len(shape) == 2 and shape[1] == 1:
         array = array[:, None]  # a column, as Keras takes it
     if shape is not None:
-        _check_shape(array, name, shape)
+        _check_shape(array, name, shape, "x[None]" if hasattr(value, "shape") else "np.asarray(x)[None]")
     if len(array) == 0:
         raise InputError(f"Input {name!r} holds no examples. Received: shape {array.shape}. Pass at least one.")
     given = array
@@ -232,13 +232,33 @@ def _check_finite(given: np.ndarray, array: np.ndarray, name: str, allow_nan: bo
     )
 
 
-def _check_shape(array: np.ndarray, name: str, shape: tuple) -> None:
-    """Raises InputError when the array has another shape than declared."""
+def _of_one(x: Any) -> str:
+    """What to do about another number of arrays than the model has inputs."""
+    if hasattr(x, "columns"):
+        return "Of a data frame with a column for each pass dict(frame)."
+    return "Of a pair (x, y) pass x alone, without the labels."
+
+
+def _one_of(array: np.ndarray, shape: tuple | None, dtype: str | None) -> str:
+    """What to do about one number or text in place of an array."""
+    if array.dtype.kind not in "US":
+        return "Pass an array of rank 1 or more."
+    if dtype == "string":
+        return "Of one text pass a list of it, [text]."
+    size = f", target_size={shape[1:3]}" if shape is not None and len(shape) == 4 and None not in shape[1:3] else ""
+    return (
+        f"Files are not read here: x = keras.utils.img_to_array(keras.utils.load_img(path{size}))[None] reads "
+        "a picture, to be scaled as in training; `tfxai explain MODEL FILE` in a shell does it all."
+    )
+
+
+def _check_shape(array: np.ndarray, name: str, shape: tuple, one: str) -> None:
+    """Raises InputError when the array has another shape than declared; `one` is a batch of one example."""
     expected = "(batch, " + ", ".join("any" if s is None else str(s) for s in shape[1:]) + ")"
     if array.ndim == len(shape) - 1:
         raise InputError(
             f"Input {name!r} expects shape {expected}. Received: {array.shape}, without the axis of examples. "
-            "For one example pass x[None]."
+            f"For one example pass {one}."
         )
     if array.ndim != len(shape) or any(
         s is not None and s != t for s, t in zip(shape[1:], array.shape[1:], strict=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
+from tfxai.graph.abreast import grouped, joined, parted
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.ops import CASES, LOOPS
+from tfxai.graph.invariants import invariant
+from tfxai.graph.ops import ABREAST, CASES, LOOPS
 from tfxai.graph.sealed import opened, sealed
-from tfxai.graph.table import RuleTable
+from tfxai.graph.table import Annotation, RuleTable
 from tfxai.graph.value import Carried, Value, at_reference, at_x, lift
 
 
@@ -21,11 +23,19 @@ class Bodies(Protocol):
     activity: Mapping[int, Activity]
     table: RuleTable
 
-    def body(self, graph: Graph, arguments: Sequence[Carried]) -> list[Carried]: ...
+    notes: Mapping[Annotation, Mapping[int, Any]]
+
+    def step(self, op: Op, values: list[Carried]) -> list[Carried]: ...
+
+    def body(
+        self, graph: Graph, arguments: Sequence[Carried], known: Mapping[int, Carried] | None = None
+    ) -> list[Carried]: ...
 
 
 def replayed(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
-    """The outputs of a loop or a branch whose bodies `replay` runs."""
+    """The outputs of a loop or a branch whose bodies `replay` runs, or of ops in a body that run as one."""
+    if op.type == ABREAST:
+        return abreast(replay, op, values)
     return loop(replay, op, values) if op.type in LOOPS else branch(replay, op, values)
 
 
@@ -36,10 +46,12 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     which a rebuilt loop could not carry.
     """
     cond, body = op.bodies
+    body = grouped(body, replay.activity)
     fixed = {i for i, v in enumerate(values) if _passed_through(body, i)}
     moving = [i for i in range(len(values)) if i not in fixed]
     start = [_promote(replay, body.inputs[i], values[i]) for i in moving]
     held = {i: _sealed(values[i]) for i in fixed}
+    made = _made_before(body, {body.inputs[i]: values[i] for i in fixed if not isinstance(values[i], Value)})
 
     def arguments(flat: Sequence[tf.Tensor]) -> list[Carried]:
         full = [_inside(_opened(held[i], v)) if i in fixed else v for i, v in enumerate(values)]
@@ -52,7 +64,7 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
         return at_x(replay.body(cond, arguments(flat))[0])
 
     def step(*flat: tf.Tensor) -> list[tf.Tensor]:
-        outputs = replay.body(body, arguments(flat))
+        outputs = replay.body(body, arguments(flat), {n: _inside(t) for n, t in made.items()})
         return _flatten(_sealed(_promote(replay, body.inputs[i], outputs[i])) for i in moving)
 
     flat = _flatten(map(_sealed, start))
@@ -62,6 +74,21 @@ def loop(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     for i, template, value in zip(moving, start, _pack(start, results), strict=True):
         outputs[i] = _opened(value, template)
     return outputs
+
+
+def abreast(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
+    """Ops that are alike, as one of them on all their values side by side; one by one where these do not fit.
+
+    Of those that are carried in more streams than the others, if there are such, and then the others lose one.
+    """
+    ops, table = op.bodies[0].ops, replay.table
+    others = [notes for annotation, notes in replay.notes.items() if annotation not in table.narrow]
+    noted = [[notes.get(n) for notes in others for n in (*one.inputs, *one.outputs)] for one in ops]
+    together = joined(values) if all(notes == noted[0] for notes in noted) else None
+    if together is None:
+        return [out for one, value in zip(ops, values, strict=True) for out in replay.step(one, [value])]
+    (made,) = replay.step(max(ops, key=lambda one: _streams(replay, one.outputs[0])), [together])
+    return [_narrowed(replay, o, v) for o, v in zip(op.outputs, parted(made, len(ops)), strict=True)]
 
 
 def branch(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
@@ -83,6 +110,16 @@ def branch(replay: Bodies, op: Op, values: list[Carried]) -> list[Carried]:
     else:
         flat = tf.cond(tf.cast(selector, tf.bool), run(op.bodies[0]), run(op.bodies[1]))
     return _pack(templates, flat if isinstance(flat, (list, tuple)) else [flat])
+
+
+def _made_before(body: Graph, held: Mapping[int, tf.Tensor]) -> dict[int, tf.Tensor]:
+    """What of the body is the same in every step, by value number; constants stay in it, which cost less there."""
+    env, made = dict(held), dict[int, tf.Tensor]()
+    for op in invariant(body, held):
+        outputs = dict(zip(op.outputs, op.run([env[i] for i in op.inputs]), strict=True))
+        env |= outputs
+        made |= {} if op.type == "Const" else outputs
+    return made
 
 
 def _inside(value: Carried) -> Carried:
@@ -125,13 +162,25 @@ def _promote(replay: Bodies, number: int, value: Carried) -> Carried:
     activity = replay.activity[number]
     if activity <= Activity.CONTEXT:
         return at_x(value)
-    streams = replay.table.streams if activity is Activity.ACTIVE else min(replay.table.streams, 2)
+    streams = _streams(replay, number) if activity is Activity.ACTIVE else min(replay.table.streams, 2)
     if not isinstance(value, Value):
         return lift(value, streams)
     value = value._replace(decided=None)  # what is decided in a loop or branch stays there
     if streams == 3 and value.spread is None:  # so far it depends on shapes only: no difference yet
         return value._replace(spread=tf.raw_ops.ZerosLike(x=value.x))
-    return value
+    return _narrowed(replay, number, value)
+
+
+def _streams(replay: Bodies, number: int) -> int:
+    """In how many streams a value is carried that depends on what is explained."""
+    table = replay.table
+    return table.streams - any(replay.notes[annotation].get(number, False) for annotation in table.narrow)
+
+
+def _narrowed(replay: Bodies, number: int, value: Carried) -> Carried:
+    """A value in no more streams than it is carried in."""
+    narrow = isinstance(value, Value) and _streams(replay, number) < replay.table.streams
+    return value._replace(spread=None) if narrow and replay.table.streams > 2 else value
 
 
 def _flatten(values: Iterable[Carried]) -> list[tf.Tensor]:

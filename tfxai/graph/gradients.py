@@ -1,13 +1,14 @@
-"""Backward passes: of sums and scalings that need no broadcasting, and of which ops there is none.
+"""Backward passes: of sums, scalings and choices that need no broadcasting, and of which ops there is none.
 
-With an open batch dimension TensorFlow reduces every gradient of `Add` and `Mul` over axes that turn out to be
-none at run time: a whole pass over memory each. Where the static shapes say there is nothing to reduce, the
+With an open batch dimension TensorFlow reduces every gradient of `Add`, `Mul` and `SelectV2` over axes that turn out
+to be none at run time: a whole pass over memory each. Where the static shapes say there is nothing to reduce, the
 gradient is written directly; the numbers are the same. By a complex number z = a + ib the gradient is d/da + i d/db,
 hence the conjugates, which are nothing to do for real ones.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -34,12 +35,18 @@ def _divided(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor
     return [upstream / tf.math.conj(inputs[1]), None]
 
 
+def _chosen(inputs: Sequence[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    condition, zero = inputs[0], tf.zeros([], upstream.dtype)
+    return [None, tf.where(condition, upstream, zero), tf.where(condition, zero, upstream)]
+
+
 BACKWARD: dict[str, tuple[Callable, tuple[int, ...]]] = {  # op type -> (gradients, which inputs they serve)
     "Add": (_added, (0, 1)),
     "AddV2": (_added, (0, 1)),
     "Sub": (_subtracted, (0, 1)),
     "Mul": (_scaled, (0, 1)),
     "RealDiv": (_divided, (0,)),
+    "SelectV2": (_chosen, (1, 2)),
 }
 
 
@@ -48,7 +55,7 @@ def backward(op_type: str, data: Sequence[int], inputs: Sequence[tf.Tensor]) -> 
     if op_type not in BACKWARD:
         return None
     function, served = BACKWARD[op_type]
-    output = tf.broadcast_static_shape(inputs[0].shape, inputs[1].shape)
+    output = functools.reduce(tf.broadcast_static_shape, [t.shape for t in inputs])
     if not all(i in served and _same(inputs[i].shape, output) for i in data):
         return None
     return lambda upstream: [function(inputs, upstream)[i] for i in data]

@@ -13,12 +13,15 @@ LOOPS = {"While": ("cond", "body"), "StatelessWhile": ("cond", "body")}
 BRANCHES = {"If": ("then_branch", "else_branch"), "StatelessIf": ("then_branch", "else_branch")}
 CASES = frozenset({"Case", "StatelessCase"})
 CONTROL = frozenset(LOOPS) | frozenset(BRANCHES) | CASES
+# What a variable holds, or a part of it, as it is now.
+VARIABLE_READS = frozenset({"ReadVariableOp", "ResourceGather", "ResourceGatherNd", "VariableShape"})
 # Ops of ours: several ops that rules see as one; their body runs in their place.
 AFFINE_STEP = "AffineStep"  # a kernel with its bias and normalisation: inputs (x, kernel, what else the body takes)
 RECTIFIER_STEP = "RectifierStep"  # y = f(x) element by element: inputs (x, what else the body takes)
 NORMALISATION_STEP = "NormalisationStep"  # division by a norm: inputs (x, what else the body takes)
 LOGSUMEXP_STEP = "LogSumExpStep"  # y = log(sum(exp(x))) along axes: inputs (x, what else the body takes)
 CHAIN = "Chain"  # y = f(x) element by element, of several ops: inputs (x, what else the body takes)
+ABREAST = "Abreast"  # ops that are alike, each of its own tensor: one of them on the tensors side by side
 STEPS_AS_ONE = frozenset({AFFINE_STEP, RECTIFIER_STEP, NORMALISATION_STEP, LOGSUMEXP_STEP, CHAIN})
 
 # --- What a value is to the input --------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfxai.graph import control
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.ops import ALIASES, CONTROL
+from tfxai.graph.ops import ABREAST, ALIASES, CONTROL
 from tfxai.graph.table import Annotation, Call, RuleTable
 from tfxai.graph.value import Carried, Value, at_reference, at_x
 
@@ -62,15 +62,17 @@ class Replay:
                     at_x(value).set_shape(self.captured[number].shape)
         return env
 
-    def body(self, graph: Graph, arguments: Sequence[Carried]) -> list[Carried]:
-        """The outputs of a function body. A loop or branch is one op to who looks around."""
+    def body(
+        self, graph: Graph, arguments: Sequence[Carried], known: Mapping[int, Carried] | None = None
+    ) -> list[Carried]:
+        """The outputs of a function body, of which some values are known. To who looks around, all of it is one op."""
         inner = Replay(self.activity, self.table, self.notes, captured=self.captured)
-        env = inner(graph.ops, dict(zip(graph.inputs, arguments, strict=True)))
+        env = inner(graph.ops, dict(known or {}) | dict(zip(graph.inputs, arguments, strict=True)))
         return [env[o] for o in graph.outputs]
 
     def step(self, op: Op, values: list[Carried]) -> list[Carried]:
         """The outputs of one op."""
-        if op.type in CONTROL:
+        if op.type in CONTROL or op.type == ABREAST:
             return control.replayed(self, op, values)
         if not any(isinstance(v, Value) for v in values):
             return op.run(values)

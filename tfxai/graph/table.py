@@ -142,6 +142,7 @@ class RuleTable:
         streams: How many fields of `Value` are carried: 1 (x), 2 (+ reference) or 3 (+ spread).
         program: Which form of the graph it replays.
         annotations: The facts about the surroundings of values that its rules read.
+        narrow: Those of them that note values which are carried in one stream less.
         keeps_account: Whether what arrives at some ops and what they hand on is summed for each example.
     """
 
@@ -149,6 +150,7 @@ class RuleTable:
     streams: ClassVar[int] = 1
     program: ClassVar[Program] = Program()
     annotations: ClassVar[tuple[Annotation, ...]] = ()
+    narrow: ClassVar[tuple[Annotation, ...]] = ()
 
     def accounted(self, op: Op, activity: Mapping[int, Activity]) -> bool:
         """Whether the account has this op."""

@@ -50,11 +50,10 @@ class Game:
         Yields:
             Which of them; (examples, those) in double precision.
         """
-        x, reference = ([tf.expand_dims(t, 1) for t in own] for own in (self.x, self.reference))
+        x, reference = ([t.numpy() for t in own] for own in (self.x, self.reference))
         for part, some, _ in self.scorer.copies(total):
-            points = self.groups.hidden(x, reference, ~shown(part))
-            scores = tf.reshape(some.score(points)[0], [len(self.rows), -1])
-            yield part, scores.numpy().astype(np.float64)
+            points = self.groups.hidden(x, reference, shown(part))
+            yield part, some.score(points)[0].numpy().reshape(len(self.rows), -1).astype(np.float64)
 
 
 def games(scorer: Scorer, groups: Groups, x: Tensors, reference: Tensors) -> Iterator[Game]:

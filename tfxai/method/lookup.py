@@ -63,9 +63,11 @@ def takes(method: Any, option: str) -> bool:
 
 def _made(name: Any, options: dict[str, Any]) -> Method:
     """The method of this name with these options."""
+    if isinstance(name, type) and issubclass(name, Method):
+        raise MethodError(f"This is a method's class: pass tfxai.{name.__name__}(), with its options. {received(name)}")
     name = ALIASES.get(name, name) if isinstance(name, str) else name
     if not isinstance(name, str) or name not in METHODS:
-        raise MethodError(f"No method {name!r}. {suggest(name, METHODS)} {received(name)}")
+        raise MethodError(f"No method {name!r}. {suggest(name, [*METHODS, *ALIASES])} {received(name)}")
     kind = class_of(name)
     known = [f.name for f in dataclasses.fields(kind)]
     for option in options:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,11 +17,12 @@ from tfxai.method.coalitions import games
 from tfxai.method.random_grids import Grid
 from tfxai.model.attribution import Attribution
 from tfxai.model.groups import Groups
+from tfxai.model.hidden import Window, mixed, painted
 from tfxai.model.scorer import Scorer
 from tfxai.segments.given import given
 from tfxai.support.checks import is_number, whole_number
 
-WHOLE = (tf.string, tf.bool)  # of which no half can be shown
+WHOLE = slice(None)  # of a window: along an axis that it covers whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,16 +103,16 @@ class Occlusion(Method):
         for k, tensor in enumerate(x):
             shape = tuple(int(s) for s in tensor.shape[1:])
             with of_input(scorer, k):
-                masks = list(_windows(shape, scorer.model.layout(k).places, windows[k], strides[k]))
-            total = np.zeros(tensor.shape, np.float64)
-            blank = _blank(tensor, reference[k], fills[k])
-            for part, some, repeat in scorer.copies(len(masks)):
-                hidden = np.stack(masks[part])
-                points = [_shown(t, blank, 1 - hidden) if j == k else repeat(t) for j, t in enumerate(x)]
-                scores = tf.reshape(some.score(points)[0], [len(scorer), len(hidden)]).numpy()
-                total += np.tensordot(score.numpy()[:, None] - scores, hidden, 1)
-            spread = np.prod([s for s, m in zip(shape, masks[0].shape, strict=True) if m == 1 < s], initial=1)
-            values.append(tf.constant(total / spread, _numbers(tensor, score)))
+                parts = _windows(shape, scorer.model.layout(k).places, windows[k], strides[k])
+            start, blank = tensor.numpy(), _blank(tensor, reference[k], fills[k]).numpy()
+            sizes = [1 if cut == WHOLE else size for size, cut in zip(shape, parts[0][1:], strict=True)]
+            total = np.zeros([len(scorer), *sizes])
+            for some, of_some, repeat in scorer.copies(len(parts)):
+                points = [painted(start, blank, parts[some]) if j == k else repeat(t) for j, t in enumerate(x)]
+                drops = score.numpy()[:, None] - of_some.score(points)[0].numpy().reshape(len(scorer), -1)
+                for window, drop in zip(parts[some], drops.T, strict=True):
+                    total[window] += drop.reshape(-1, *[1] * len(shape))
+            values.append(_shared(total, tensor, score))
         return Attribution(values, score, None, target)
 
     def _by_group(
@@ -172,22 +173,21 @@ class RISE(Method):
     def __call__(self, scorer: Scorer, x: Tensors, reference: Tensors, rng: np.random.Generator) -> Attribution:
         scorer, score, target = scorer.with_target_of(x)
         finite = not scorer.missing and scorer.model.explained == scorer.model.embedded  # layers may have any numbers
-        n = len(scorer)
-        sums, squares = ([np.zeros(t.shape, np.float64) for t in x] for _ in range(2))
+        n, starts, blanks = len(scorer), [t.numpy() for t in x], [t.numpy() for t in reference]
+        sums, squares = ([np.zeros(())] * len(x) for _ in range(2))
         for part, some, _ in scorer.copies(self.samples):
             masks = self._masks(rng, part.stop - part.start, scorer, x)
-            points = [_shown(t, r, m, finite) for t, r, m in zip(x, reference, masks, strict=True)]
-            scores = tf.reshape(some.score(points)[0], [n, part.stop - part.start]).numpy()
+            points = [mixed(t, r, m, finite) for t, r, m in zip(starts, blanks, masks, strict=True)]
+            scores = some.score(points)[0].numpy().reshape(n, -1)
             for k, mask in enumerate(masks):
-                sums[k] += np.tensordot(scores, mask, 1)
-                squares[k] += np.tensordot(scores**2, mask**2, 1)
+                sums[k] = sums[k] + np.tensordot(scores, mask, 1)
+                squares[k] = squares[k] + np.tensordot(scores**2, mask**2, 1)
         values, errors = [], []
-        for k, (tensor, once, twice) in enumerate(zip(x, sums, squares, strict=True)):
-            scale = self.probability * _sharing(tensor.shape, scorer.model.layout(k).places)
+        for tensor, once, twice in zip(x, sums, squares, strict=True):
             mean = once / self.samples
-            values.append(tf.constant(mean / scale, _numbers(tensor, score)))
+            values.append(_shared(mean / self.probability, tensor, score))
             deviation = np.sqrt(np.maximum(twice / self.samples - mean**2, 0) / max(self.samples - 1, 1))
-            errors.append(tf.constant(deviation / scale, _numbers(tensor, score)))
+            errors.append(_shared(deviation / self.probability, tensor, score))
         return Attribution(values, score, None, target, error=errors if self.samples > 1 else None)
 
     def _masks(self, rng: np.random.Generator, count: int, scorer: Scorer, x: Tensors) -> list[np.ndarray]:
@@ -195,11 +195,13 @@ class RISE(Method):
         grids = [Grid(tuple(t.shape[1:]), scorer.model.layout(k).places, self.grid) for k, t in enumerate(x)]
         drawn = [[grid.drawn(rng, self.probability) for grid in grids] for _ in range(count)]
         masks = [grid.masks(own) for grid, own in zip(grids, zip(*drawn, strict=True), strict=True)]
-        return [(m >= 0.5).astype(m.dtype) if t.dtype in WHOLE else m for t, m in zip(x, masks, strict=True)]
+        return [
+            (m >= 0.5).astype(m.dtype) if t.dtype in (tf.string, tf.bool) else m for t, m in zip(x, masks, strict=True)
+        ]
 
 
-def _windows(shape: tuple[int, ...], places: Sequence[int], window: Any, stride: Any) -> Iterator[np.ndarray]:
-    """Masks that are 1 in a window, of `shape` with 1 for axes that it covers whole.
+def _windows(shape: tuple[int, ...], places: Sequence[int], window: Any, stride: Any) -> list[Window]:
+    """The windows in examples of `shape`, `WHOLE` along axes that they cover whole.
 
     Args:
         shape: Of one example.
@@ -224,13 +226,12 @@ def _windows(shape: tuple[int, ...], places: Sequence[int], window: Any, stride:
                 f"With window={size} and stride={step} the windows leave places between them, which would get 0 as if "
                 "they had no effect. Choose a stride up to the window."
             )
-    for corner in itertools.product(*starts):
-        mask = np.zeros([s if a in axes else 1 for a, s in enumerate(shape)], np.float64)
-        hidden = [slice(None)] * len(shape)
-        for a, start, size in zip(axes, corner, sizes, strict=True):
-            hidden[a] = slice(start, start + size)
-        mask[tuple(hidden)] = 1
-        yield mask
+    along = dict(zip(axes, zip(starts, sizes, strict=True), strict=True))
+    choices = [
+        [slice(start, start + along[a][1]) for start in along[a][0]] if a in along else [WHOLE]
+        for a in range(len(shape))
+    ]
+    return list(itertools.product([WHOLE], *choices))
 
 
 def _per_axis(value: Any, lengths: Sequence[int], name: str, default: Sequence[int]) -> list[int]:
@@ -260,41 +261,10 @@ def _filled(x: tf.Tensor, number: float) -> tf.Tensor:
     return tf.fill(x.shape, tf.cast(number, x.dtype))
 
 
-def _shown(x: tf.Tensor, reference: tf.Tensor, masks: np.ndarray, finite: bool = False) -> tf.Tensor:
-    """Copies of x, the reference where a mask is 0; what is missing is so where it is shown at all.
+def _shared(sums: np.ndarray, x: tf.Tensor, score: tf.Tensor) -> tf.Tensor:
+    """Numbers of places, with 1 for channels, divided evenly among these, as values of x.
 
-    Of numbers that are known to be finite the hidden ones need no choice: they are multiplied by 0.
-
-    Args:
-        x: (n, ...).
-        reference: (1 or n, ...).
-        masks: (count, ...) from 0 to 1.
-        finite: Whether they are.
-
-    Returns:
-        (n * count, ...), all copies of an example after each other.
+    In the precision of x, or that of the score where it holds whole numbers or text.
     """
-    made = _mixed(tf.expand_dims(x, 1), tf.expand_dims(reference, 1), masks, finite)
-    return tf.reshape(made, [len(x) * len(masks), *x.shape[1:]])
-
-
-def _mixed(x: tf.Tensor, reference: tf.Tensor, mask: np.ndarray, finite: bool) -> tf.Tensor:
-    """x where the mask is 1, the reference where it is 0."""
-    shown = mask == 1
-    if x.dtype in WHOLE or (shown | (mask == 0)).all():
-        return tf.where(shown, x, reference)
-    if x.dtype.is_floating:
-        mixed = reference + (x - reference) * tf.cast(mask, x.dtype)
-        return mixed if finite else tf.where(mask == 0, reference, mixed)
-    low, high = (tf.cast(t, tf.float64) for t in (reference, x))  # bytes, mixed and rounded
-    return tf.cast(tf.round(low + (high - low) * mask), x.dtype)
-
-
-def _numbers(x: tf.Tensor, score: tf.Tensor) -> tf.DType:
-    """Of the values of x: its own, or that of the score where it holds whole numbers or text."""
-    return x.dtype if x.dtype.is_floating else score.dtype
-
-
-def _sharing(shape: Sequence[int], places: Sequence[int]) -> int:
-    """How many channels share the value of their place."""
-    return int(np.prod([s for a, s in enumerate(shape) if a and a not in places], initial=1))
+    alike = max(int(np.prod(x.shape)), 1) // max(sums.size, 1)
+    return tf.constant(np.broadcast_to(sums / alike, x.shape), x.dtype if x.dtype.is_floating else score.dtype)

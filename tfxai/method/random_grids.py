@@ -27,8 +27,8 @@ class Grid(NamedTuple):
     def drawn(self, rng: np.random.Generator, probability: float) -> tuple[np.ndarray, list[int]]:
         """Which cells or features of one mask are shown, and where it is cut out."""
         if len(self.shape) == 1:
-            return rng.uniform(size=self.shape) < probability, []
-        shown = rng.uniform(size=[self.cells] * len(self.places)) < probability
+            return rng.random(self.shape) < probability, []
+        shown = rng.random([self.cells] * len(self.places)) < probability
         return shown, [int(rng.integers(0, size - length + 1)) for length, size in self.sizes()]
 
     def sizes(self) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ from tfxai.explainer import Explainer
 from tfxai.metrics.findings import Finding, findings
 from tfxai.model.function import declared_inputs, open_model
 from tfxai.rules.supported import supported_ops
+from tfxai.targets.factories import Output
 from tfxai.targets.resolve import single
 
 TOLERANCE = 1e-4
@@ -125,7 +126,7 @@ def check(
         alone = explainer(x, target, baseline, batch_size=1, verbose=0)
     pairs = [zip(keras.tree.flatten(e.values), keras.tree.flatten(o.values), strict=True) for o in (again, alone)]
     size = max(float(np.abs(v).max()) for v in keras.tree.flatten(e.values)) or 1.0
-    also, advice = findings(model, x, e.target if isinstance(e.target, np.ndarray) else target, baseline, allow_nan)
+    also, advice = findings(model, x, _found(e.target, target), baseline, allow_nan)
     return Check(
         residual=float(np.max(np.asarray(e.residual))),
         batch=max(float(np.abs(a - b).max()) for a, b in pairs[1]) / size,
@@ -136,6 +137,13 @@ def check(
         findings=tuple(also),
         advice=advice,
     )
+
+
+def _found(found: Any, target: Any) -> Any:
+    """The classes that were explained, of the output that was asked for; other targets as they are."""
+    if not isinstance(found, np.ndarray):
+        return target
+    return dataclasses.replace(target, inner=found) if isinstance(target, Output) else found
 
 
 def random_inputs(model: Any, n: int = 4, seed: int = 0) -> Any:

@@ -193,7 +193,9 @@ def _layer(graph: Graph, call: layers.LayerCall, calls: Sequence[layers.LayerCal
     """Value numbers of what a layer returned, and the name of the call."""
     numbers = tuple(layers.number_of(graph, t) for t in call.tensors if t.dtype.is_floating)
     if not numbers:
-        raise LayerError(f"The layer {call.path!r} returns no float tensor to attribute to. Choose another layer.")
+        later = [c for c in calls[calls.index(call) + 1 :] if any(t.dtype.is_floating for t in c.tensors)]
+        then = f"the one that makes such of it, layer={layers.name_of(later[0], calls)!r}" if later else "another layer"
+        raise LayerError(f"The layer {call.path!r} returns no float tensor to attribute to. Choose {then}.")
     return numbers, layers.name_of(call, calls)
 
 

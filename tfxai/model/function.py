@@ -16,7 +16,7 @@ from tfxai.errors import BackendError, FileFormatError, InputTypeError, ModelErr
 from tfxai.model.black_box import OF_TORCH, is_torch
 
 # How Keras says that it knows no class or function of that name, and that a file brings code.
-UNKNOWN = re.compile(r"(?:locate (?:class|function)|[Uu]nknown \w+:?) '([^']+)'")
+UNKNOWN = re.compile(r"(?:(?:locate|deserialize) (?:class|function)|[Uu]nknown \w+:?) '([^']+)'")
 PYTHON_INSIDE = re.compile(r"`?Lambda`? layer|unsafe_deserialization|safe_mode")
 
 

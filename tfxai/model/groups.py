@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfxai.model.hidden import chosen
 from tfxai.support.numerics import widened
 
+Arrays = Sequence[np.ndarray]
 Tensors = Sequence[tf.Tensor]
 
 
@@ -42,21 +44,20 @@ class Groups:
         for count in np.unique(counts):
             yield int(count), np.flatnonzero(counts == count)
 
-    def hidden(self, x: Tensors, reference: Tensors, flags: np.ndarray) -> list[tf.Tensor]:
+    def hidden(self, x: Arrays, reference: Arrays, flags: np.ndarray) -> list[tf.Tensor]:
         """Copies of x with the reference in some groups: (n * copies, ...), all copies of an example after each other.
 
         Args:
-            x: Explained tensors (n, 1, ...).
-            reference: (1 or n, 1, ...).
-            flags: (copies, groups) which groups are hidden, in the copies of each example.
+            x: Explained tensors (n, ...).
+            reference: (1 or n, ...).
+            flags: (copies, groups) which groups are shown, in the copies of each example.
         """
-        flags = np.concatenate([flags, np.zeros((len(flags), 1), bool)], axis=1)  # what is of no group stays
+        flags = np.concatenate([flags, np.ones((len(flags), 1), bool)], axis=1)  # what is of no group stays
         found = []
-        for tensor, start, labels in zip(x, reference, self.labels, strict=True):
-            chosen = np.stack([flags[:, own.reshape(-1)] for own in labels])  # (1 or n, copies, elements)
-            chosen = chosen.reshape(*chosen.shape[:2], *labels.shape[1:])
-            made = tf.where(chosen, start, tensor)
-            found.append(tf.reshape(made, [len(tensor) * len(flags), *tensor.shape[2:]]))
+        for array, start, labels in zip(x, reference, self.labels, strict=True):
+            each = np.broadcast_to(labels, (len(labels), *array.shape[1:]))
+            shown = np.stack([flags[:, own.reshape(-1)] for own in each])  # (1 or n, copies, elements)
+            found.append(chosen(array, start, shown.reshape(*shown.shape[:2], *array.shape[1:])))
         return found
 
     def shared(self, values: np.ndarray, x: Tensors, score: tf.Tensor) -> list[tf.Tensor]:

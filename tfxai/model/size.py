@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -20,8 +21,8 @@ PHOTOGRAPHS = 8 * 224 * 224 * 3  # numbers that go into a pass: 8 photographs of
 
 def usual(shapes: Sequence[tuple[int, ...]]) -> int:
     """Examples in a pass of a model of which nothing is known, by the shapes of one example's inputs."""
-    elements = max(sum(int(np.prod(shape)) for shape in shapes), 1)
-    return int(np.clip(PHOTOGRAPHS // elements, 1, MOST_UNKNOWN))
+    elements = max(sum(math.prod(shape) for shape in shapes), 1)
+    return max(1, min(PHOTOGRAPHS // elements, MOST_UNKNOWN))
 
 
 def rows(model: TracedModel, shapes: Sequence[tuple[int, ...]]) -> int:

@@ -28,29 +28,11 @@ from tfxai.model import draws
 from tfxai.model.blocks import in_blocks, taken
 from tfxai.model.compiled import Compiled, Owner
 from tfxai.model.feature_maps import FeatureMap
+from tfxai.model.fixed import READ, Fixed
 from tfxai.model.layout import Layout, channels_in, layout_of, layouts
 from tfxai.model.toward import Toward
 
 FORWARD = RuleTable()
-FEW, OFTEN = 200, 8  # ops that cost less one by one than the call of a function; calls after which to compile more
-
-
-@dataclasses.dataclass(eq=False)
-class Fixed:
-    """The values of a program that do not depend on the input, and the ops that make them.
-
-    Of a large network it takes a third of the first call to compile them, and no more than a twentieth of a second to
-    run them op by op.
-    """
-
-    numbers: list[int]
-    ops: list[Op]
-    calls: int = 0
-
-    def pays(self, xla: bool) -> bool:
-        """Whether they are to be compiled, now that they are asked for once more."""
-        self.calls += 1
-        return xla or any(op.bodies for op in self.ops) or (len(self.ops) > FEW and self.calls > OFTEN)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -226,29 +208,39 @@ class TracedModel:
         """What does not depend on the input, as it is now: read and folded once per call, not once per pass."""
         if table.program not in self._fixed:
             numbers = self._fixed_of(table)
-            self._fixed[table.program] = Fixed(numbers, needed(self.program(table)[0], numbers))
+            ops = needed(self.program(table)[0], numbers)
+            self._fixed[table.program] = Fixed(numbers, ops, self.graph.captured)
         fixed, activity = self._fixed[table.program], self.program(table)[1]
 
-        def run() -> list[tf.Tensor]:
-            env = Replay(activity, FORWARD)(fixed.ops, dict(self.graph.captured))
+        def run(read: list[tf.Tensor]) -> list[tf.Tensor]:
+            variables = zip([op.outputs[0] for op in fixed.variables], read, strict=True)
+            env = Replay(activity, FORWARD)(fixed.ops, {**fixed.captured, **dict(variables)})
             return [env[n] for n in fixed.numbers]
 
-        if not fixed.pays(self.jit_compile):
-            return dict(zip(fixed.numbers, run(), strict=True))
-        return dict(zip(fixed.numbers, self.function(("weights", table.program), run, list)(), strict=True))
+        def make(read: list[tf.Tensor]) -> list[tf.Tensor]:
+            if not fixed.pays(self.jit_compile):
+                return run(read)
+            specs = [tf.TensorSpec(t.shape, t.dtype) for t in read]
+            return self.function(("weights", table.program), run, lambda: [specs])(read)
+
+        for other in self._fixed.values():  # each has a copy of the weights: that of the last program is kept
+            other.kept = other.kept if other is fixed else None
+        return dict(zip(fixed.numbers, fixed.now(make), strict=True))
 
     @functools.cached_property
     def _fixed(self) -> dict[Program, Fixed]:
         return {}
 
     def _fixed_of(self, table: RuleTable) -> list[int]:
-        """The float values of a program that do not depend on the input, and that ops which do depend on it read."""
+        """The floats that do not depend on the input and are read by ops that do; then all variables behind them."""
         graph, activity = self.program(table)
         made = {o: op for op in graph.ops for o in op.outputs}
         ops = needed(graph, self.outputs, self.explained, gradients=table.program.gradients)
         read = [i for op in ops if any(activity[o] > Activity.CONST for o in op.outputs) for i in op.inputs]
         fixed = [i for i in dict.fromkeys(read) if activity[i] is Activity.CONST and i in made]
-        return [i for i in fixed if graph.values[i].dtype.is_floating and made[i].type != "Const"]
+        fixed = [i for i in fixed if graph.values[i].dtype.is_floating and made[i].type != "Const"]
+        read = [op.outputs[0] for op in needed(graph, fixed) if op.type == READ]  # the fingerprint looks at them
+        return list(dict.fromkeys(fixed + read))
 
     # --- From inputs to explained tensors
 
@@ -407,7 +399,7 @@ class TracedModel:
 
             def called(*args: Any) -> Any:
                 """Without a comparison of all weights with their specs, which takes a third of a small pass."""
-                tensors = [tf.convert_to_tensor(t) for t in tf.nest.flatten(args)]
+                tensors = [t if isinstance(t, tf.Tensor) else tf.convert_to_tensor(t) for t in tf.nest.flatten(args)]
                 return concrete._call_flat(tensors, concrete.captured_inputs)
 
             return called

@@ -9,9 +9,10 @@ import numpy as np
 
 from tfxai.errors import InputError
 from tfxai.plot import preprocessed
-from tfxai.plot.kinds.table import KINDS, guess
+from tfxai.plot.kinds.table import KINDS, check_options, guess
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, part, shown, unit, unsigned
+from tfxai.result.tabled import tabled
 from tfxai.support.checks import one_of
 
 
@@ -32,8 +33,9 @@ def auto(
         e: The explanation.
         index: Which example.
         ax: Where to draw; None makes a figure.
-        input: Which input of a model with several, or which layer of several: key or position. Needed for inputs;
-            of layers the deepest is drawn.
+        input: Which input of a model with several, or which layer of several: key or position. Needed for inputs, but
+            where each is a column, one number or word for each example: these are drawn as one table. Of layers the
+            deepest is drawn.
         kind: "image", "volume", "series", "logo", "tokens" or "bars"; None goes by the shape: three axes are an image,
             four a volume, two with both large and of alike length an image without channels, other two a series; whole
             numbers are tokens, other vectors bars. Which axis holds the channels is known of the model; of an
@@ -49,6 +51,7 @@ def auto(
     Raises:
         InputError: No such example, several inputs and none chosen.
         OptionError: Unknown kind.
+        UnknownOptionError: An option that the function of the kind does not have.
 
     Example:
         >>> from matplotlib.figure import Figure
@@ -74,10 +77,12 @@ def draw(
     if e.meta.get("channels"):  # known: they are put last
         options.pop("data_format", None)
     e = displayed(shown(e), display)
+    e = tabled(e) if input is None else e
     values, inputs = part(e, input)
     one, x = values[index], None if inputs is None else np.asarray(inputs[index])
     options.setdefault("unit", unit(e, index, labels))
     kind = kind or guess(one, x)
+    check_options(kind, options)
     names = e.meta.get("features", {}).get("" if input is None else str(input))
     sign = "positive" if unsigned(e, values) else "all"
     return KINDS[kind].draw(one, x, ax, options, sign=sign, names=names, words=tokens)

@@ -11,11 +11,12 @@ from matplotlib.colors import ListedColormap
 
 from tfxai.errors import InputError, OptionError, received
 from tfxai.plot.kinds import lettering, scale
+from tfxai.result.tabled import is_table, joined
 
 
 def summary(
-    values: np.ndarray,
-    inputs: np.ndarray | None = None,
+    values: Any,
+    inputs: Any = None,
     names: Sequence[str] | None = None,
     top: int = 15,
     ax: Any = None,
@@ -25,10 +26,11 @@ def summary(
     """Draws one row per feature and one point per example: its contribution, coloured by the feature's value.
 
     Args:
-        values: (examples, features).
-        inputs: The table itself, of the same shape, for the colours; None draws grey points, as is one whose number is
-            missing.
-        names: One per feature; None numbers them.
+        values: (examples, features); or by input, of a model with an input per column.
+        inputs: The table itself, of the same shape or structure, for the colours; None draws grey points, as are those
+            of words and of missing numbers.
+        names: One per feature; None: the columns of the table or the names of the inputs where there are such, else
+            numbers.
         top: How many features, those with the largest mean magnitude.
         ax: Where to draw; None makes a figure.
         title: Above the picture.
@@ -47,7 +49,11 @@ def summary(
         >>> [t.get_text() for t in ax.get_yticklabels()]
         ['dose', 'age']
     """
-    values = scale.signed_part(np.asarray(values, float), "all")
+    if names is None:
+        columns = getattr(inputs, "columns", values if isinstance(values, dict) else None)
+        names = None if columns is None else list(columns)
+    values = scale.signed_part(np.asarray(joined(values) if is_table(values) else values, float), "all")
+    inputs = joined(inputs) if is_table(inputs) else inputs
     if values.ndim != 2:
         raise InputError(f"A summary needs values of shape (examples, features). Received: {values.shape}.")
     if inputs is not None and np.shape(inputs) != values.shape:
@@ -64,7 +70,7 @@ def summary(
         height = row + 0.4 * _spread(values[:, k], np.abs(values[:, order]).max())
         colour: dict[str, Any] = {"color": "0.45"}
         if inputs is not None:
-            colour = {"c": _rank(np.asarray(inputs, float)[:, k]), "cmap": _colours(), "vmin": 0, "vmax": 1}
+            colour = {"c": _rank(_numbers(np.asarray(inputs)[:, k])), "cmap": _colours(), "vmin": 0, "vmax": 1}
             colour["plotnonfinite"] = True
         points = ax.scatter(values[:, k], height, s=12, linewidths=0, **colour)
     chosen = [names[k] for k in order]
@@ -95,6 +101,14 @@ def _spread(values: np.ndarray, widest: float) -> np.ndarray:
         (members,) = np.nonzero(cells == cell)
         heights[members] = [(-1) ** k * ((k + 1) // 2) for k in range(len(members))]
     return heights / max(float(np.abs(heights).max()), 6.0)
+
+
+def _numbers(column: np.ndarray) -> np.ndarray:
+    """The numbers of a column; words have none."""
+    try:
+        return column.astype(float)
+    except (TypeError, ValueError):
+        return np.full(len(column), np.nan)
 
 
 def _rank(column: np.ndarray) -> np.ndarray:

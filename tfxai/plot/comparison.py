@@ -15,9 +15,11 @@ from tfxai.plot.kinds.image import coloured, image
 from tfxai.plot.kinds.table import guess
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, flat, keys, part, quantity, shown, target_name, title, unsigned
+from tfxai.result.tabled import tabled
 
 SCALES = ("own", "row")
 BESIDE_A_TITLE = 24  # letters
+BELOW_A_COLUMN = 30  # letters of a line below the scale of one column of maps
 
 
 def grid(
@@ -149,6 +151,7 @@ def compared(
     if rows is not None and len(rows) != len(explanations[0]):
         raise InputError(f"Expected names for {len(explanations[0])} examples. Received: {len(rows)}.")
     explanations = [displayed(shown(e), display) for e in explanations]
+    explanations = explanations if "input" in options else [tabled(e) for e in explanations]
     examples = list(range(min(4, len(explanations[0])))) if examples is None else list(examples)
     titles = [title(e) for e in explanations] if titles is None else list(titles)
     called = ["" if rows is None else str(rows[i]) for i in examples]
@@ -228,7 +231,8 @@ def _bar(figure: Any, axes: Any, sign: str, scales: str, unit: str) -> None:
     ticks = {-1: "against", 0: "0", 1: "for"} if sign == "all" else {0: "0", 1: "strong"}
     bar.set_ticks(list(ticks), labels=list(ticks.values()))
     own = "each map on its own scale" if scales == "own" else "one scale per row"
-    bar.set_label(f"{unit if sign == 'all' else 'size'}, {own}", fontsize=9)
+    said = f"{unit if sign == 'all' else 'size'}, {own}"
+    bar.set_label(lettering.lines(said, BELOW_A_COLUMN * len(axes)), fontsize=9)
 
 
 def _row_tops(maps: Sequence[np.ndarray], signs: Sequence[str], outlier_perc: float) -> list[float]:

@@ -12,6 +12,7 @@ PICTURES = "'self' data: file:"  # a page opened from disk has no origin
 
 STYLE = (
     "<style>body{max-width:none}td,th{vertical-align:bottom;text-align:center}td img,th img{width:170px}"
+    "thead th{vertical-align:top;white-space:normal;max-width:170px}"
     "th.first{position:sticky;left:0;background:var(--paper);max-width:190px;white-space:normal}"
     "</style>"
 )

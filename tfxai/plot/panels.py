@@ -20,6 +20,7 @@ from tfxai.plot.kinds.text import text
 from tfxai.plot.render import painted
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import keys, part, shown, title, unit, unsigned
+from tfxai.result.tabled import tabled
 
 LAYERS_SHOWN = 6  # maps per explanation of several layers
 WHOLE = 10**6  # letters of a name that is not cut
@@ -84,7 +85,7 @@ def panels(
         said: The beginning of the line under each.
         called: What the example is called.
     """
-    e, found = shown(e), []
+    e, found = tabled(shown(e)), []
     for key in keys(e)[-LAYERS_SHOWN:]:
         what = Shown(e, index, key, labels, tokens, look, called)
         kind = _kind(what)

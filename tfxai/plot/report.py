@@ -14,6 +14,7 @@ from tfxai.errors import InputError, OptionError, received, warn
 from tfxai.plot import html, layers, panels, parts, preprocessed, sections
 from tfxai.result.data import ExplanationData
 from tfxai.result.describe import displayed, flat, keys, part, shown
+from tfxai.result.tabled import tabled
 from tfxai.support.checks import is_number
 from tfxai.support.files import replacing
 
@@ -99,7 +100,9 @@ def report(
 def _of_explanations(given: Any, told: sections.Told, display: Any, measured: bool) -> list[sections.Group]:
     explanations = flat([given])
     if not (explanations or measured) or not all(isinstance(e, ExplanationData) for e in explanations):
-        raise InputError("A report needs one or more explanations, or one store. Received: none, or something else.")
+        raise InputError(
+            f"A report needs one or more explanations, or one store, as its first argument. {received(given)}"
+        )
     return [sections.Group(g, told) for g in sections.groups([displayed(e, display) for e in explanations])]
 
 
@@ -167,7 +170,7 @@ def _all(groups: Sequence[sections.Group]) -> list[ExplanationData]:
 def fragment(e: ExplanationData) -> str:
     """The summary of an explanation and the pictures of its first three examples, for a notebook."""
     style = "display:flex;flex-wrap:wrap;gap:12px;align-items:flex-end"
-    body = "".join(f'<div style="{style}">{_drawings(shown(e), i)}</div>' for i in range(min(3, len(e))))
+    body = "".join(f'<div style="{style}">{_drawings(tabled(shown(e)), i)}</div>' for i in range(min(3, len(e))))
     more = f"<p>{len(e) - 3} more examples: e.plot(i)</p>" if len(e) > 3 else ""
     return f"<div><code>{escape(repr(e))}</code>{body}{more}</div>"
 

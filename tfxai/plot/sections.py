@@ -172,14 +172,14 @@ def placed(sections: Sequence[Section]) -> str:
 
 
 def top_three(outputs: np.ndarray, labels: Sequence[str] | None) -> str:
-    """The largest outputs in words: "cat 0.91, dog 0.05, fox 0.02"."""
+    """The largest outputs in words: "cat: 0.91, dog: 0.05, fox: 0.02"; a name may itself be a number."""
     outputs = np.asarray(outputs).reshape(-1)
     names = class_names(labels, len(outputs)) or {}
     both = class_names(labels) or {}
     if len(outputs) == 1 and 0 <= outputs[0] <= 0.5 and set(both) == {0, 1}:  # the other of two classes is the likelier
-        return f"{both[0]} {1 - outputs[0]:.3g}"
+        return f"{both[0]}: {1 - outputs[0]:.3g}"
     best = [int(i) for i in np.argsort(-outputs, kind="stable")[:3]]
-    return ", ".join(f"{names.get(i, f'class {i}')} {outputs[i]:.3g}" for i in best)
+    return ", ".join(f"{names.get(i, f'class {i}')}: {outputs[i]:.3g}" for i in best)
 
 
 def _short(e: ExplanationData) -> str:

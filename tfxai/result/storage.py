@@ -69,9 +69,10 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     except FileFormatError as error:
         raise FileFormatError(f"{str(path)!r}: {error}") from error
     except Exception as error:  # damaged bytes fail in every way there is: zlib.error, RecursionError, MemoryError...
+        said = f"{type(error).__name__}: {error}"
+        reason = "it is no archive of arrays" if "pickle" in said else said  # numpy advises to run what is in the file
         raise FileFormatError(
-            f"{str(path)!r} is not an explanation saved by tfxai ({type(error).__name__}: {error}). Save it again with "
-            "explanation.save(path)."
+            f"{str(path)!r} is not an explanation saved by tfxai ({reason}). Save it again with explanation.save(path)."
         ) from error
     return fields
 

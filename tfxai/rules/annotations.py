@@ -8,11 +8,11 @@ no note.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from tfxai.graph.activity import Activity
 from tfxai.graph.capture import Graph, Op
-from tfxai.graph.ops import CONTROL, DIVISIONS, EVERYWHERE, KERNELS, NORM_CARRIERS
+from tfxai.graph.ops import CONTROL, DIVISIONS, EVERYWHERE, KERNELS, LOOPS, NORM_CARRIERS
 
 Activities = Mapping[int, Activity]
 
@@ -49,18 +49,44 @@ def parts_unread(graph: Graph, activity: Activities) -> dict[int, bool]:
 
     Dense and convolution ops with weights that do not vary split by the sign of w * dx, whatever the parts of dx are.
     Ops that are no nonlinearities want the parts only to make those of their outputs; sizes and decisions have none.
-    Of an op with several outputs all of them are noted, or none.
+    Of an op with several outputs all of them are noted, or none; of a loop each variable, if no step wants its parts.
     """
     notes: dict[int, bool] = {}
-    for part in graphs(graph):
-        wanted = set(part.outputs) | {o for op in part.ops for o in op.outputs if graph.values[o].dtype.is_complex}
-        for op in reversed(part.ops):
-            unread = wanted.isdisjoint(op.outputs) and op.type not in CONTROL
-            notes.update(dict.fromkeys(op.outputs, True) if unread else {})
-            active = op.type in CONTROL or any(activity[o] is Activity.ACTIVE for o in op.outputs)
-            if active and not _weighs(op, activity) and not (unread and op.type not in EVERYWHERE):
-                wanted.update(op.inputs)
+    _wanted(graph, graph.outputs, activity, notes)
     return notes
+
+
+def _wanted(part: Graph, ends: Iterable[int], activity: Activities, notes: dict[int, bool]) -> set[int]:
+    """Values whose parts are wanted where those of the ends are; notes the others that this graph makes."""
+    wanted = set(ends) | {o for op in part.ops for o in op.outputs if part.values[o].dtype.is_complex}
+    for op in reversed(part.ops):
+        if op.type in LOOPS:
+            wanted.update(op.inputs[k] for k in _wanted_by_loop(op, wanted, activity, notes))
+            continue
+        for body in op.bodies if op.type in CONTROL else ():
+            _wanted(body, body.outputs, activity, notes)
+        unread = wanted.isdisjoint(op.outputs) and op.type not in CONTROL
+        notes.update(dict.fromkeys(op.outputs, True) if unread else {})
+        active = op.type in CONTROL or any(activity[o] is Activity.ACTIVE for o in op.outputs)
+        if active and not _weighs(op, activity) and not (unread and op.type not in EVERYWHERE):
+            wanted.update(op.inputs)
+    return wanted
+
+
+def _wanted_by_loop(op: Op, wanted: set[int], activity: Activities, notes: dict[int, bool]) -> set[int]:
+    """Positions of the variables of a loop whose parts some step wants, or who comes after it: the least fix-point."""
+    _, body = op.bodies
+    found = {k for k, o in enumerate(op.outputs) if o in wanted or body.values[body.inputs[k]].dtype.is_complex}
+    while True:
+        inside: dict[int, bool] = {}
+        read = _wanted(body, [body.outputs[k] for k in found], activity, inside)
+        more = {k for k, i in enumerate(body.inputs) if i in read} - found
+        if not more:
+            break
+        found |= more
+    others = [k for k in range(len(op.outputs)) if k not in found]
+    notes.update(inside | dict.fromkeys([n for k in others for n in (op.outputs[k], body.inputs[k])], True))
+    return found
 
 
 def _weighs(op: Op, activity: Activities) -> bool:

@@ -95,11 +95,20 @@ def exact(f: Curve, p: Point, q: Point) -> tf.Tensor:
     return tf.where(dx == 0, slope, (p.y - q.y) / dx)
 
 
+def rising(f: Curve, p: Point, q: Point) -> tf.Tensor:
+    """As `exact`, of an f that never falls: both sizes are at least something, which is less than any change is.
+
+    It costs half of a choice. Added, it could be lost: TensorFlow may bring numbers that are added into another order.
+    """
+    least = 32 * float(np.finfo(p.x.dtype.as_numpy_dtype).tiny)
+    slope = tf.cast(f.slope(tf.cast(q.x, f.dtype)), p.x.dtype)
+    return tf.maximum(tf.abs(p.y - q.y), least * slope) / tf.maximum(tf.abs(p.x - q.x), least)
+
+
 def rectified(f: Curve, p: Point, q: Point) -> tf.Tensor:
-    """Of max(x, 0): the part of the way that is above 0, where there is any, else the slope: without a choice."""
+    """Of max(x, 0): (y + y0) / (|x| + |x0|). Above 0 both sums are the same, below the first one is 0."""
     least = float(np.finfo(p.x.dtype.as_numpy_dtype).tiny)
-    above, below = tf.maximum(p.y, q.y), tf.minimum(p.x, tf.minimum(q.x, 0) - least)
-    return above / (above - below)
+    return (p.y + q.y) / (tf.abs(p.x) + (tf.abs(q.x) + least))
 
 
 def leaky(f: Curve, p: Point, q: Point) -> tf.Tensor:
@@ -212,6 +221,7 @@ def reach(f: Curve) -> float:
 # op type -> its chord; what is not here has the guarded one.
 CHORDS: Mapping[str, Chord] = {
     **dict.fromkeys(ops.EXACT, exact),
+    **dict.fromkeys(ops.EXACT & ops.RISING, rising),
     **dict.fromkeys(ops.ENTIRE, entire),
     "Erf": bell(1),
     "Erfc": bell(-1),

@@ -8,6 +8,7 @@ and weights.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -60,9 +61,29 @@ class KernelStep:
         """L(x, w) + b."""
         return self.call.run(self.inputs(x, w, b))[0]
 
-    def back(self, w: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
-        """The upstream numbers sent back through the weights: for a dense layer, upstream w^T."""
-        return self.call.vjp(self.inputs(self.input, w), [upstream])[0]
+    def back(self, w: tf.Tensor, upstream: tf.Tensor, x: tf.Tensor | None = None) -> tf.Tensor:
+        """The upstream numbers sent back through the weights: for a dense layer, upstream w^T.
+
+        Args:
+            w: Weights.
+            upstream: In the shape of the output.
+            x: What the input is taken for, if it is of another size.
+        """
+        return self.call.vjp(self.inputs(self.input if x is None else x, w), [upstream])[0]
+
+    @functools.cached_property
+    def inputs_along(self) -> tuple[int, int] | None:
+        """The axis of the input, and that of the weights, along which there may be more inputs to the same units.
+
+        None where they are not known, or where a unit does not read all channels.
+        """
+        kernel = kernel_of(self.call.op)
+        if kernel is None or kernel.type not in CONVOLUTIONS - {"DepthwiseConv2dNative"}:
+            return None
+        last = str(kernel.attrs.get("data_format", b"NHWC"), "ascii").endswith("C")
+        x, w = self.input.shape.rank - 1 if last else 1, self.weights.shape.rank - 1 - (kernel.type not in TRANSPOSED)
+        channels = self.input.shape[x]
+        return (x, w) if channels is not None and channels == self.weights.shape[w] else None
 
     def onto_weights(self, x: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:
         """The sum over examples and places of upstream times the x that each weight meets: in the weights' shape."""

@@ -96,9 +96,8 @@ def gamma_general(step: KernelStep, relevance: tf.Tensor, setting: Setting, fact
     s = divided(relevance, z + more * tf.where(rises, up, z - up), setting.epsilon)
     zero = tf.zeros_like(s)
     both = step.input * step.back(step.weights, s)
-    ups = _signed_back(step, facts, positive, tf.where(rises, s, zero))
-    downs = _signed_back(step, facts, negative, tf.where(rises, zero, s))
-    return both + more * (ups + downs)
+    rest = ((positive, tf.where(rises, s, zero), setting.gamma), (negative, tf.where(rises, zero, s), setting.gamma))
+    return both + _signed_back(step, facts, *rest)
 
 
 def alpha_beta(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
@@ -109,9 +108,8 @@ def alpha_beta(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: 
     for sign, weight in ((positive, setting.alpha), (negative, -setting.beta)):
         if weight:
             z = _signed_sums(step, facts, sign, step.bias if setting.bias else None)
-            s = divided(tf.constant(weight, z.dtype) * relevance, z, setting.epsilon)
-            parts.append(_signed_back(step, facts, sign, s))
-    return tf.add_n(parts)
+            parts.append((sign, divided(relevance, z, setting.epsilon), weight))
+    return _signed_back(step, facts, *parts)
 
 
 def _of_convolution(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
@@ -124,10 +122,10 @@ def _of_convolution(step: KernelStep, relevance: tf.Tensor, setting: Setting, fa
     quotient = tf.divide if setting.epsilon else tf.math.divide_no_nan
     larger = 1 + 16 * rounding(z.dtype)
     up = _signed_sums(step, facts, positive, step.bias if setting.bias else None, larger, setting.epsilon)
-    found = _signed_back(step, facts, positive, quotient(relevance, up), setting.alpha * larger)
-    if not setting.beta:
-        return found
-    return found + _signed_back(step, facts, negative, quotient(relevance, z - up), -setting.beta)
+    parts = [(positive, quotient(relevance, up), setting.alpha * larger)]
+    if setting.beta:
+        parts.append((negative, quotient(relevance, z - up), -setting.beta))
+    return _signed_back(step, facts, *parts)
 
 
 def z_plus(step: KernelStep, relevance: tf.Tensor, setting: Setting, facts: Facts) -> tf.Tensor:
@@ -167,25 +165,42 @@ def _signed_sums(
     step: KernelStep, facts: Facts, sign: Callable, bias: tf.Tensor | None, factor: float = 1.0, more: float = 0.0
 ) -> tf.Tensor:
     """factor (sum_i (x_i w_ij)s + (b_j)s + more), where s keeps what is above 0, or what is below."""
-    other = negative if sign is positive else positive
     factor, more = (tf.constant(c, step.input.dtype) for c in (factor, more))
-    x = step.input if facts.nonnegative else positive(step.input)
-    if step.bias is None:
-        z = step.sums(x, factor * sign(step.weights)) + factor * more
-    else:
-        own = tf.zeros_like(step.bias) if bias is None else sign(bias)
-        z = step.sums(x, factor * sign(step.weights), factor * (own + more))
-    return z if facts.nonnegative else z + step.sums(negative(step.input), factor * other(step.weights))
+    own = None
+    if step.bias is not None:
+        own = factor * ((tf.zeros_like(step.bias) if bias is None else sign(bias)) + more)
+    z, *others = [
+        step.sums(x, factor * w, own if k == 0 else None) for k, (x, w) in enumerate(_signed(step, facts, sign))
+    ]
+    z = tf.add_n([z, *others])
+    return z if step.bias is not None else z + factor * more
 
 
-def _signed_back(step: KernelStep, facts: Facts, sign: Callable, s: tf.Tensor, factor: float = 1.0) -> tf.Tensor:
-    """factor sum_j (x_i w_ij)s s_j."""
-    other = negative if sign is positive else positive
-    times = tf.constant(factor, step.input.dtype)
-    own = step.back(times * sign(step.weights), s)
+def _signed_back(step: KernelStep, facts: Facts, *parts: tuple[Callable, tf.Tensor, float]) -> tf.Tensor:
+    """The sum of factor sum_j (x_i w_ij)s s_j over parts (s, s_j, factor)."""
+    slopes: list[list[tf.Tensor]] = []
+    for sign, s, factor in parts:
+        times, pairs = tf.constant(factor, s.dtype), _signed(step, facts, sign)
+        slopes.append([step.back(times * w, s, x) for x, w in pairs])
+    found = [x * tf.add_n(each) for (x, _), each in zip(pairs, zip(*slopes, strict=True), strict=True)]
+    if not facts.nonnegative and step.inputs_along is not None:
+        found = tf.split(found[0], 2, step.inputs_along[0])
+    return tf.add_n(found)
+
+
+def _signed(step: KernelStep, facts: Facts, sign: Callable) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """Inputs and weights whose products together are those of the sign: x+ with w+ and x- with w-, or x+ with w-...
+
+    Both pairs as one of twice as many inputs, where the kernel takes them: what is large is read and written once.
+    """
+    own, other = sign(step.weights), (negative if sign is positive else positive)(step.weights)
     if facts.nonnegative:
-        return step.input * own
-    return positive(step.input) * own + negative(step.input) * step.back(times * other(step.weights), s)
+        return [(step.input, own)]
+    up, down = positive(step.input), negative(step.input)
+    if step.inputs_along is None:
+        return [(up, own), (down, other)]
+    x, w = step.inputs_along
+    return [(tf.concat([up, down], x), tf.concat([own, other], w))]
 
 
 RULES: dict[str, KernelRule] = {

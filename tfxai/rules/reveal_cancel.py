@@ -29,7 +29,7 @@ from tfxai.rules.annotations import kernel_before, norms, parts_unread
 from tfxai.rules.chords import Curve, Point, corner_chords
 from tfxai.rules.deeplift import RescaleRules, applied, gradient, inverse_norm, refuse_rounded_products
 from tfxai.rules.division import bounded, limited
-from tfxai.support.numerics import continuous, inner, same_shape
+from tfxai.support.numerics import continuous, inner, same_shape, unbroadcast
 
 Spreads = list[tf.Tensor | None]  # one per output; None where it is no float
 
@@ -64,7 +64,7 @@ def corners(call: Call, values: list[Carried]) -> list[Value]:
         return [Value(outputs, call.y0[0])]
     y, spread_y = outputs
     if call.op.type not in ops.RISING:
-        spread_y = tf.maximum(spread_y, tf.abs(y - call.y0[0]))
+        spread_y = at_least(spread_y, y, call.y0[0])
     return [Value(y, call.y0[0], spread_y)]
 
 
@@ -122,7 +122,7 @@ def together(call: Call, values: list[Carried], rule: Diagonal) -> list[Value]:
 
 def once_differentiable(call: Call, spreads: list, rule: Rule) -> Spreads:
     """Where TensorFlow has no second derivative: as large as the change, all of which is one part then."""
-    return [tf.abs(call.y[0] - call.y0[0]), *[None] * (len(call.y) - 1)]
+    return [distance(call.y[0], call.y0[0]), *[None] * (len(call.y) - 1)]
 
 
 def by_rule(call: Call, spreads: list, rule: Rule) -> Spreads:
@@ -134,7 +134,7 @@ def kernel(call: Call, spreads: list, rule: Rule) -> Spreads:
     """Dense and convolution: the contributions w * dx are split by their sign, whatever parts dx has."""
     (active,) = call.active
     inputs = [tf.abs(t) if t.dtype.is_floating else t for t in call.x]  # a transposed one has a size among them
-    inputs[active] = tf.abs(call.x[active] - call.x0[active])
+    inputs[active] = distance(call.x[active], call.x0[active])
     return list(call.run(inputs))
 
 
@@ -201,6 +201,7 @@ class RevealCancelRules(RuleTable):
     streams = 3
     program = Program(decisions=True, logsumexp_as_one=True)
     annotations = (norms, kernel_before, parts_unread)
+    narrow = (parts_unread,)
 
     def apply(self, call: Call, values: list[Carried]) -> list[Value]:
         if not call.active:
@@ -237,9 +238,37 @@ class RevealCancelRules(RuleTable):
 
 
 def _at_least(call: Call, spreads: Spreads) -> Spreads:
-    """A spread below |dy| would make a positive part negative, or a negative one positive."""
+    """Spreads that are no smaller than the changes."""
     changes = zip(spreads, call.y, call.y0, strict=True)
-    return [s if s is None or s.dtype.is_complex else tf.maximum(s, tf.abs(y - y0)) for s, y, y0 in changes]
+    return [s if s is None or s.dtype.is_complex else at_least(s, y, y0) for s, y, y0 in changes]
+
+
+# --- Sizes of changes, whose gradients need no sums over axes of which one is open ------------------------------------
+
+
+def distance(x: tf.Tensor, x0: tf.Tensor) -> tf.Tensor:
+    """|x - x0|."""
+
+    @custom_gradient
+    def size(x: tf.Tensor) -> Any:
+        sign = tf.sign(x - x0)
+        return tf.abs(x - x0), lambda v: [unbroadcast(v * sign, x)]
+
+    return size(x)
+
+
+def at_least(spread: tf.Tensor, y: tf.Tensor, y0: tf.Tensor) -> tf.Tensor:
+    """The spread, or |y - y0| where that is more: else a positive part were negative, or a negative one positive."""
+
+    @custom_gradient
+    def larger(spread: tf.Tensor, y: tf.Tensor) -> Any:
+        change = y - y0
+        short = spread < tf.abs(change)
+        sign = tf.where(short, tf.sign(change), tf.zeros([], y.dtype))
+        own = tf.cast(tf.logical_not(short), y.dtype)
+        return tf.maximum(spread, tf.abs(change)), lambda v: [unbroadcast(v * own, spread), unbroadcast(v * sign, y)]
+
+    return larger(spread, y)
 
 
 def _same_shape(call: Call) -> bool:

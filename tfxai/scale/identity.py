@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import types
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -123,16 +124,22 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     if before.get("method") != now.get("method"):  # other options follow from it
         before, now = ({k: v for k, v in job.items() if k != "options"} for job in (before, now))
     found = []
-    for name in {**before, **now}:
-        was, is_ = before.get(name), now.get(name)
-        if was == is_:
-            continue
-        if isinstance(was, dict) and isinstance(is_, dict):
-            parts = [part for part in {**was, **is_} if was.get(part) != is_.get(part)]
-            found += [f"{name} ({part}): {_short(was.get(part))}, now {_short(is_.get(part))}" for part in parts]
-        else:
-            found.append(f"{name}: {_short(was)}, now {_short(is_)}")
+    for (name, *parts), was, is_ in _apart((), before, now):
+        inside = ", ".join(str(part) for part in parts if part != "")  # a single input has no name
+        where = f"{name} ({inside})" if inside else name
+        found.append(f"{where}: {_short(was)}, now {_short(is_)}")
     return found
+
+
+def _apart(path: tuple[Any, ...], was: Any, now: Any) -> Iterator[tuple[tuple[Any, ...], Any, Any]]:
+    """Where two descriptions differ, down to the parts that do: the path of each, and both values."""
+    if was == now:
+        return
+    if isinstance(was, dict) and isinstance(now, dict):
+        for part in {**was, **now}:
+            yield from _apart((*path, part), was.get(part), now.get(part))
+    else:
+        yield path, was, now
 
 
 def _short(value: Any) -> str:

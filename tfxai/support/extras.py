@@ -32,8 +32,10 @@ def extra(name: str, module: str) -> Any:
         Traceback (most recent call last):
         tfxai.errors.MissingExtraError: This needs the package 'no_such_module': pip install "tfxai[dna]"
     """
+    package = module.split(".")[0]
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.split(".")[0]
+        if not isinstance(error, ModuleNotFoundError):  # it is there, and does not go with what is installed beside it
+            raise MissingExtraError(f"The package {package!r} is installed, and cannot be imported: {error}") from error
         raise MissingExtraError(f'This needs the package {package!r}: pip install "tfxai[{name}]"') from error

@@ -24,8 +24,8 @@ def blur(array: np.ndarray, sigma: float, axes: tuple[int, ...]) -> np.ndarray:
         axes: Which axes to blur.
 
     Example:
-        >>> blur(np.array([[0.0, 0.0, 6.0]]), 1.0, (1,)).sum().round(9)
-        np.float64(6.0)
+        >>> float(blur(np.array([[0.0, 0.0, 6.0]]), 1.0, (1,)).sum().round(9))
+        6.0
     """
     result = array.astype(np.float64)
     for axis in axes:

@@ -183,8 +183,8 @@ def class_index(target: Any, shape: tuple, n: int) -> np.ndarray:
     array = np.asarray(target)
     if array.dtype.kind in "US":
         raise TargetError(
-            "A class is a number here, its position in the model's output: names are given to what is drawn, with "
-            f"labels=. With a list of names in that order, pass target=labels.index(name). {received(target)}"
+            "A class is a number, its position in the model's output; or a name: with labels=, the names of all "
+            f"classes in that order, beside target=. Without them pass target=labels.index(name). {received(target)}"
         )
     if array.dtype.kind not in "iu" or array.ndim > 1:
         raise TargetError(

@@ -113,9 +113,11 @@ def number(value: Any) -> str:
     """The value of a feature, as short as it can be read.
 
     Example:
-        >>> number(63.0), number(0.123456), number("yes")
-        ('63', '0.1235', 'yes')
+        >>> number(63.0), number(0.123456), number("yes"), number(b"no")
+        ('63', '0.1235', 'yes', 'no')
     """
+    if isinstance(value, bytes):  # TensorFlow's text
+        return value.decode("utf-8", "replace")
     return f"{value:.4g}" if isinstance(value, (int, float, np.number)) else str(value)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from tfxai.errors import UnknownOptionError, suggest
 from tfxai.plot.kinds import bars, image, logo, series, text, volume
 
 # A kind is a file with `fits(one, x) -> bool`: whether it suits one example's values and input, and
@@ -20,6 +23,24 @@ KINDS: dict[str, ModuleType] = {
     "bars": bars,
     "logo": logo,
 }
+
+
+def check_options(kind: str, options: Collection[str]) -> None:
+    """Raises UnknownOptionError where the function that draws this kind, which has its name, lacks one of the options.
+
+    Example:
+        >>> check_options("bars", ["top"])
+    """
+    taken = inspect.signature(getattr(KINDS[kind], kind)).parameters
+    known = list(taken)[1:]
+    if any(
+        one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values()
+    ):  # handed on to the picture of each slice
+        known = [*known[:-1], *inspect.signature(image.image).parameters]
+    for option in options:
+        if option not in known:
+            own = [name for name in known if name != "ax"]
+            raise UnknownOptionError(f"A picture of kind {kind!r} has no option {option!r}. {suggest(option, own)}")
 
 
 def guess(one: np.ndarray, x: Any = None) -> str:
