@@ -11,11 +11,18 @@ import keras
 import numpy as np
 import pytest
 
+from tests.products import beyond_each_value
 from tests.scheduling import ByFileOrModel
 
 
 def pytest_xdist_make_scheduler(config, log):
     return ByFileOrModel(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before cases are chosen by their marks
+def pytest_collection_modifyitems(items):
+    for item in beyond_each_value(items):
+        item.add_marker(pytest.mark.product)
 
 
 # Keras draws the seed of every initialiser when a layer is made, so no layer may be made before these have run:

@@ -154,6 +154,7 @@ def test_hypothetical_contributions():
         np.testing.assert_allclose((e.values * x).sum(), actual.sum(), atol=1e-6)
 
 
+@pytest.mark.long
 def test_gradient_x_input_of_c1():
     model, x = c1()
     e = tfxai.explain(model, x, "input_x_gradient", target=0)
@@ -207,6 +208,7 @@ def test_softmax_adjustment_is_the_contribution_minus_the_mean_over_classes(rng)
         np.testing.assert_allclose(adjusted, each[i] - each.mean(0), atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel", "genomics"])
 @pytest.mark.parametrize("x, expected", [((50.0, 0.0), (0.5, 0.0)), ((100.0, 100.0), (0.25, 0.25))])
 def test_lecture_sigmoid_saturates(x, expected, rule):

@@ -137,6 +137,7 @@ def test_contract(subject, name, options):
     check_promises(subject, name, options)
 
 
+@pytest.mark.long
 @on(sorted(CONVOLVED))
 def test_contract_of_genomics(subject):
     check_promises(subject, "deeplift", {"rule": "genomics"})
@@ -146,6 +147,7 @@ def test_contract_of_genomics(subject):
 LOOPED = {"rnn_unrolled", "lstm", "gru", "gru_reset_before", "masked_gru", "conv_lstm", "text"}
 
 
+@pytest.mark.long
 @on(sorted(set(MODELS) - LOOPED))
 @pytest.mark.parametrize("name", ["patternnet", "pattern_attribution"])
 def test_contract_of_patterns(subject, name):
@@ -208,6 +210,7 @@ SEVERAL = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @on(MODELS)
 @pytest.mark.parametrize("name, options", SEVERAL, ids=[name for name, _ in SEVERAL])
 @pytest.mark.filterwarnings("ignore::tfxai.CompletenessWarning", "ignore::tfxai.EmptyMapWarning")
@@ -232,6 +235,7 @@ def test_several_targets_are_one_and_one(subject, name, options):
         assert e.meta == own.meta and e.fingerprint == own.fingerprint and e.layer == own.layer
 
 
+@pytest.mark.long
 @on(MODELS)
 @pytest.mark.parametrize("name, options", [("gradient", {}), ("deeplift", {}), ("integrated_gradients", {"steps": 2})])
 @pytest.mark.filterwarnings("ignore::tfxai.CompletenessWarning")  # two steps are few; the scores are what is tested

@@ -58,6 +58,7 @@ def test_the_readme_runs(desk):
     assert (desk / "tfxai-snapshots" / "index.html").exists()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::tfxai.EmptyMapWarning")
 @pytest.mark.filterwarnings("ignore:Your TensorFlow version is newer:UserWarning")  # shap's own
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`:UserWarning")  # shap hands Keras a list

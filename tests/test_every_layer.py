@@ -110,6 +110,7 @@ CASES = {  # layer -> shape of one example, and the layer or layers behind each 
 TOKENS = {"Embedding"}  # takes whole numbers: tested below
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in CASES if hasattr(layers, name)])  # old Keras lacks the newest
 def test_contributions_add_up(name, rng):
     shape, build = CASES[name]

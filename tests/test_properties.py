@@ -61,6 +61,7 @@ def test_no_activation_is_forgotten():
     assert known - {"deserialize", "get", "serialize"} <= set(ACTIVATIONS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_every_activation_adds_up(name):
     x, x0 = arrays(1, (5, 4), (4,))
@@ -71,6 +72,7 @@ def test_every_activation_adds_up(name):
         assert np.abs(e.score - e.baseline_score).max() > 1e-3
 
 
+@pytest.mark.long
 @SETTINGS
 @given(nets)
 def test_completeness_and_independence_of_neighbours(net):
@@ -84,6 +86,7 @@ def test_completeness_and_independence_of_neighbours(net):
     np.testing.assert_allclose(explainer(x[1:2], baseline=x0).values, e.values[1:2], atol=1e-9)
 
 
+@pytest.mark.long
 @SETTINGS
 @given(st.integers(0, 10**6), st.sampled_from(ACTIVATIONS), st.floats(-2, 2), st.floats(-2, 2))
 def test_linear_in_the_output(seed, name, a, b):
@@ -94,6 +97,7 @@ def test_linear_in_the_output(seed, name, a, b):
     np.testing.assert_allclose(both, apart, atol=1e-8 * max(1, np.abs(apart).max()))
 
 
+@pytest.mark.long
 @SETTINGS
 @given(st.integers(0, 10**6), st.sampled_from(ACTIVATIONS), st.sampled_from(["rescale", "reveal_cancel"]))
 def test_a_feature_without_effect_gets_nothing(seed, name, rule):
@@ -103,6 +107,7 @@ def test_a_feature_without_effect_gets_nothing(seed, name, rule):
     assert np.abs(e.values[:, 1]).max() == 0
 
 
+@pytest.mark.long
 @SETTINGS
 @given(st.integers(0, 10**6), st.sampled_from(ACTIVATIONS), st.sampled_from(["rescale", "reveal_cancel"]))
 def test_near_the_reference_multipliers_become_the_gradient(seed, name, rule):

@@ -18,6 +18,7 @@ def linear(rng, shape=(4,)):
     return model, model.layers[-1].kernel.numpy()[:, 0].reshape(shape)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "form", ["none", "scalar", "one", "batch of one", "each", "several", "several each", "function"]
 )
@@ -39,6 +40,7 @@ def test_forms(form, rng):
     np.testing.assert_allclose(e.baseline_score, e.score - e.values.sum(1), atol=1e-5)
 
 
+@pytest.mark.long
 def test_several_references_are_the_mean_of_each(rng):
     model = keras.Sequential([keras.Input((4,)), layers.Dense(6, activation="relu"), layers.Dense(2)])
     x, b = rng.normal(size=(3, 4)).astype("float32"), rng.normal(size=(1, 7, 4)).astype("float32")

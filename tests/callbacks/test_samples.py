@@ -118,6 +118,7 @@ FORMS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 def test_samples_are_explained_as_explain_does(form):
     build, given, meant = FORMS[form]

@@ -25,6 +25,7 @@ from tfxai.errors import (
 pytestmark = pytest.mark.filterwarnings("ignore::tfxai.errors.EmptyMapWarning", "ignore::tfxai.CompletenessWarning")
 
 
+@pytest.mark.long
 def test_folder_and_film_strip(data, tmp_path):
     callback = ExplanationSnapshot(
         data[0][:2], "deeplift", sinks=[directory(tmp_path / "strip", ["<b>a</b>", "b", "c"])]
@@ -47,6 +48,7 @@ def test_folder_and_film_strip(data, tmp_path):
     assert steps == [0, 1, 2, 3]  # resumed: the strip goes on
 
 
+@pytest.mark.long
 @browser.needed
 def test_film_strip_in_a_browser(data, tmp_path):
     trained(functional, data, [ExplanationSnapshot(data[0][:2], "deeplift", sinks=[directory(tmp_path / "strip")])])
@@ -54,6 +56,7 @@ def test_film_strip_in_a_browser(data, tmp_path):
     assert ((shot.astype(int).max(-1) - shot.astype(int).min(-1)) > 60).sum() > 1000  # coloured maps were loaded
 
 
+@pytest.mark.long
 def test_tensorboard_reads_it_back(data, tmp_path):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
 
@@ -76,6 +79,7 @@ def test_tensorboard_without_its_package(without_extras, tmp_path):
         tensorboard(tmp_path)
 
 
+@pytest.mark.long
 def test_figures_for_wandb_and_mlflow(data):
     """The recipes of the module's docstring, with modules that only remember what they were given."""
     seen, before = [], plt.get_fignums()
@@ -89,6 +93,7 @@ def test_figures_for_wandb_and_mlflow(data):
     assert plt.get_fignums() == before
 
 
+@pytest.mark.long
 def test_folders_that_cannot_be_written(data, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.warns(SnapshotWarning, match="Error: "):
@@ -117,6 +122,7 @@ def test_names_of_layers_are_made_safe(data, tmp_path):
     assert "x->y" not in (tmp_path / "t" / "index.html").read_text()  # x-&gt;y
 
 
+@pytest.mark.long
 def test_tables_and_several_inputs(tmp_path, rng):
     a, b = keras.Input((3,), name="a"), keras.Input((4,), name="b")
     model = keras.Model({"a": a, "b": b}, layers.Dense(1)(layers.concatenate([a, b])))

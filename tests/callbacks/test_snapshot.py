@@ -23,6 +23,7 @@ from tfxai.errors import (
 pytestmark = pytest.mark.filterwarnings("ignore::tfxai.errors.EmptyMapWarning", "ignore::tfxai.CompletenessWarning")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("build, options", [(functional, {}), (sequential, {}), (Subclassed, {}), (mixed, {}),
                                             (functional, {"jit_compile": True})])  # fmt: skip
 def test_training_is_the_same_bit_for_bit(build, options, data, tmp_path):
@@ -38,6 +39,7 @@ def test_training_is_the_same_bit_for_bit(build, options, data, tmp_path):
     assert [n["step"] for n in seen.history] == [*first, 1, 2] and [n["step"] for n in other.history] == [*first, 3, 6]
 
 
+@pytest.mark.long
 def test_under_a_strategy_of_several_devices(data, tmp_path):
     """In a process of its own: logical devices are made before TensorFlow starts."""
     code = """
@@ -67,6 +69,7 @@ assert np.allclose(again.values, seen[-1].values, atol=1e-6)
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.long
 def test_each_snapshot_explains_the_weights_of_its_time(data):
     seen = []
     callback = ExplanationSnapshot(
@@ -83,6 +86,7 @@ def test_each_snapshot_explains_the_weights_of_its_time(data):
     assert callback.seconds > sum(n["seconds"] for n in callback.history)  # tracing the model is counted too
 
 
+@pytest.mark.long
 def test_nothing_is_traced_after_the_first_snapshot(data, monkeypatch):
     made, counts = [], []
 
@@ -97,6 +101,7 @@ def test_nothing_is_traced_after_the_first_snapshot(data, monkeypatch):
     assert len(counts) == 5 and all(c == counts[0] for c in counts) and max(counts[0]) > 0
 
 
+@pytest.mark.long
 def test_drift_is_rank_correlation_with_the_snapshot_before(data):
     seen = []
     callback = ExplanationSnapshot(data[0][:3], "gradient", target=1, sinks=lambda e, *_: seen.append(e.values))
@@ -108,6 +113,7 @@ def test_drift_is_rank_correlation_with_the_snapshot_before(data):
     np.testing.assert_allclose(drifts[1:], 1 - np.mean(each, axis=1), rtol=1e-6)
 
 
+@pytest.mark.long
 def test_an_error_of_a_sink_is_a_warning_once(data):
     calls = []
 

@@ -50,6 +50,7 @@ def kept(folder):
     return {path.parent.relative_to(folder).as_posix(): float(tfxai.load(path).score[0]) for path in files}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("second, options, want", [
     (lambda f: watched(f), {"epochs": 1}, [0, 1]),
     (lambda f: watched(f, X[3:5]), {"epochs": 2}, [0, 1, 2]),
@@ -67,6 +68,7 @@ def test_another_network_is_a_strip_of_its_own(second, options, want, tmp_path):
     assert strips(tmp_path)["run_3"] == [0, 1] and len(kept(tmp_path)) == 3 + len(want) + 2
 
 
+@pytest.mark.long
 def test_resumed_training_goes_on_in_its_strip(tmp_path):
     folder, other = tmp_path / "strips", network(9)
     model = fit(network(), watched(folder), epochs=2)
@@ -78,6 +80,7 @@ def test_resumed_training_goes_on_in_its_strip(tmp_path):
     np.testing.assert_allclose(kept(folder)["run_2/epoch_0004"], np.asarray(other(X[:1]))[0, 0], atol=1e-6)
 
 
+@pytest.mark.long
 def test_resumed_before_the_end_of_a_strip(tmp_path):
     folder = tmp_path / "strips"
     model = fit(network(), watched(folder), epochs=2)
@@ -89,6 +92,7 @@ def test_resumed_before_the_end_of_a_strip(tmp_path):
     assert "<h2>Run 2: gradient, resumed at epoch 2</h2>" in (folder / "index.html").read_text()
 
 
+@pytest.mark.long
 def test_one_callback_goes_on_and_changes_the_folder_with_the_model(tmp_path):
     sink = directory(tmp_path)
     callback = ExplanationSnapshot(X[:1], "gradient", target=0, sinks=sink, strict=True)
@@ -101,6 +105,7 @@ def test_one_callback_goes_on_and_changes_the_folder_with_the_model(tmp_path):
     assert sink.folder == tmp_path / "run_2" and [entry["step"] for entry in sink.strip()] == [0, 1]
 
 
+@pytest.mark.long
 def test_two_methods_in_one_folder(tmp_path):
     fit(network(), watched(tmp_path), watched(tmp_path, method="deeplift"), epochs=2)
     assert strips(tmp_path) == {"": [0, 1, 2], "run_2": [0, 1, 2]}
@@ -118,6 +123,7 @@ def test_explanations_that_are_handed_over_by_hand(tmp_path):
     assert strips(tmp_path) == {"": [1, 3, 5], "run_2": [2]}
 
 
+@pytest.mark.long
 def test_a_strip_of_an_earlier_version_goes_on(tmp_path):
     model = fit(network(), watched(tmp_path), epochs=2)
     old = [{key: entry[key] for key in ("folder", "step", "pictures", "inputs", "targets", "method", "layer", "scores",
@@ -127,6 +133,7 @@ def test_a_strip_of_an_earlier_version_goes_on(tmp_path):
     assert strips(tmp_path) == {"": [0, 1, 2, 3]}
 
 
+@pytest.mark.long
 def test_the_page_shows_runs_layers_and_compiling(tmp_path):
     model, callback = network(), watched(tmp_path)
     model.get_layer("base").trainable = False

@@ -62,6 +62,7 @@ def test_fit_again_goes_on():
     assert seen.steps == [0, 1, 2, 3, 4, 8, 9] and len(set(np.round(seen.scores, 7))) == 7
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unit, want", [("epoch", [0, 1, 2]), ("batch", [0, 5, 10, 15, 20])])
 def test_compiled_again_goes_on(unit, want):
     model, seen = compiled(), Steps(unit, 1 if unit == "epoch" else 5)
@@ -71,6 +72,7 @@ def test_compiled_again_goes_on(unit, want):
     assert [meta["compiled"] for meta in seen.metas] == [0] * (len(want) // 2 + 1) + [1] * (len(want) // 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_what_is_trained_without_the_callback_counts(optimizer):
     model, batches, epochs = compiled(), Steps("batch", 5), Steps()
@@ -91,6 +93,7 @@ def test_optimizers_that_come_back_are_counted_once():
     assert seen.steps == [0, 10, 20, 30] and int(first.iterations) == 20
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("accumulated", [2, 4])
 def test_accumulated_gradients(accumulated):
     model, seen = compiled(optimizer=keras.optimizers.Adam(gradient_accumulation_steps=accumulated)), Steps("batch", 5)
@@ -100,6 +103,7 @@ def test_accumulated_gradients(accumulated):
     assert seen.steps == [0, 5, 10, 25, 30]
 
 
+@pytest.mark.long
 def test_scaled_losses():
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -111,6 +115,7 @@ def test_scaled_losses():
     assert type(model.optimizer).__name__ == "LossScaleOptimizer" and seen.steps == [15, 20]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{}, {"run_eagerly": True}])
 @pytest.mark.parametrize("per, every, want", [
     (4, 1, [0, 4, 8, 10, 14, 18, 20]), (4, 6, [0, 8, 14, 18]), (16, 10, [0, 10, 20]), (1, 7, [0, 7, 14]),
@@ -169,6 +174,7 @@ class Adversaries(keras.Model):
         return {"loss": loss}
 
 
+@pytest.mark.long
 def test_optimizers_of_its_own():
     model, batches, epochs = Adversaries(), Steps("batch", 5), Steps()
     model(X[:1])
@@ -181,6 +187,7 @@ def test_optimizers_of_its_own():
     assert late.steps == [1]  # it was trained: there is no step 0
 
 
+@pytest.mark.long
 def test_several_batches_in_an_execution_of_its_own_step():
     model, seen = Adversaries(), Steps("batch")
     model(X[:1])
@@ -260,6 +267,7 @@ def test_layers_are_those_that_the_compiled_step_trains():
     assert [meta["compiled"] for meta in seen.metas] == [0, 0, 0, 1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("per, want", [(1, [0, 4, 8, 12, 16, 20, 32, 36, 40]), (4, [0, 4, 8, 14, 18, 20, 34, 38, 40])])
 def test_tf_keras(per, want):
     tf_keras = pytest.importorskip("tf_keras")

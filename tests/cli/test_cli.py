@@ -61,7 +61,10 @@ def test_demo_with_digits(tmp_path):
     assert "Measured</h2>" in page.read_text()
 
 
-@pytest.mark.parametrize("kind, least", [("text", 0.98), ("dna", 0.55), ("table", 0.99)])
+@pytest.mark.parametrize("kind, least", [
+    ("table", 0.99), pytest.param("text", 0.98, marks=pytest.mark.long),
+    pytest.param("dna", 0.55, marks=pytest.mark.long),
+])  # fmt: skip
 def test_demo_where_the_truth_is_known(kind, least, tmp_path, capsys):
     """What is planted is found: the share of the map on it, beside that of its places."""
     pytest.importorskip("logomaker") if kind == "dna" else None
@@ -209,6 +212,7 @@ def test_a_full_disk(files, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.long
 def test_check(files, capsys):
     assert cli.main(["check", str(files / "image.keras")]) == 0
     out = capsys.readouterr().out

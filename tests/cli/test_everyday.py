@@ -51,6 +51,7 @@ def explained(capsys, *arguments):
     return out
 
 
+@pytest.mark.long
 def test_a_line_for_every_file(models, tmp_path, capsys):
     out = explained(capsys, models / "picture.keras", models / "beach*.png", "-o", tmp_path / "o.npz", "-o",
                     tmp_path / "o.png")  # fmt: skip
@@ -196,6 +197,7 @@ def thrice(x):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_layer_of_ones_own(tmp_path, suffix, monkeypatch, capsys):
     (tmp_path / "layers_of_mine.py").write_text(LAYER)
@@ -240,6 +242,7 @@ def test_any_console(named, encoding, seen, monkeypatch):
     assert b"example 0, " + seen + b": logit 6" in sys.stdout.buffer.getvalue() and os.path.isfile("o.npz")
 
 
+@pytest.mark.long
 def test_the_console_that_python_starts_with(named):
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run([sys.executable, "-m", "tfxai", *named], capture_output=True, timeout=300, env=env)
@@ -270,6 +273,7 @@ def test_the_range_of_what_is_fed_is_said(models, tmp_path, capsys):
     assert "  the model is fed -2 to 30\n" in said and hint not in said
 
 
+@pytest.mark.long
 def test_missing_cells_for_a_model_that_is_made_for_them(tmp_path, capsys):
     """Score: where(isnan(x), 4, x), summed: NaN against 0 is 4."""
     i = keras.Input((2,))

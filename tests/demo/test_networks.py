@@ -62,6 +62,7 @@ def test_assign_refuses_missing_left_over_and_misshapen_tensors(change, message)
         photographs.assign(_dense(), {name: t for name, t in tensors.items() if t is not None})
 
 
+@pytest.mark.long
 def test_every_tensor_of_the_checkpoint_is_in_the_network(imagenet):
     tensors = torch_file.read_tensors(package_file(*photographs.WEIGHTS), photographs.SHA256)
     counters = [name for name in tensors if name.endswith("num_batches_tracked")]
@@ -135,6 +136,7 @@ def test_digits_file_is_small_holds_arrays_only_and_the_accuracy_the_docstring_s
 # --- packages
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("package", "named"),
     [

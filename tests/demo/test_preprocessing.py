@@ -8,6 +8,7 @@ from tfxai.demo import photographs
 from tfxai.errors import InputError
 
 
+@pytest.mark.long
 def test_photograph_as_path_image_and_array_is_the_same(imagenet, tmp_path, rng):
     from PIL import Image
 

@@ -30,6 +30,7 @@ def test_examples_that_change_each_other_are_named_as_the_reason(method):
     assert np.abs(e.delta).max() < 1e-5
 
 
+@pytest.mark.long
 def test_sound_through_a_mel_spectrogram():
     """Its dynamic range is cut below the loudest place of the whole batch."""
     keras.utils.set_random_seed(0)
@@ -53,6 +54,7 @@ def test_no_op_of_a_spectrum_leaks():
     assert max(map(abs, leaks.values())) < 1e-5 * float(model(SOUND[:1, :64])[0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["deeplift", "gradient"])
 def test_stateful_layers_get_their_number_of_examples(method):
     keras.utils.set_random_seed(0)

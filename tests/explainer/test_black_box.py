@@ -42,6 +42,7 @@ def test_targets(name):
     assert e.values.dtype == e.score.dtype == np.float64
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", score_only())
 def test_several_targets_share_the_calls(method):
     """Each is what a call of its own gives, and the function is asked no more than for one."""
@@ -218,6 +219,7 @@ def test_channels_first_is_the_same_picture(rng):
 NEEDS_MORE = ("cascading_randomisation", "independent_randomisation")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["images", "sequences", "tables", "two inputs"])
 def test_metrics_measure_what_they_measure_of_the_model(kind):
     model, x, truth, masks = KINDS[kind](np.random.default_rng(0))
@@ -350,6 +352,7 @@ def test_numbers_that_are_missing():
     np.testing.assert_allclose(tfxai.explain(box, x, "occlusion", allow_nan=True).values, [[7, 2], [1, 3]])
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:lime. near example")  # the function is not linear
 @pytest.mark.parametrize("method", score_only())
 def test_rows_in_a_call(method, rng):

@@ -67,6 +67,7 @@ KINDS = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_data_set_is_the_arrays_that_it_holds(kind):
     make, steps = KINDS[kind]

@@ -30,6 +30,7 @@ def test_weights_are_read_live_without_retracing(rng):
     assert np.abs(second.values - first.values[:2]).max() > 1e-3
 
 
+@pytest.mark.long
 def test_no_retracing_for_targets_batches_and_references(rng):
     model, x = MODELS["functional_bn"](rng)
     explainer = tfxai.Explainer(model)
@@ -44,6 +45,7 @@ def test_no_retracing_for_targets_batches_and_references(rng):
     assert explainer.traces == traces
 
 
+@pytest.mark.long
 def test_two_threads(rng):
     models = [MODELS[k](np.random.default_rng(5)) for k in ("sequential_cnn", "functional_bn")]
     expected = [tfxai.explain(m, x, target=1).values for m, x in models]
@@ -65,6 +67,7 @@ def test_two_threads(rng):
             np.testing.assert_allclose(values, expected[k % 2], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.long
 def test_nothing_of_keras_or_tensorflow_changes_even_after_an_error():
     class Fails(layers.Layer):
         def call(self, x):
@@ -91,6 +94,7 @@ def test_nothing_of_keras_or_tensorflow_changes_even_after_an_error():
     assert state == {id(layer): set(vars(layer)) for layer in model.layers}
 
 
+@pytest.mark.long
 def test_jit_compile_gives_the_same(rng):
     model, x = MODELS["functional_bn"](rng)
     a, b = tfxai.explain(model, x, target=0), tfxai.explain(model, x, target=0, jit_compile=True)
@@ -110,6 +114,7 @@ def test_traces_count_what_is_new(rng):
     assert explainer.traces == gradient.traces > first
 
 
+@pytest.mark.long
 def test_nothing_is_left_of_an_explainer_but_its_model(rng):
     """What it traced is gone when it is forgotten, and it does not keep the model alive either."""
     model, x = MODELS["tabular"](rng)

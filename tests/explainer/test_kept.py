@@ -13,6 +13,7 @@ from tests import keeping
 from tests.keeping import dense, kept_of, traced
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["deeplift", "gradient", "integrated_gradients", "occlusion", "lrp"])
 def test_again_nothing_is_traced_but_the_model_itself(method, rng):
     model, x = dense(), rng.normal(size=(3, 6)).astype("float32")
@@ -28,6 +29,7 @@ def test_again_nothing_is_traced_but_the_model_itself(method, rng):
     assert traced(model) == before and before[1] == 1
 
 
+@pytest.mark.long
 def test_the_mixin_callbacks_and_checks_share_it(rng):
     plain, x = dense(), rng.normal(size=(4, 6)).astype("float32")
     model = tfxai.explainable(plain)
@@ -102,6 +104,7 @@ CHANGES = [activation, another_function, attribute, an_item, a_large_array, a_gl
            a_longer_model, weights, frozen_and_trained, half]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["deeplift", "gradient"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_model_is_explained_as_it_is_now(change, method, rng):
@@ -116,6 +119,7 @@ def test_a_changed_model_is_explained_as_it_is_now(change, method, rng):
     np.testing.assert_allclose(after.values, tfxai.explain(model, x, method, target=0).values, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_quantised_model_is_refused_as_at_first(rng):
     model, x = keras.Sequential([keras.Input((6,)), layers.Dense(8, "relu"), layers.Dense(2)]), np.ones((2, 6))
     tfxai.explain(model, x, target=0)
@@ -155,6 +159,7 @@ def test_names_are_those_of_now(rng):
     assert "other" in e.layer_sums and "one" not in e.layer_sums
 
 
+@pytest.mark.long
 def test_what_is_asked_for_tells_apart(rng):
     """Options that decide what is traced: a score or a probability, the layer, inputs that stay, XLA."""
     i, j = keras.Input((3,), name="i"), keras.Input((3,), name="j")
@@ -178,6 +183,7 @@ def test_what_is_asked_for_tells_apart(rng):
     assert len(kept_of(model)) == 2  # with the calls of layers and without
 
 
+@pytest.mark.long
 def test_threads(rng):
     """Several models and several methods at once: the values of each alone."""
     models = [dense() for _ in range(3)]

@@ -63,6 +63,7 @@ def recurrent():
 KINDS = [dense, functional, subclassed, function, a_tf_function, Module, recurrent]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", KINDS)
 def test_a_model_that_is_dropped_is_freed(make, rng):
     model, x = make(), rng.normal(size=(2, 6)).astype("float32")
@@ -105,6 +106,7 @@ class Equal:
         return self.factor * x
 
 
+@pytest.mark.long
 def test_models_that_cannot_be_keys(rng):
     model, x = Slotted(), rng.normal(size=(2, 6)).astype("float32")
     a, b = (tfxai.explain(model, x, target=0).values for _ in range(2))
@@ -151,6 +153,7 @@ def test_forget(rng):
     assert not kept._kept
 
 
+@pytest.mark.long
 def test_it_is_bounded(rng):
     def model(t):  # of any length
         return tf.reduce_sum(tf.stack([t[:, k] for k in range(t.shape[1])], axis=1), axis=1)
@@ -176,6 +179,7 @@ def stops(model):
     return stopping
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [recurrent, dense])
 def test_calls_add_nothing(make, rng):
     """Entries of the registry, living graphs and functions, after every kind of call, those that fail included."""

@@ -133,6 +133,7 @@ def reversal(factor):
 GRADIENTS = ["gradient", "input_x_gradient", "smoothgrad", "integrated_gradients"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", GRADIENTS)
 def test_a_gradient_that_its_author_changed_is_said(method, rng):
     kernel = tf.constant(rng.normal(size=(4, 2)), tf.float32)

@@ -51,6 +51,7 @@ ONCE = [dense_at_every_step, dilated, folded_for_a_dense_layer, attended]
 FOR_EACH = [rectified_while_it_is_folded, times_itself_while_it_is_folded]  # where both ends meet, rows must too
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [*ONCE, *FOR_EACH])
 def test_as_with_a_copy_for_each_example(make, rng):
     model = make()
@@ -67,6 +68,7 @@ def test_as_with_a_copy_for_each_example(make, rng):
     np.testing.assert_allclose(e.values[3:4], alone.values, atol=1e-5 * np.abs(copies.values).max())
 
 
+@pytest.mark.long
 def test_an_audit_looks_at_both_ends_and_changes_nothing(rng):
     model, x = dense_at_every_step(), rng.normal(size=(2, 6, 4)).astype("float32")
     explainer = tfxai.Explainer(model, "deeplift")

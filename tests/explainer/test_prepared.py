@@ -62,6 +62,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_model_that_was_changed_is_explained_as_it_is_now(name, rng):
     make, change = CHANGES[name]
@@ -75,6 +76,7 @@ def test_a_model_that_was_changed_is_explained_as_it_is_now(name, rng):
     np.testing.assert_allclose(after.values, tfxai.explain(model, x, target=0).values, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_model_that_was_quantised_is_refused_as_a_new_explainer_does(rng):
     model, x = dense(), rng.normal(size=(3, 6)).astype("float32")
     explainer = tfxai.Explainer(model, "deeplift")
@@ -104,6 +106,7 @@ def reads_rows(t):
     return tf.stack(rows)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["gradient", "deeplift", "smoothgrad", "occlusion"])
 @pytest.mark.parametrize("batch_size", [None, 2, 1])
 def test_a_model_that_reads_how_many_examples_it_gets(method, batch_size, rng):
@@ -129,6 +132,7 @@ def turned(t):
     return tf.stack([tf.reduce_sum(t[k], axis=0) for k in reversed(range(t.shape[0]))])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["gradient", "deeplift", "occlusion"])
 def test_sizes_that_happen_to_fit_are_no_rows(method, rng):
     x = rng.normal(size=(3, 2, 3)).astype("float32")
@@ -154,6 +158,7 @@ def test_leaks_of_a_model_that_reads_how_many_examples_it_gets(rng):
     assert max(map(abs, leaks.values())) < 1e-5
 
 
+@pytest.mark.long
 def test_lengths_that_come_and_go_do_not_add_up(rng):
     def model(t):  # reads its length in Python
         return tf.stack([tf.reduce_sum(t[:, k], axis=-1) for k in range(t.shape[1])], axis=1)

@@ -22,6 +22,7 @@ MODELS = {
 SQUARES = [[1, 4, 9], [16, 0, 0], [25, 36, 0]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("method", ["deeplift", "gradient", "integrated_gradients", "occlusion", "kernel_shap"])
 def test_each_row_as_alone(name, method):
@@ -54,6 +55,7 @@ def test_one_explainer_for_many_calls():
     np.testing.assert_allclose(explainer(X[1:2]).values, [[16]], rtol=1e-6)
 
 
+@pytest.mark.long
 def test_a_module_and_a_keras_model(tmp_path):
     class Squares(tf.Module):
         @tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.float32)])

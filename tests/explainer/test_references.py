@@ -50,6 +50,7 @@ def assert_mean(explainer, x, together, alone, tolerance=2e-5, scores=1e-5, **op
     return e
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_references_that_all_examples_share(name, rng):
     model, x = MODELS[name](rng)
@@ -64,6 +65,7 @@ def test_references_that_all_examples_share(name, rng):
         np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(a).max())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [
     layers.LayerNormalization, lambda: layers.LayerNormalization(axis=1), lambda: layers.GroupNormalization(2),
     lambda: layers.LayerNormalization(rms_scaling=True),
@@ -79,6 +81,7 @@ def test_normalisations_as_one_op(make, rng):
     assert_mean(explainer, x, together, alone, target=1)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::tfxai.errors.CompletenessWarning")  # of few steps
 @pytest.mark.parametrize("name", ["functional_bn", "dict_inputs", "gru"])
 @pytest.mark.parametrize("method, options", [
@@ -100,6 +103,7 @@ def test_other_methods(name, method, options, rng):
         assert e.meta["steps"] == np.sum(each, axis=0).tolist()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 @pytest.mark.parametrize("name", ["dict_inputs", "text"])
 def test_references_of_each_example(name, rule, rng):
@@ -110,6 +114,7 @@ def test_references_of_each_example(name, rule, rng):
     assert_mean(explainer, x, together, alone, target=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{"multipliers": True}, {"hypothetical": True}, {"unknown_ops": "average"}])
 def test_options_of_deeplift(options, rng):
     model, x = MODELS["dna"](rng)
@@ -117,6 +122,7 @@ def test_options_of_deeplift(options, rng):
     assert_mean(tfxai.Explainer(model, **options), x, together, alone, target=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("paired, target", [
     (True, None), (True, [0, 2, 1, 0]), (True, tfxai.targets.difference(0, 2)), (True, tfxai.targets.adjusted(1)),
     (False, lambda y: y[:, 0] * y[:, 1]),
@@ -136,6 +142,7 @@ def test_one_example_and_a_target_that_reads_a_row(rng):
     assert_mean(tfxai.Explainer(model), x[:1], together, alone, target=lambda y: y[:1, 0] + 0 * y[:1, 1])
 
 
+@pytest.mark.long
 def test_a_layer(rng):
     model, x = MODELS["functional_bn"](rng)
     together, alone = references(rng, x)
@@ -204,6 +211,7 @@ MIXED = {
 }
 
 
+@pytest.mark.long
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.lists(st.sampled_from(sorted(KEPT)), min_size=1, max_size=4))
 def test_ways_of_the_rows(seed, ways):
@@ -220,6 +228,7 @@ def test_ways_of_the_rows(seed, ways):
     assert_mean(explainer, x, together, alone, tolerance=1e-9, target=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MIXED)
 def test_rows_that_meet_are_no_pairs(name, rng):
     def model(z):
@@ -242,6 +251,7 @@ def test_more_references_need_no_more_passes_than_fit(rng):
     assert [len(part) for part in few._parts(few.scorer(slice(0, 1))[0])] == [25, 25, 25, 25]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("activation", ["silu", "gelu", "hard_silu", "gate", "maximum", "gelu_tanh"])
 def test_chains_meet_references_too(activation, rng):
     """Several ops of one tensor that are one op: as rows and columns, and with choices inside as pairs."""
@@ -272,6 +282,7 @@ LOOKS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOOKS)
 def test_a_model_that_looks_at_how_many_examples_there_are(name, rng):
     """Then they are not repeated: its values are those of each reference alone, in a pass of as many rows."""

@@ -26,6 +26,7 @@ WRONG = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_target_function_changes_nothing_afterwards(name, rng):
     wrong, kind, words = WRONG[name]

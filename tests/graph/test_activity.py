@@ -77,6 +77,7 @@ CELLS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cell", CELLS)
 def test_masked_steps_get_nothing(cell, rng):
     """Which steps exist is said by x, for the reference too."""

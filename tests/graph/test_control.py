@@ -25,6 +25,7 @@ def test_a_linear_loop_is_its_matrix(options):
     np.testing.assert_allclose(e.baseline_score, [X0[0] @ kernel] * 2, rtol=1e-12)
 
 
+@pytest.mark.long
 @METHODS
 def test_a_loop_is_the_same_written_out(options):
     def loop(z):

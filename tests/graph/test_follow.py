@@ -7,6 +7,7 @@ import hypothesis
 import hypothesis.strategies as st
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 
@@ -64,6 +65,7 @@ def told(axes, shape):
     return found
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 @given(st.lists(st.sampled_from(sorted(MOVES)), min_size=1, max_size=5))
 def test_positions_are_where_the_axes_say(names):

@@ -68,6 +68,7 @@ def test_what_calls_back_into_python_has_none():
     assert key(of(lambda t: tf.cond(tf.reduce_sum(t) > 0, lambda: function(t), lambda: t))) is None
 
 
+@pytest.mark.long
 def test_gradients_are_released_of_what_they_hold():
     """TensorFlow's own, which hold tensors alone, are not traced for a key."""
 

@@ -164,6 +164,7 @@ NOT = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NOT)
 def test_what_is_not_certain_is_left_alone(name):
     graph = captured(lambda z: tf.sin(NOT[name](tf.sin(z))), spec(None, 2, 6))

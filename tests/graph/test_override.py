@@ -21,6 +21,7 @@ def recurrent():
     return keras.Sequential([keras.Input((4, 3)), layers.GRU(4), layers.Dense(4, activation="silu"), layers.Dense(2)])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["deeplift", "reveal", "gradient", "guided_backprop", "smoothgrad"])
 def test_an_explanation_leaves_the_registry_as_it_was(method, rng):
     model, x = recurrent(), rng.normal(size=(2, 4, 3)).astype("float32")
@@ -61,6 +62,7 @@ def breaks_off(t):
     return tf.while_loop(lambda k, t: k < 3, body, [0, tf.nn.silu(t)])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [recurrent, in_a_loop])
 def test_a_capture_leaves_nothing(make, rng):
     model, spec = make(), tf.TensorSpec([None, 4, 3])
@@ -76,6 +78,7 @@ def bodies(graph):
     return [op for outer in graph.ops for body in outer.bodies for op in body.ops]
 
 
+@pytest.mark.long
 def test_a_capture_that_fails_leaves_nothing(rng):
     x = rng.normal(size=(2, 4, 3)).astype("float32")
     living = Living()

@@ -43,6 +43,7 @@ def test_a_right_gradient_is_not_mentioned(name):
     assert found(RIGHT[name]) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", OTHER)
 def test_another_gradient_is_found(name):
     assert found(OTHER[name])

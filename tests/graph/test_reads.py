@@ -122,6 +122,7 @@ PICTURES = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_steps(name):
     want = seen(SEQUENCES[name], 20, 2)
@@ -129,6 +130,7 @@ def test_steps(name):
     np.testing.assert_array_equal(told(SEQUENCES[name], 20, 2), want)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PICTURES)
 def test_pixels(name):
     want = seen(PICTURES[name], 9, 7, 2)
@@ -136,6 +138,7 @@ def test_pixels(name):
     np.testing.assert_array_equal(told(PICTURES[name], 9, 7, 2), want)
 
 
+@pytest.mark.long
 @settings(max_examples=60, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
 @given(
     st.sampled_from(["VALID", "SAME", (3, 1), (0, 2)]),

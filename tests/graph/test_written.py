@@ -58,6 +58,7 @@ UPDATES = {  # with slice_update, and the same without
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", UPDATES)
 def test_slice_update(name):
     """Multipliers of every table are those of the twin."""
@@ -93,6 +94,7 @@ def test_an_op_without_a_gradient_is_named_and_what_works(method):
     assert np.abs(tfxai.explain(model, x, "occlusion", target=0, verbose=0).values).max() > 0
 
 
+@pytest.mark.long
 def test_an_unknown_number_of_axes():
     """Keras' associative scan loses the rank of its result: rules do without it, a score needs it."""
     scan = lambda t: ops.associative_scan(lambda a, b: a * b + b, t, axis=1)  # noqa: E731
@@ -120,6 +122,7 @@ def _dense(kernel, groups):
     return wide
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "mixed_float16"])
 def test_convolutions_in_groups(rank, dtype, rng):

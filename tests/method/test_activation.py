@@ -11,6 +11,7 @@ from tests.recorded import recorded
 from tests.test_contract import NO_MAP
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", [kind for kind in MODELS if kind not in NO_MAP])
 def test_none_is_the_last_convolution(kind):
     keras.utils.set_random_seed(1)
@@ -23,6 +24,7 @@ def test_none_is_the_last_convolution(kind):
     assert e.layer == tfxai.explain(model, x, "gradcam", target=0, resize=False, verbose=0).layer
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["tabular", "lstm", "text", "attention", "subclassed", "masked_gru"])
 def test_any_layer_by_name(kind):
     keras.utils.set_random_seed(1)
@@ -44,6 +46,7 @@ def network(rng):
     return model, rng.normal(size=(3, 8, 8, 1)).astype("float32")
 
 
+@pytest.mark.long
 def test_several_layers_the_target_does_not_matter_and_batches_do_not(network):
     model, x = network
     e = tfxai.explain(model, x, "activation", layer=["a", "b"], target=0)

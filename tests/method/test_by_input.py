@@ -75,6 +75,7 @@ def squares(x):
 WIDE = {"a": np.array([[0.0, 1.0, 4.0]]), "b": np.array([[0.0, 100.0]])}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options, sigma",
     [

@@ -62,6 +62,7 @@ def network(rng):
     return model, rng.normal(size=(3, 12, 10, 3)).astype("float32")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CAMS[:4])
 @pytest.mark.parametrize("layer", ["a", "c", "d", "pool"])
 def test_formulas(name, layer, network):
@@ -117,6 +118,7 @@ def flat_and_nested():
     return flat, nested, Wrapped()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*CAMS, "guided_gradcam"])
 def test_nested_and_subclassed_twins_agree_bit_by_bit(name, rng):
     keras.utils.set_random_seed(1)
@@ -147,6 +149,7 @@ def test_the_layer_that_people_use(name):
     assert e.layer == APPLICATIONS[name] and e.values.shape == (1, 96, 96, 1)
 
 
+@pytest.mark.long
 def test_several_layers_in_one_pass(network):
     model, x = network
     e = tfxai.explain(model, x, "gradcam", layer=["a", "d"], target=1)
@@ -160,6 +163,7 @@ def test_several_layers_in_one_pass(network):
     assert every[1].values["c"].shape == (1, 12, 10, 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("axes", [1, 3])
 def test_one_and_three_dimensions(axes, rng):
     keras.utils.set_random_seed(0)

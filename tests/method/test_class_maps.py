@@ -34,6 +34,7 @@ def layer_of(model):
     return next(layer.name for layer in model.layers if isinstance(layer, layers.Conv2D))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::tfxai.errors.EmptyMapWarning")  # some have nothing that speaks for class 0
 @pytest.mark.parametrize("kind", [kind for kind in MODELS if kind not in NO_MAP])
 def test_formulas_on_every_kind_of_model(kind):

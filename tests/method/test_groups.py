@@ -15,6 +15,7 @@ from tfxai.errors import OptionError
 EMBEDDED = {"text"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", sorted(set(MODELS) - EMBEDDED - {"masked_gru"}))
 def test_the_drop_is_that_of_the_model(kind):
     rng = np.random.default_rng(0)

@@ -52,6 +52,7 @@ def test_r2_goes_with_its_example_and_into_files(tmp_path, rng):
     np.testing.assert_allclose(constant.values, 0, atol=1e-12)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "method, options",
     [

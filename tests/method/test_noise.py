@@ -94,6 +94,7 @@ def test_one_by_one_the_examples_meet_the_same_draws(name):
     np.testing.assert_allclose(explainer(x[1:], seed=7).values, e.values[1:], rtol=1e-6)
 
 
+@pytest.mark.long
 def test_noise_zero_is_the_method_itself(rng):
     model = keras.Sequential(
         [keras.Input((6, 6, 2)), layers.Conv2D(3, 3, activation="relu"), layers.Flatten(), layers.Dense(2)]
@@ -149,6 +150,7 @@ def test_bad_options(options, message):
 FLAT = ["smoothgrad", "smoothgrad_squared", "vargrad"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", FLAT)
 def test_noise_that_is_a_share_of_nothing_is_said(method):
     x = np.array([[2.0], [3.0]], "float32")  # one feature: no range
@@ -164,6 +166,7 @@ def test_noise_that_is_a_share_of_nothing_is_said(method):
     np.testing.assert_allclose(e.values, want, rtol=0.08)
 
 
+@pytest.mark.long
 def test_noise_in_units_of_the_input_is_the_same_for_all_examples():
     x = np.array([[0.0, 1.0], [0.0, 100.0]], "float32")
     e = tfxai.explain(lambda t: keras.ops.sum(t**2, 1), x, "vargrad", seed=0, noise_std=0.5, samples=2000)

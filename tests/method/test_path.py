@@ -17,6 +17,7 @@ def ig(model, x, **options):
     return tfxai.explain(model, np.asarray(x), "integrated_gradients", **options)
 
 
+@pytest.mark.long
 @DTYPES
 def test_two_networks_that_compute_the_same(dtype):
     """The lecture's pair: integrated gradients agree, as they must for the same function; kinks cost accuracy."""
@@ -25,6 +26,7 @@ def test_two_networks_that_compute_the_same(dtype):
         np.testing.assert_allclose(e.values, [[1.5, -0.5]], atol=2e-3)
 
 
+@pytest.mark.long
 @DTYPES
 def test_closed_forms(dtype):
     function = lambda z: 5 * z[:, 0] + z[:, 1] ** 2 + tf.sin(z[:, 2])  # noqa: E731
@@ -35,6 +37,7 @@ def test_closed_forms(dtype):
     np.testing.assert_allclose(e.delta, 0, atol=tolerance(dtype)["atol"] * 27)
 
 
+@pytest.mark.long
 def test_kinked_networks():
     one_minus_relu = dense(([[-1]], [1]), "relu", ([[-1]], [1]))  # P1: 1 - relu(1 - x)
     x = np.array([[2.0]], "float32")
@@ -55,6 +58,7 @@ def test_agrees_with_deeplift_where_both_are_exact(rng):
 ROUGH = pytest.mark.filterwarnings("ignore::tfxai.CompletenessWarning")  # what is tested has few steps on purpose
 
 
+@pytest.mark.long
 @ROUGH
 @pytest.mark.parametrize("name", QUADRATURES)
 @pytest.mark.parametrize("steps", [1, 2, 7, 50])
@@ -109,6 +113,7 @@ def test_tolerance_refines_only_where_it_must():
         assert one.meta["steps"] == steps[k : k + 1]
 
 
+@pytest.mark.long
 def test_tolerance_is_not_fooled_by_errors_that_cancel():
     """Two opposite bumps between the first nodes: the sum is right from the start, the values are not."""
 
@@ -131,6 +136,7 @@ def test_tolerance_gives_up_at_max_steps_and_says_so():
     assert e.meta["steps"] == [16] and abs(e.delta[0]) > 0.01
 
 
+@pytest.mark.long
 def test_tolerance_on_the_trained_digit_network_halves_the_gradients():
     """Against the smallest of ten right Riemann sums that is within 1 %."""
     demo = tfxai.demo.digits()
@@ -165,6 +171,7 @@ def test_several_references_are_averaged(rng):
     assert np.abs(few[0].values - few[2].values).max() > 0
 
 
+@pytest.mark.long
 @ROUGH
 @pytest.mark.parametrize("seconds", [0, 1e9])
 @pytest.mark.parametrize("batch_size", [1, 3, 8, None])
@@ -269,6 +276,7 @@ def conductance(x, x0, first, second, act, slope, pieces=20000):
     return found
 
 
+@pytest.mark.long
 def test_along_the_input_it_is_the_conductance_of_a_layer(rng):
     first, hidden, last = rng.normal(size=(3, 5)), rng.normal(size=(5, 4)), rng.normal(size=4)
     model = dense((first, None), "tanh", (hidden, None), "tanh", (last[:, None], None), dtype="float64")
@@ -297,6 +305,7 @@ def test_both_paths_are_one_where_the_layer_moves_straight(rng):
         np.testing.assert_allclose(*both, atol=1e-5)
 
 
+@pytest.mark.long
 def test_conductance_of_units_that_saturate_on_the_way():
     """y = min(x, 1) up to (4, 1/2), f = (y1 - y2)^2: y1 conducts until it stands still; in a straight line both go on.
 

@@ -88,6 +88,7 @@ def test_products_of_two_are_half_each(method, samples, rng):
     np.testing.assert_allclose(e.values, np.concatenate([half, half], axis=1), atol=1e-9)
 
 
+@pytest.mark.long
 def test_the_values_of_shaps_explainers_where_they_enumerate(rng):
     shap = pytest.importorskip("shap")
     model, f = random_network(rng, 8)

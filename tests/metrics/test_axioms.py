@@ -17,6 +17,7 @@ def network(rng):
     return model, rng.normal(size=(6, 5)).astype("float32")
 
 
+@pytest.mark.long
 def test_the_lectures_tables():
     table = axioms.lecture_table()
     assert set(METHODS) | {"occlusion"} <= set(table) and not {"gradcam", "activation"} & set(table)
@@ -31,6 +32,7 @@ def test_the_lectures_tables():
     assert axioms.sensitivity("lrp", rule="zero", bias="equal")  # what is explained is a bias
 
 
+@pytest.mark.long
 def test_the_lectures_numbers():
     first, second = axioms.equal_pair()
     x = np.array([[3, 1]], "float32")
@@ -53,6 +55,7 @@ def test_completeness_is_the_residual_itself(network):
     assert verdict.residual == pytest.approx(expected, rel=1e-3) and not verdict and "largest change" in verdict.detail
 
 
+@pytest.mark.long
 def test_dummy(network):
     model, x = network
     for method in METHODS:
@@ -63,6 +66,7 @@ def test_dummy(network):
     assert axioms.dummy("smoothgrad", kept, x, target=0, samples=4, seed=0)
 
 
+@pytest.mark.long
 def test_linearity(network, rng):
     model, x = network
     other = keras.Sequential([keras.Input((5,)), layers.Dense(7, "tanh"), layers.Dense(2)])
@@ -74,6 +78,7 @@ def test_linearity(network, rng):
     assert not axioms.linearity("guided_backprop", model, third, x)
 
 
+@pytest.mark.long
 def test_sensitivity_on_data(network):
     model, x = network
     assert axioms.sensitivity("deeplift", model, x, target=0)

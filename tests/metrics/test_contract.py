@@ -48,6 +48,7 @@ def cases(kind, method="input_x_gradient", **options):
     return right, dataclasses.replace(right, attributor=Deaf(), relevance=numbers, explanation=None, kept={})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_truth_of_these_models_is_what_methods_give(kind):
     right, noise = cases(kind)
@@ -73,6 +74,7 @@ def test_a_planted_truth_is_better_than_noise(name, kind):
     assert (truth > chance if better == "higher" else truth < chance).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["images", "tokens", "two inputs"])
 def test_numbers_depend_neither_on_the_batch_size_nor_on_neighbours(kind):
     whole = cases(kind, "gradient")[0]

@@ -62,6 +62,7 @@ def test_numbers_are_the_same_at_every_batch_size(planted):
             assert np.allclose(one.values[method][metric], two.values[method][metric], atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_input_with_all_defaults(kind, rng):
     model, x, *_ = KINDS[kind](rng)

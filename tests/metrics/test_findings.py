@@ -34,6 +34,7 @@ def linear(weights, more=None):
     return model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["sequential_cnn", "functional_bn", "dna", "dict_inputs"])
 def test_sound_models_are_green(name, rng):
     model, x = MODELS[name](rng)
@@ -57,6 +58,7 @@ def test_a_baseline_that_scores_as_x_does(rng):
     assert level(tfxai.check(model, half[[0, 0, 0, 1]]), "baseline") == "note"
 
 
+@pytest.mark.long
 def test_contributions_that_cancel(rng):
     """5000 (x1 - x2) + x1, x = 1: 10001 times the change."""
     x = np.ones((3, 2), "float32")
@@ -66,12 +68,14 @@ def test_contributions_that_cancel(rng):
     assert np.isclose(number(tfxai.check(linear([3, -2]), x), "size"), 5, rtol=1e-3)
 
 
+@pytest.mark.long
 def test_a_score_that_is_flat_at_x():
     found = tfxai.check(saturated(), np.array([[2.0], [3.0]], "float32"))
     assert level(found, "saturation") == "note" and number(found, "saturation") == 0
     assert level(tfxai.check(saturated(), np.array([[0.5], [0.25]], "float32")), "saturation") == "ok"
 
 
+@pytest.mark.long
 def test_rectifiers_that_let_nothing_through(rng):
     dead = layers.Dense(4, activation="relu", bias_initializer=keras.initializers.Constant(-100.0), name="asleep")
     model, x = linear(np.ones(20), lambda i: layers.Dense(1)(dead(i))), rng.normal(size=(4, 20)).astype("float32")
@@ -87,6 +91,7 @@ def test_rectifiers_that_let_nothing_through(rng):
     assert level(found, "dead units") == "ok" and number(found, "dead units") == 0.75
 
 
+@pytest.mark.long
 def test_weights_that_do_not_matter(rng):
     """A network that has learnt nothing of what its score is: a fixed sum, and its weights hardly count."""
     i = keras.Input((40,))
@@ -96,6 +101,7 @@ def test_weights_that_do_not_matter(rng):
     assert level(found, "randomisation") == "fail" and number(found, "randomisation") > 0.99 and not found
 
 
+@pytest.mark.long
 def test_a_baseline_whose_choice_decides(rng):
     """Far from zero all that zeros say is how far: of x less its mean they say nothing."""
     x = (50 + rng.normal(size=(8, 40))).astype("float32")
@@ -104,6 +110,7 @@ def test_a_baseline_whose_choice_decides(rng):
     assert level(tfxai.check(linear(rng.normal(size=40)), x, baseline=50.0), "choice of baseline") == "ok"
 
 
+@pytest.mark.long
 def test_methods_that_disagree(rng):
     """A fast wave: its slopes at x say nothing of the change."""
     i = keras.Input((40,))
@@ -114,6 +121,7 @@ def test_methods_that_disagree(rng):
     assert np.isclose(number(calm, "agreement"), 1, atol=1e-4)
 
 
+@pytest.mark.long
 def test_draws_at_inference():
     class Noisy(layers.Layer):
         def call(self, x):
@@ -137,6 +145,7 @@ def test_advice_is_the_most_faithful_of_them():
     assert tfxai.check(linear(np.ones(20)), x).advice.startswith("deeplift (correlation with what the score loses")
 
 
+@pytest.mark.long
 def test_the_shell(tmp_path, capsys, rng):
     x = rng.normal(size=(4, 20)).astype("float32")
     model = linear(np.ones(20))

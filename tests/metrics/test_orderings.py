@@ -3,6 +3,7 @@
 import functools
 
 import numpy as np
+import pytest
 
 import tfxai
 from tests.planted import drawings, trained_on_drawings
@@ -34,6 +35,7 @@ def better(one, two, metric, table):
     return gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
 
 
+@pytest.mark.long
 def test_deeplift_and_integrated_gradients_are_above_gradient_and_chance():
     table = measured()
     for method in ("deeplift", "integrated_gradients"):
@@ -51,6 +53,7 @@ def test_deeplift_and_integrated_gradients_are_above_gradient_and_chance():
     assert better("gradient", "random", "deletion", table) and table.mean("random", "pointing_game") < 0.4
 
 
+@pytest.mark.long
 def test_randomisation_catches_guided_backpropagation():
     """Adebayo et al. 2018: it stays more alike than the gradient as the layers that it should explain are destroyed."""
     x, y, _ = drawings(32, 1)
@@ -62,6 +65,7 @@ def test_randomisation_catches_guided_backpropagation():
         assert table.mean("guided_backprop", metric) > 0.6
 
 
+@pytest.mark.long
 def test_road_agrees_with_itself_in_the_other_order_more_than_with_deletion():
     """Rong et al. 2022: the order of the methods, by removing the most relevant and the least relevant features."""
     table = measured()

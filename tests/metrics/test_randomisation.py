@@ -76,6 +76,7 @@ def test_weights_are_drawn_by_their_own_initialisers(x):
         assert all(np.array_equal(a, np.array(v)) for a, v in zip(first, model.variables, strict=True))
 
 
+@pytest.mark.long
 def test_everything_is_left_as_it_was(x):
     model = network()
     model.compile("adam", "mse")
@@ -194,6 +195,7 @@ def test_weights_of_tf_keras():
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
 
 
+@pytest.mark.long
 def test_what_cannot_be_randomised(x, rng):
     model = network()
     with pytest.raises(MethodError, match="it needs a method, not the given values, which are numbers already"):

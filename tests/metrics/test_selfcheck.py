@@ -14,6 +14,7 @@ from tfxai.metrics.selfcheck import random_inputs
 pytestmark = pytest.mark.usefixtures("seeded_tensorflow")
 
 
+@pytest.mark.long
 def test_a_good_model(rng):
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(4, 3, activation="gelu", name="conv"),
                               layers.Flatten(), layers.Dense(2, activation="softmax", name="head")])  # fmt: skip
@@ -69,6 +70,7 @@ def test_leaks_are_per_layer():
     assert tfxai.Explainer(model, "gradient").leaks(np.ones((2, 3), "float32")) == {}
 
 
+@pytest.mark.long
 def test_random_inputs():
     a, b = keras.Input((3,), name="a"), keras.Input((None,), dtype="int32", name="b")
     both = keras.Model(

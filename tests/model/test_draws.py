@@ -38,6 +38,7 @@ def explained(model, x, method, **options):
     return tfxai.explain(model, x, method, target=0, verbose=0, **options)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["keras", "tf"])
 def test_passes_share_a_draw_that_seed_fixes(how, rng):
     model, x = network(how, rng)
@@ -208,6 +209,7 @@ def holds(model, x, seed, noise, **options):
     return e
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_drawn_once(kind, rng):
     make, again = KINDS[kind]
@@ -278,6 +280,7 @@ OF_X = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", OF_X)
 @pytest.mark.parametrize("size", [None, 1])
 def test_what_is_drawn_at_x_stays(kind, size, rng):
@@ -319,6 +322,7 @@ ANEW = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ANEW)
 def test_draws_that_are_made_anew_are_said(kind, rng):
     x = rng.normal(size=(3, 4)).astype("float32")

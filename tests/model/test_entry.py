@@ -14,6 +14,7 @@ def explained(model, x, method="deeplift", **options):
     return tfxai.explain(model, x, method, verbose=0, **{"target": 0, **options})
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("size", [3, 5])
 @pytest.mark.parametrize("cut", ["x[:, k]", "x[:, k:k+1]"])
 def test_one_embedding_per_column(cut, size, rng):
@@ -72,6 +73,7 @@ def chosen(how):
     return keras.Model([state, action], layers.Lambda(pick, output_shape=(1,))([q(state), action])), q
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["gather", "take_along_axis"])
 def test_an_index_into_what_was_computed_is_no_embedding(how, rng):
     model, q = chosen(how)

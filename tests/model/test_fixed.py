@@ -37,6 +37,7 @@ def drawn(model, rng):
     model.set_weights([rng.uniform(0.1, 1, w.shape).astype("float32") for w in model.get_weights()])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["deeplift", "gradient"])
 @pytest.mark.parametrize("few", [0, 200])
 def test_weights_of_now_whether_compiled_or_not(few, method, rng, monkeypatch):

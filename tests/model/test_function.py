@@ -11,6 +11,7 @@ from tfxai.errors import FileFormatError
 from tfxai.model.function import open_model
 
 
+@pytest.mark.long
 def test_saved_model_and_its_signature(rng, tmp_path):
     model, x = MODELS["sequential_cnn"](rng)
     expected = tfxai.explain(model, x, target=2)
@@ -30,6 +31,7 @@ def test_keras_file(rng, tmp_path):
     )
 
 
+@pytest.mark.long
 def test_legacy_tf_keras(rng):
     tf_keras = pytest.importorskip("tf_keras")
 

@@ -49,6 +49,7 @@ def test_places_of_no_input(rng):
         explained(model, x, "hirescam")
 
 
+@pytest.mark.long
 def test_pictures_of_two_sizes_and_calls_of_one_layer(rng):
     conv, top = layers.Conv2D(3, 3, name="shared", **CONV), layers.Dense(2)
     a, b = keras.Input((6, 8, 1), name="a"), keras.Input((10, 4, 1), name="b")
@@ -140,6 +141,7 @@ def read_places(model, x, features):
     return int((np.abs(tape.gradient(total, a).numpy()) > 0).any((0, -1)).sum())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "steps, tail, wanted, counts",
     [

@@ -25,6 +25,7 @@ def two_pictures(rng, shared=False, joined=False):
     return model, x, maps
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("method", ["gradcam", "hirescam", "scorecam", "layercam", "gradcam++"])
 def test_each_of_several_pictures_has_a_map(rng, method, shared):
@@ -42,6 +43,7 @@ def test_each_of_several_pictures_has_a_map(rng, method, shared):
             np.testing.assert_allclose(e.values[str(k)], gradcam(model, x, m, first), atol=1e-4)
 
 
+@pytest.mark.long
 def test_maps_of_pictures_have_the_structure_of_x_and_lie_over_them(rng):
     left, right = keras.Input((8, 6, 1), name="left"), keras.Input((10, 12, 1), name="right")
     maps = [layers.Conv2D(4, 3, **CONV)(i) for i in (left, right)]

@@ -39,6 +39,7 @@ def readers(request):
     return tfxai.Explainer(plain), tfxai.Explainer(quantised)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["deeplift", "integrated_gradients", "input_x_gradient", "gradient", "occlusion"])
 def test_a_quantised_embedding_is_one_table(readers, method):
     """Values, scales and offsets of the table are not explained apart: the numbers are those of the table they make."""
@@ -61,6 +62,7 @@ def test_two_tables_of_the_same_ids_keep_their_sum():
     np.testing.assert_allclose(e.values, each, atol=1e-6)  # zero embeddings give zero, tokens do not mix
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 def test_deeplift_refuses_products_of_rounded_numbers(rule):
     """Else all credit goes to the one feature that the scale of the rounding is taken from, and even adds up."""
@@ -70,6 +72,7 @@ def test_deeplift_refuses_products_of_rounded_numbers(rule):
         tfxai.explain(dense("int8"), x, rule=rule)
 
 
+@pytest.mark.long
 def test_gradients_of_int8_are_those_that_keras_defines():
     x = np.random.default_rng(0).normal(size=(2, 6)).astype("float32")
     for method in ("gradient", "integrated_gradients"):
@@ -78,6 +81,7 @@ def test_gradients_of_int8_are_those_that_keras_defines():
         np.testing.assert_allclose(e.values, expected, atol=0.02 * np.abs(expected).max())
 
 
+@pytest.mark.long
 def test_weights_alone_quantised_are_followed_exactly():
     x = np.random.default_rng(0).normal(size=(2, 6)).astype("float32")
     e = tfxai.explain(dense("int4"), x, target=0)

@@ -75,6 +75,7 @@ def fitted(**more):
     model.fit(CENTRED / 100, np.zeros(3), epochs=2, verbose=0, callbacks=[snapshot])
 
 
+@pytest.mark.long
 def test_snapshots_say_it_once_and_show_what_is_passed(tmp_path):
     kept = Kept()
     assert len(said(lambda: fitted(sinks=[directory(tmp_path / "a"), kept]))) == 1

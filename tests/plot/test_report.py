@@ -66,6 +66,7 @@ def test_nothing_runs_and_nothing_is_loaded(page):
     assert not re.search(r'(src|href)="(?!data:|#)', text) and not re.search(r"url\((?!data:)", text)
 
 
+@pytest.mark.long
 @browser.needed
 def test_in_a_browser(page, tmp_path):
     found = browser.dom(page, tmp_path)

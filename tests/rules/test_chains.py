@@ -83,6 +83,7 @@ def explainer():
     return tfxai.Explainer(_table)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("place", PLACES)
 def test_the_chord_of_the_whole_at_any_distance(place, explainer):
     end = np.float32(place) + np.array(WAYS, "float32")
@@ -97,6 +98,7 @@ def test_the_chord_of_the_whole_at_any_distance(place, explainer):
         np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=2e-6 * np.abs(wanted).max(), err_msg=name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype, atol", [("float64", 1e-12), ("float32", 2e-6)])
 @pytest.mark.parametrize("references", [1, 5], ids=["one reference", "one each"])
 def test_what_the_ops_give_one_by_one(dtype, atol, references, monkeypatch, rng):
@@ -179,6 +181,7 @@ def _random(program):
     return f
 
 
+@pytest.mark.long
 @given(program=steps, seed=st.integers(0, 10**6), distance=st.sampled_from([1.0, 1e-3, 1e-9, 0.0]))
 @SETTINGS
 def test_random_chains(program, seed, distance):
@@ -208,6 +211,7 @@ def test_in_loops(monkeypatch, rng):
     np.testing.assert_allclose(got, tfxai.explain(model, x, baseline=x0, verbose=0).values, rtol=1e-10)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_is_right_to_its_rounding(dtype):
     x, x0 = (tf.cast([[v]], dtype) for v in (0.75, 0.5))

@@ -125,6 +125,7 @@ def test_two_operands():
         np.testing.assert_allclose(got / sizes, np.stack([first, second], 1) / sizes, atol=2e-5, err_msg=name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 def test_what_a_quadrature_misses_is_no_rounding(rule, rng):
     """Softmax and a product of many: beside the reference, contributions are those of the slope."""

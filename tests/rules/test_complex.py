@@ -54,6 +54,7 @@ def _difference(f, way, step=1e-2):
     return ((f(X + step * way) - f(X - step * way)) / (2 * step)).numpy()
 
 
+@pytest.mark.long
 @_named(LINEAR)
 def test_linear(explainer, f):
     """The gradient is that of finite differences; input times gradient is what every complete method finds."""
@@ -65,6 +66,7 @@ def test_linear(explainer, f):
         np.testing.assert_allclose(values, rate * X, atol=5e-3, err_msg=f"{method} {options}")
 
 
+@pytest.mark.long
 @_named(OTHER)
 def test_not_linear(explainer, f):
     """The gradient along a way is the finite difference; both rules add up."""

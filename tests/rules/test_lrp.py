@@ -138,6 +138,7 @@ def test_rule_is_the_formula(subject, rule):
     np.testing.assert_allclose(subject.explained(rule), subject.expected(rule), rtol=1e-8, atol=1e-8)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["epsilon", "gamma", "gamma_general", "alpha_beta", "z_plus"])
 def test_without_bias(rule):
     subject = Subject("conv2d strided")

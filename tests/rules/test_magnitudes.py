@@ -27,6 +27,7 @@ DISTANCES = {
 }
 
 
+@pytest.mark.long
 @RULES
 @pytest.mark.parametrize("name", DISTANCES)
 def test_zero_at_both_ends(name, rule, rng):
@@ -61,6 +62,7 @@ def test_deviation_of_a_dead_channel():
     np.testing.assert_allclose(e.values.sum(), np.arange(6.0).std(), rtol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["gradient", "smoothgrad", "integrated_gradients"])
 def test_where_the_gradient_is_no_number_the_op_is_named(method):
     f = lambda t: tf.sqrt(tf.reduce_sum((t[:, :2] - t[:, 2:]) ** 2, 1), name="distance")  # noqa: E731

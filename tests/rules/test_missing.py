@@ -63,6 +63,7 @@ def score(f):
     return lambda x: np.asarray(f(tf.constant(x)))[:, 0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", LOOKED_FOR)
 def test_what_is_missing_has_its_own_effect(name):
     f = additive(LOOKED_FOR[name])
@@ -122,6 +123,7 @@ def tabular():
     return keras.Model(i, layers.Dense(2)(layers.Dense(8, "relu")(joined)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_values_of_a_network_add_up_to_the_change_of_the_score(dtype):
     with floats(dtype):
@@ -168,6 +170,7 @@ def test_an_op_that_leaks_is_named():
 REFUSING = ("gradient", "input_x_gradient", "integrated_gradients", "expected_gradients", "smoothgrad", "vargrad")
 
 
+@pytest.mark.long
 def test_methods_that_cannot_say_name_those_that_can():
     f = additive(LOOKED_FOR["a choice and an indicator"])
     cases = [(m, {}) for m in REFUSING] + [("deeplift", {"rule": "reveal_cancel"}), ("deeplift", {"rule": "genomics"})]

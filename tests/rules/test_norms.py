@@ -61,6 +61,7 @@ def x(rng):
     return rng.normal(size=(5, N)).astype("float32")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", NORMALISATIONS)
 def test_zeros_as_reference(name, rule, x):
@@ -74,6 +75,7 @@ def test_zeros_as_reference(name, rule, x):
         assert (np.abs(e.values[:, 1]) > np.abs(y[:, 1])).all()  # an output is first of all its own input's doing
 
 
+@pytest.mark.long
 @pytest.mark.skipif("rms" not in NORMALISATIONS, reason="Keras before 3.9")
 @pytest.mark.parametrize("rule", RULES)
 def test_by_hand(rule, x):
@@ -118,6 +120,7 @@ BASELINES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", AS_ONE)
 def test_as_one_op_it_has_the_values_of_its_ops(name, policy, rng):
     """Gains of either sign and 0 among them, in single precision, and in double where Keras has no casts inside."""
@@ -149,6 +152,7 @@ SQUARES = {
 }
 
 
+@pytest.mark.long
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     st.integers(0, 10**6), st.sampled_from(sorted(SQUARES)), st.sampled_from(["mean", "sum"]), st.booleans(),
@@ -226,6 +230,7 @@ def test_what_a_normalisation_leaks_is_named_by_its_layer(x):
     assert "norm" in tfxai.supported_ops()["NormalisationStep"]
 
 
+@pytest.mark.long
 def test_a_missing_number_is_followed_op_by_op(x):
     """Rows without it are as they are; the row with it has the credit where it is missing."""
     norm = layers.LayerNormalization()
@@ -240,6 +245,7 @@ def test_a_missing_number_is_followed_op_by_op(x):
     )
 
 
+@pytest.mark.long
 def test_small_changes_are_those_of_the_gradient(x):
     for name in NORMALISATIONS:
         model = _model(name)
@@ -260,6 +266,7 @@ def test_quotients_are_shapley_until_a_corner_is_out_of_proportion():
     np.testing.assert_allclose(e.values, [[2 / 4 - 2.25 / 4, 4 / 4 - 2.25 / 4, 12 / 4 - 4.5 / 4]], rtol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("form", ["a * b * (ra * rb)", "a * b / (na * nb)", "(a * ra) * (b * rb)"])
 def test_cosine_similarity_against_nearly_nothing(form, rule, rng):
@@ -292,6 +299,7 @@ def test_a_row_that_is_zero_in_both_gets_nothing(rule, x):
     np.testing.assert_allclose(e.delta, 0, atol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", RULES)
 def test_before_a_rectifier(rule, rng):
     """The spread of an inverse norm is at least its change, and that change is credited too."""
@@ -312,6 +320,7 @@ def test_scales_of_any_sign(x):
     assert np.abs(tfxai.explain(model, x, target=2).values).max() == 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("norm", [n for n in ("LayerNormalization", "RMSNormalization") if hasattr(layers, n)])
 def test_transformer_without_biases_against_zeros(norm, rule, rng):

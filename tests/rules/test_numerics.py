@@ -9,6 +9,7 @@ from keras import layers
 import tfxai
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy, limit", [("mixed_float16", 3e-2), ("mixed_bfloat16", 0.2)])
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 def test_mixed_precision(policy, limit, rule, rng):

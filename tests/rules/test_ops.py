@@ -291,6 +291,7 @@ def test_two_varying_inputs(two, rule):
     two.check(rule)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(k for k, v in ONE.items() if v is not None and k not in (
     "If", "Case", "While", "StatefulPartitionedCall", "PartitionedCall", "NormalisationStep", "LogSumExpStep")))  # fmt: skip
 def test_examples_really_use_the_op(name):

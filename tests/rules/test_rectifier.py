@@ -49,6 +49,7 @@ X = [-2.0, -0.3, 0.2, 1.0, 2.0, 4.0]
 AFTER = [1.0, 2.0, -1.0, 3.0, -2.0, 0.5]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", RECTIFIERS)
 def test_every_make_of_rectifier_is_gated_once(name):
     make, value = RECTIFIERS[name]
@@ -62,6 +63,7 @@ def test_every_make_of_rectifier_is_gated_once(name):
     np.testing.assert_allclose(on_vector(function, AFTER, X, "deconvnet"), np.maximum(after, 0), atol=1e-6)
 
 
+@pytest.mark.long
 def test_relu_then_another_function():
     square = layers.Lambda(lambda z: -ops.square(z))
     power = layers.Lambda(lambda z: -(z**2))

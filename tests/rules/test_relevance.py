@@ -32,6 +32,7 @@ def attention_relevance(x, wq, wk, wv, weights, halves):
     return sum(x * (over(r, z) @ w.T) for r, z, w in ((r_q, q, wq), (r_k, k, wk), (r_v, v, wv)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule, halves", [("attnlrp", True), ("epsilon", False)])
 def test_attention(rng, rule, halves):
     model, x = attention_model(), rng.normal(size=(2, 3, 4))
@@ -54,6 +55,7 @@ def test_softmax_takes_what_its_constants_explain(rng):
     np.testing.assert_allclose(e.layer_sums["elsewhere"]["other"], 0, atol=1e-12)
 
 
+@pytest.mark.long
 def test_the_default_goes_by_the_model(rng):
     made = {"attnlrp": attention_model(), "epsilon": keras.Sequential([keras.Input((3,)), layers.Dense(2)])}
     made["epsilon_plus"] = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(2, 2), layers.Flatten()])
@@ -151,6 +153,7 @@ def test_pooling():
 # --- The canonised graph --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["epsilon", "z_plus", "alpha_beta", "gamma"])
 def test_normalisation_behind_a_convolution_is_part_of_it(rng, rule):
     """The values are those of the network whose weights were merged by hand."""

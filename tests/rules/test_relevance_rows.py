@@ -154,6 +154,7 @@ def test_the_account_is_kept_with_the_explanation(rng, tmp_path):
     assert tfxai.explain(model, x, "gradient", target=1).layer_sums is None
 
 
+@pytest.mark.long
 def test_gamma_of_either_sign_is_gamma_behind_rectifiers(rng):
     i = keras.Input((8, 8, 2), dtype="float64")
     x = layers.Conv2D(5, 3, activation="relu", dtype="float64")(layers.ReLU(dtype="float64")(i))
@@ -181,6 +182,7 @@ def test_relevance_that_grows_is_said():
 # --- Precision ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["epsilon", "epsilon_plus_flat", "epsilon_alpha2_beta1", "gamma_general"])
 def test_half_precision_is_that_of_its_numbers(rng, rule):
     """The quotients are taken in single precision; small relevance is not lost, and nothing overflows."""

@@ -56,6 +56,7 @@ def _recurrent(rng):
     return keras.Model(i, layers.Dense(2, dtype=F64)(layers.GRU(2, dtype=F64)(h))), rng.normal(size=(3, 4, 3))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("make", [_pictures, _recurrent])
 def test_parts_are_made_only_where_they_are_read(make, monkeypatch, rng):
     """The numbers are those of carrying the parts everywhere."""

@@ -103,6 +103,7 @@ def test_a_shift_in_single_precision():
 LOW = {"infinite": -np.inf, "-1e9": -1e9, "least": np.finfo("float32").min}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 @pytest.mark.parametrize("low", LOW)
 def test_masked_logits_get_nothing_and_take_nothing(low, rule):
@@ -139,6 +140,7 @@ def test_multipliers_are_finite_whatever_is_masked(end, name, low):
         np.testing.assert_allclose((m.numpy().astype(float) * (z.astype(float) - z0)).sum(1), change, atol=5e-6)
 
 
+@pytest.mark.long
 def test_logsumexp_masks_along_any_axis_under_both_rules():
     """A row at a time, against the function without the masked places; complete, and what comes of it positive."""
     z, z0 = (t.astype("float32") for t in ends(1.0, "float64"))

@@ -8,6 +8,7 @@ from keras import layers
 import tfxai
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "make, shape",
     [(lambda: layers.Conv1DTranspose(3, 3, strides=2), (6, 2)), (lambda: layers.Conv2DTranspose(2, 3), (4, 4, 2)),

@@ -141,6 +141,7 @@ def test_targets_with_data_of_each_example(model, x, explained, target):
     np.testing.assert_allclose(explained(model, x, "gradient", target=target)[:].values, whole.values, atol=1e-6)
 
 
+@pytest.mark.long
 def test_regions_and_boxes_of_each_example(explained, rng):
     picture = keras.Input((6, 6, 1))
     maps = keras.Model(picture, keras.layers.Conv2D(2, 3, padding="same")(picture))
@@ -172,6 +173,7 @@ def test_several_targets_have_an_axis_of_their_own(model, x, explained):
         explained(model, x, target=targets.each([0, lambda y: y[:, 1]]))
 
 
+@pytest.mark.long
 def test_several_inputs_layers_and_what_else_explanations_hold(model, x, explained, rng):
     a, b = keras.Input((3,), name="a"), keras.Input((4, 2), name="b")
     joined = keras.layers.Concatenate()([a, keras.layers.Flatten()(b)])
@@ -351,6 +353,7 @@ def test_functions_are_told_by_what_they_do_and_hold(model, x, tmp_path):
         scale.Job(model, x, out, target=scaled(3.0))
 
 
+@pytest.mark.long
 def test_functions_are_told_alike_in_every_process():
     code = """
 import json

@@ -97,6 +97,7 @@ def _files(out):
     return {str(name): p.read_bytes() for p, name in own.items() if name.parts[0] not in ("times", "worker")}
 
 
+@pytest.mark.long
 def test_a_chunk_cut_off_at_any_of_its_files(folder, whole, cut):
     """Nothing says that it is there before all of it is; and again it is written as if nothing had been."""
     source, out, before = Trapped(X, folder), folder / "a.zarr", folder / "before.zarr"
@@ -169,6 +170,7 @@ def _until(happens, process, seconds=120):
         time.sleep(0.01)
 
 
+@pytest.mark.long
 def test_killed_within_a_chunk(folder, whole):
     """A real process and a real SIGKILL, and another process that goes on: this one."""
     out, source = folder / "a.zarr", Trapped(X, folder)
@@ -198,6 +200,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["values", "score", "checksum", "done", "rounding"])
 def test_damage_is_found_and_explained_again(folder, whole, name):
     """By the checksum, whatever file of a chunk it is in; the other chunks are not touched."""
@@ -269,6 +272,7 @@ def wide(tmp_path_factory):
 FULL = "Nothing more can be written to .*: {}. What was marked as done is whole; make room.*resume=True"
 
 
+@pytest.mark.long
 def test_no_space_left(wide):
     folder, whole = wide
     space = sum(p.stat().st_size for p in Path(whole).rglob("*") if p.is_file())
@@ -288,6 +292,7 @@ def test_no_space_left(wide):
         assert _reads(folder) == {s: 1 + (s == CHUNK * done.sum()) for s in STARTS}
 
 
+@pytest.mark.long
 def test_a_file_that_becomes_too_large(wide, tmp_path):
     folder, whole = wide
     with _files_of_at_most(50_000), pytest.raises(StoreError, match=FULL.format("File too large")):
@@ -334,6 +339,7 @@ def test_no_permission(model, whole):
                 path.chmod(0o755)
 
 
+@pytest.mark.long
 def test_something_else_is_at_its_path(folder):
     (folder / "notes.txt").write_text("mine")
     (folder / "full").mkdir()

@@ -80,6 +80,7 @@ def _listening():
     return [line[1].split(":")[0] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in held]
 
 
+@pytest.mark.long
 def test_nobody_else_reaches_the_session(session):
     addresses = _listening()
     assert len(addresses) > 3 and set(addresses) <= LOOPBACK
@@ -89,6 +90,7 @@ def _by_one_process(path, asked, folder):
     return tfxai.scale.explain_dataset(path, out=folder / "one.zarr", **asked)
 
 
+@pytest.mark.long
 def test_two_actors_on_two_cores_explain_what_one_process_does(session, path, asked, tmp_path):
     one = _by_one_process(path, asked, tmp_path)
     local = collections.Counter(start for start, _ in asked["source"].reads())
@@ -99,6 +101,7 @@ def test_two_actors_on_two_cores_explain_what_one_process_does(session, path, as
     assert all(n == 2 * local[start] for start, n in collections.Counter(s for s, _ in reads).items() if start)
 
 
+@pytest.mark.long
 def test_an_actor_that_is_killed_is_replaced_and_what_one_meets_comes_back(session, path, asked, tmp_path):
     source, out = asked["source"], tmp_path / "a.zarr"
     source.set(15, "dies_once")
@@ -114,6 +117,7 @@ def test_an_actor_that_is_killed_is_replaced_and_what_one_meets_comes_back(sessi
     _same(tfxai.scale.explain_dataset(path, out=out, **asked), _by_one_process(path, asked, tmp_path))
 
 
+@pytest.mark.long
 def test_workers_and_gpus_that_are_not_there(session, path, asked, tmp_path):
     def refused(match, **more):
         with pytest.raises(OptionError, match=match):
@@ -126,6 +130,7 @@ def test_workers_and_gpus_that_are_not_there(session, path, asked, tmp_path):
     refused("num_gpus is how many GPUs each worker has", num_gpus=-1)
 
 
+@pytest.mark.long
 def test_a_cluster_without_room_is_waited_for_and_a_chunk_that_kills_is_named(
     session, path, asked, tmp_path, monkeypatch
 ):

@@ -167,6 +167,7 @@ def test_identity_is_that_of_the_content(kind, tmp_path):
     assert opened(KINDS[kind](tmp_path / "c", changed), ONE).identity() != identity
 
 
+@pytest.mark.long
 @SETTINGS
 @given(st.data())
 def test_random_stretches(data):
@@ -490,6 +491,7 @@ JOBS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", JOBS)
 def test_a_job_explains_its_examples_with_their_own_labels(kind, tmp_path):
     pytest.importorskip("zarr")

@@ -60,6 +60,7 @@ KINDS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS)
 def test_stretches_of_every_kind(kind, tmp_path):
     make, options = KINDS[kind]
@@ -125,6 +126,7 @@ def test_a_packed_file_is_unpacked_once(tmp_path, monkeypatch):
 CELLS = st.text(alphabet='a,"\n\r 1é', max_size=6)
 
 
+@pytest.mark.long
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=2), min_size=1, max_size=12), st.sampled_from(["\n", "\r\n"]))
 def test_records_are_those_of_the_csv_module(tmp_path_factory, rows, end):

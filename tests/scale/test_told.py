@@ -140,6 +140,7 @@ def test_only_what_has_parts_is_taken(out, tmp_path):
         tfxai.report([scale.open(out)], tmp_path / "a.html")
 
 
+@pytest.mark.long
 @browser.needed
 def test_in_a_browser(out, x, tmp_path):
     page = tfxai.report(scale.open(out, x), tmp_path / "r.html", NAMES)

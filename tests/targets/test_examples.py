@@ -39,6 +39,7 @@ METHODS = [
 ]  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("references", [RNG.normal(size=(1, 3, 6)), RNG.normal(size=(5, 6))], ids=["three", "own"])
 @pytest.mark.parametrize("method, options", METHODS)
 def test_each_row_meets_its_own_data_in_every_pass(net, method, options, references):
@@ -80,6 +81,7 @@ def test_the_structure_of_the_data_is_handed_on(net, structure):
     np.testing.assert_allclose(e.values, tfxai.explain(net, X, "gradient", 1).values * factor[:, None], atol=1e-6)
 
 
+@pytest.mark.long
 def test_beside_other_targets_and_at_one_of_several_outputs(net):
     first, second = targets.per_example(of_rows, DATA), targets.per_example(of_rows, {**DATA, "labels": LABELS[::-1]})
     found = tfxai.explain(net, X, target=targets.each([first, 2, second, of_one(0), first]))
@@ -156,6 +158,7 @@ MASKS = RNG.uniform(size=(3, 6, 8)) > 0.6
 PICTURES = RNG.normal(size=(3, 6, 8, 2)).astype("float32")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "masks", [MASKS, MASKS[1], MASKS * RNG.normal(size=MASKS.shape)], ids=["each", "one", "weights"]
 )
@@ -226,6 +229,7 @@ def test_an_output_whose_classes_cannot_be_found_is_refused(net):
 # --- Black boxes ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method, options", [("occlusion", {}), ("rise", {"samples": 9}), ("kernel_shap", {})])
 def test_a_black_box_gets_its_rows_too(net, method, options):
     """Its functions are of arrays; what it returns is what the network does."""

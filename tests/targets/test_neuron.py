@@ -48,6 +48,7 @@ METHODS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.filterwarnings("ignore::tfxai.CompletenessWarning")
 def test_a_number_of_a_map(cnn, method):
@@ -86,6 +87,7 @@ def test_the_contribution_of_a_layer_to_a_unit(cnn):
     assert not e.values[:, 4:].any() and not e.values[:, :, 4:].any()  # its window reads four rows and columns
 
 
+@pytest.mark.long
 def test_a_unit_of_a_dense_layer_and_the_kinds_of_index(cnn):
     model, x, _ = cnn
     hidden = keras.Model(model.inputs, model.get_layer("hidden").output)
@@ -153,6 +155,7 @@ def test_a_subclassed_model_and_a_layer_that_is_called_twice():
         tfxai.explain(model, x, target=targets.neuron("own", 1))
 
 
+@pytest.mark.long
 def test_a_layer_of_several_tensors():
     i = keras.Input((4, 3))
     y, h, c = layers.LSTM(5, return_sequences=True, return_state=True, name="lstm")(i)

@@ -27,6 +27,7 @@ def same(e, own):
         np.testing.assert_allclose(e.delta, own.delta, atol=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batch_size", [None, 1, 2])
 def test_all_forms_of_targets_side_by_side(net, batch_size):
     model, x = net
@@ -49,6 +50,7 @@ REFERENCES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("baseline", list(REFERENCES))
 @pytest.mark.parametrize("method", ["deeplift", "integrated_gradients", "expected_gradients", "occlusion"])
 def test_against_references(net, baseline, method):
@@ -59,6 +61,7 @@ def test_against_references(net, baseline, method):
         same(e, explainer(x, target, REFERENCES[baseline], batch_size=2, seed=1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [
@@ -124,6 +127,7 @@ def test_more_targets_than_share_a_pass():
         same(found[k], explainer(x, k))
 
 
+@pytest.mark.long
 def test_a_model_of_a_fixed_batch():
     model = keras.Sequential([keras.Input((4, 3), batch_size=2), layers.LSTM(5), layers.Dense(3)])
     x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype("float32")
@@ -146,6 +150,7 @@ def test_a_model_that_counts_its_examples():
             same(e, tfxai.explain(model, x, target=target, batch_size=batch_size))
 
 
+@pytest.mark.long
 def test_ragged_rows():
     i = keras.Input((None, 3), ragged=True)
     model = keras.Model(i, layers.Dense(3)(layers.Lambda(lambda r: tf.reduce_mean(r, 1))(i)))
@@ -167,6 +172,7 @@ def test_top_is_each_examples_own_order(net):
     assert [e.score[0] for e in found] == sorted((e.score[0] for e in found), reverse=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 def test_top_stays_the_class_at_x(net, method):
     """Also where the class would be another on the way to the baseline."""

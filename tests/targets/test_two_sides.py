@@ -43,6 +43,7 @@ def same(e, want, atol=1e-5):
     assert (e.target == want.target).all()
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::tfxai.errors.EmptyMapWarning")  # a map of one side or the other
 @pytest.mark.parametrize("method", ["deeplift", "gradient", "integrated_gradients", "occlusion", "gradcam", "rise"])
 def test_both_sides_of_a_logit(twins, method):
@@ -56,6 +57,7 @@ def test_both_sides_of_a_logit(twins, method):
     assert max(sizes) > 1e-3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["deeplift", "integrated_gradients", "occlusion"])
 def test_both_sides_of_a_probability(twins, method):
     for side in (0, 1):
@@ -94,6 +96,7 @@ def test_the_second_unless_told(twins):
         assert target_name(e, 0) == "dog"
 
 
+@pytest.mark.long
 def test_without_two_names_target_0_is_the_output(twins):
     for labels in (None, ["dog"]):
         e = tfxai.explain(twins["sigmoid"], X, target=0, labels=labels)
