@@ -117,7 +117,7 @@ def _presented(run: Run, flat: Sequence[np.ndarray]) -> Any:
     for k, (owner, values) in enumerate(zip(model.input_of, flat, strict=True)):
         if model.explained[k] != model.graph.inputs[owner]:
             reduce = _norm if (run.reduction or method.reduction) == "norm" else _sum
-            at = model.graph.values[model.explained[k]].name.removesuffix(":0")
+            at = next(op.name for op in model.graph.ops if model.explained[k] in op.outputs)
             values = per_feature(values, model.own_axes(k), owner, inputs, reduce, at)
         before = parts[owner]
         parts[owner] = values if before is None else before + values
