@@ -53,7 +53,7 @@ def test_rows_per_second(kind, method, at_most):
         if rows % batch:
             model.predict_on_batch(block[: rows % batch])
 
-    at_most(AT_MOST, f"{method}, {kind}, of bare predictions", paired_ratio(ours, bare, 5))
+    at_most(AT_MOST, f"{method}, {kind}, of bare predictions", paired_ratio(ours, bare, 15 if table else 5))
 
 
 def test_the_time_of_shap(at_most):

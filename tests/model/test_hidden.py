@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfxai.model.hidden import chosen, mixed, painted
 
@@ -23,6 +24,19 @@ def test_what_is_shown_is_chosen_whole_along_axes_of_one():
     np.testing.assert_array_equal(made, [[[[0, 1], [9, 9]], [[9, 9], [6, 7]]]])
     words = chosen(np.array([[b"a", b"b"]], object), np.array([[b"z", b"z"]], object), np.array([[[True, False]]]))
     assert words.numpy().tolist() == [[b"a", b"z"]]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int64", "float16", "bfloat16", "float32", "float64", "complex64",
+                                   "complex128"])  # fmt: skip
+def test_the_numbers_are_those_that_were_chosen_bit_by_bit(dtype):
+    x = np.array([[0, 1, 3], [1, 0, 2]]).astype(tf.as_dtype(dtype).as_numpy_dtype)
+    blank = np.array([[1, 1, 0]]).astype(x.dtype)
+    if dtype.startswith(("float", "bfloat")):
+        x[0, 0], blank[0, 1], x[1, 1] = np.nan, np.inf, -0.0
+    made = chosen(x, blank, np.array([[[True, False, True], [False, True, False]]])).numpy()
+    want = [[x[0, 0], blank[0, 1], x[0, 2]], [blank[0, 0], x[0, 1], blank[0, 2]],
+            [x[1, 0], blank[0, 1], x[1, 2]], [blank[0, 0], x[1, 1], blank[0, 2]]]  # fmt: skip
+    assert made.dtype == x.dtype and made.tobytes() == np.array(want, x.dtype).tobytes()
 
 
 @pytest.mark.parametrize("finite", [True, False])

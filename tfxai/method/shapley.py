@@ -70,18 +70,20 @@ class ShapleySampling(OfGroups):
             return Played(values, np.zeros_like(values) if self.samples > 2 else None)
         length = 2 * (count - 1)  # coalitions of a pair of orders
         orders: list[np.ndarray] = []  # of the pairs that have been begun and not been added up
+        shows: list[np.ndarray] = []  # what their coalitions show
         done, left = 0, np.zeros((len(start), 0))
         sums, squares = np.zeros((2, len(start), count))
 
         def shown(part: slice) -> np.ndarray:
             while (done + len(orders)) * length < part.stop:
                 orders.append(rng.permutation(count))
-            numbers = np.arange(part.start, part.stop)
-            return np.stack([_prefix(orders[k // length - done], k % length) for k in numbers])
+                shows.append(_prefixes(orders[-1]))
+            return np.concatenate(shows)[part.start - done * length : part.stop - done * length]
 
         for _, scores in game.scores(total, shown):
             left = np.concatenate([left, scores], axis=1)
             while left.shape[1] >= length:
+                shows.pop(0)
                 added = _added(orders.pop(0), left[:, :length], start, end)
                 sums, squares = sums + added, squares + added**2
                 left, done = left[:, length:], done + 1
@@ -171,20 +173,21 @@ def exact(game: Game, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     return values
 
 
-def _prefix(order: np.ndarray, k: int) -> np.ndarray:
-    """Coalition number k of a pair: the first 1, 2, ... of an order, then those of its reverse."""
-    shown = np.zeros(len(order), bool)
-    way, k = (order, k) if k < len(order) - 1 else (order[::-1], k - len(order) + 1)
-    shown[way[: k + 1]] = True
-    return shown
+def _prefixes(order: np.ndarray) -> np.ndarray:
+    """(coalitions of a pair, groups) what they show: the first 1, 2, ... of an order, then those of its reverse."""
+    place = np.argsort(order)
+    upto = np.arange(len(order) - 1)[:, None]
+    return np.concatenate([place <= upto, place >= len(order) - 1 - upto])
 
 
 def _added(order: np.ndarray, scores: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """(examples, groups) the mean over an order and its reverse of what each group adds."""
-    found = np.zeros((len(scores), len(order)))
-    for way, part in zip((order, order[::-1]), np.split(scores, 2, axis=1), strict=True):
-        steps = np.concatenate([start[:, None], part, end[:, None]], axis=1)
-        found[:, way] += np.diff(steps, axis=1) / 2
+    there, back = (
+        np.diff(np.concatenate([start[:, None], part, end[:, None]], axis=1), axis=1)
+        for part in np.split(scores, 2, axis=1)
+    )
+    found = np.empty_like(there)
+    found[:, order] = (there + back[:, ::-1]) / 2
     return found
 
 

@@ -45,7 +45,15 @@ def chosen(x: np.ndarray, blank: np.ndarray, shown: np.ndarray) -> tf.Tensor:
     Returns:
         As `painted`.
     """
-    return _rows(np.where(_whole(shown, x), x[:, None], blank[:, None]))
+    shown = _whole(shown, x)
+    if x.dtype.kind in "OSU" or x.itemsize > 8:
+        return _rows(np.where(shown, x[:, None], blank[:, None]))
+    # By the bits, of which those are changed that differ: half of the time of a choice, and the same numbers.
+    bits, own = f"u{x.itemsize}", f"i{x.itemsize}"
+    x_bits, blank_bits = (np.ascontiguousarray(a, x.dtype).view(bits)[:, None] for a in (x, blank))
+    made = (x_bits ^ blank_bits) & np.negative(shown, dtype=own, casting="unsafe").view(bits)
+    made ^= blank_bits
+    return _rows(made.view(x.dtype))
 
 
 def mixed(x: np.ndarray, blank: np.ndarray, masks: np.ndarray, finite: bool) -> tf.Tensor:
