@@ -125,6 +125,7 @@ def test_a_wrong_command_line(capsys):
     assert "required: inputs" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_explain_images(files, tmp_path):
     done = run("explain", "image.keras", "0.png", "1.png", "--preprocess", "keras.applications.mobilenet_v2",
                "--method", "deeplift", "--method", "gradcam", "--labels", "labels.txt", "--target", "dog",
@@ -212,7 +213,6 @@ def test_a_full_disk(files, tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.long
 def test_check(files, capsys):
     assert cli.main(["check", str(files / "image.keras")]) == 0
     out = capsys.readouterr().out

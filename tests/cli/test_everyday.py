@@ -51,7 +51,6 @@ def explained(capsys, *arguments):
     return out
 
 
-@pytest.mark.long
 def test_a_line_for_every_file(models, tmp_path, capsys):
     out = explained(capsys, models / "picture.keras", models / "beach*.png", "-o", tmp_path / "o.npz", "-o",
                     tmp_path / "o.png")  # fmt: skip
@@ -273,7 +272,6 @@ def test_the_range_of_what_is_fed_is_said(models, tmp_path, capsys):
     assert "  the model is fed -2 to 30\n" in said and hint not in said
 
 
-@pytest.mark.long
 def test_missing_cells_for_a_model_that_is_made_for_them(tmp_path, capsys):
     """Score: where(isnan(x), 4, x), summed: NaN against 0 is 4."""
     i = keras.Input((2,))

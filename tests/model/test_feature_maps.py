@@ -101,7 +101,6 @@ def test_convolutions_over_three_axes_then_two(rng):
     close(explained(model, x, "guided_gradcam"), guided * e.values[:, :, :, None])
 
 
-@pytest.mark.long
 def test_one_map_per_frame(rng):
     cnn = keras.Sequential([keras.Input((6, 8, 1)), layers.Conv2D(3, 3, name="c", **CONV), layers.GlobalMaxPooling2D()])
     i = keras.Input((3, 6, 8, 1))
@@ -126,7 +125,6 @@ def heads(order, rng):
     return model, rng.normal(size=(2, 8, 8, 1)).astype("float32"), maps
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("order", [("age", "gender"), ("gender", "age")])
 def test_the_head_that_is_explained(order, rng):
     model, x, maps = heads(order, rng)

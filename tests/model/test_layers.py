@@ -22,7 +22,6 @@ def test_layer_values_are_those_of_the_network_above_it(rng):
     assert np.abs(e.values).max() > 0
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("layer", ["deep", "middle/deep", "middle/base/features", "base/features", "features", 1, 2])
 def test_names_paths_and_indices_through_nesting(layer, rng):
     model, x = MODELS["nested_transfer"](rng)
@@ -72,7 +71,6 @@ def test_layers_with_functions_inside(rng):
     np.testing.assert_allclose(e.delta, 0, atol=1e-6)
 
 
-@pytest.mark.long
 def test_a_call_is_counted_among_calls_not_layers(rng):
     """Call number 4 of a layer, in a model of three layers."""
     i = keras.Input((3,))

@@ -49,7 +49,6 @@ def test_places_of_no_input(rng):
         explained(model, x, "hirescam")
 
 
-@pytest.mark.long
 def test_pictures_of_two_sizes_and_calls_of_one_layer(rng):
     conv, top = layers.Conv2D(3, 3, name="shared", **CONV), layers.Dense(2)
     a, b = keras.Input((6, 8, 1), name="a"), keras.Input((10, 4, 1), name="b")

@@ -44,7 +44,6 @@ def left_out(model, x):
     return score[:, None] - np.stack(without, 1)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", STEPS)
 def test_a_step_of_one_feature_is_its_own(name):
     model = network(STEPS[name])
@@ -91,7 +90,6 @@ def whole(t):
     return tf.cast(t, tf.int32)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", LOOKED_UP)
 def test_what_whole_numbers_give_is_of_those_that_were_cut(name):
     """Additive in the features, whatever ops the steps are made of, and in every example alone."""
@@ -129,7 +127,6 @@ class Spikes(layers.Layer):
         return h, [h]
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
 def test_what_is_decided_in_a_loop_has_its_credit(rule, rng):
     model = keras.Sequential([keras.Input((4, 2)), layers.RNN(Spikes())])

@@ -18,6 +18,7 @@ from tfxai.errors import ModelTypeError, OptionError
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 def test_two_devices_at_once(tmp_path):
     script = ROOT / "tests/scale/two_devices.py"
     ran = subprocess.run(

@@ -62,7 +62,6 @@ def converted(corners, format):
     return np.stack(named[format.removeprefix("rel_")], axis=-1)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("outputs", [NAMES[:2], NAMES])
 def test_the_score_is_that_of_the_paper(small, outputs):
     model, x, found = small
@@ -80,7 +79,6 @@ def test_the_class_may_be_the_probabilities_of_a_prediction(small):
     np.testing.assert_allclose(e.score, 1, rtol=1e-5)  # it agrees with itself
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("format", ["yxyx", "xywh", "center_xywh", "center_yxhw", "rel_xyxy", "rel_yxyx", "rel_xywh"])
 def test_formats_are_of_the_box_and_of_the_predictions(small, format):
     model, x, found = small
@@ -108,7 +106,6 @@ def test_formats_are_of_the_box_and_of_the_predictions(small, format):
     np.testing.assert_allclose(e.values, plain.values, atol=1e-5)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("method", ["gradient", "deeplift", "integrated_gradients", "occlusion", "rise", "smoothgrad"])
 def test_every_example_has_its_own_box_in_every_pass(small, method):
     model, x, _ = small

@@ -127,7 +127,6 @@ def test_more_targets_than_share_a_pass():
         same(found[k], explainer(x, k))
 
 
-@pytest.mark.long
 def test_a_model_of_a_fixed_batch():
     model = keras.Sequential([keras.Input((4, 3), batch_size=2), layers.LSTM(5), layers.Dense(3)])
     x = np.random.default_rng(0).normal(size=(5, 4, 3)).astype("float32")
@@ -150,7 +149,6 @@ def test_a_model_that_counts_its_examples():
             same(e, tfxai.explain(model, x, target=target, batch_size=batch_size))
 
 
-@pytest.mark.long
 def test_ragged_rows():
     i = keras.Input((None, 3), ragged=True)
     model = keras.Model(i, layers.Dense(3)(layers.Lambda(lambda r: tf.reduce_mean(r, 1))(i)))
@@ -172,7 +170,6 @@ def test_top_is_each_examples_own_order(net):
     assert [e.score[0] for e in found] == sorted((e.score[0] for e in found), reverse=True)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 def test_top_stays_the_class_at_x(net, method):
     """Also where the class would be another on the way to the baseline."""
