@@ -371,3 +371,13 @@ def test_columns_of_words_for_inputs_that_take_words(tmp_path, capsys):
     (tmp_path / "t.csv").write_text("sex,age\nm,2\n,3\n")
     assert cli.main(["explain", str(tmp_path / "m.keras"), str(tmp_path / "t.csv"), "-o", str(tmp_path / "p.npz")]) == 1
     assert "line 3, column 1: the cell is missing ('') (sex)" in capsys.readouterr().err
+    missing = [
+        "explain",
+        str(tmp_path / "m.keras"),
+        str(tmp_path / "t.csv"),
+        "--allow-nan",
+        "-o",
+        str(tmp_path / "p.npz"),
+    ]
+    assert cli.main(missing) == 1
+    assert "'sex' holds words, and that of row 1 is missing (1 in all)" in capsys.readouterr().err

@@ -91,6 +91,19 @@ def gradient_ops(function, *specs):
     return [op.type for op in gradient.get_concrete_function(*specs).graph.get_operations()]
 
 
+def pulled(graph, table, *specs):
+    """The compiled gradient of the output by the input, given x and the reference, as a graph definition."""
+
+    @tf.function(autograph=False)
+    def gradient(x, x0):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            (y,) = replayed(graph, table, (x, x0))
+        return tape.gradient(y.x, x)
+
+    return gradient.get_concrete_function(*specs).graph.as_graph_def()
+
+
 def types(graph):
     return [op.type for op in graph.ops if op.type != "Identity"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfxai
-from tests.graph.captured import captured, replayed, spec
+from tests.graph.captured import captured, pulled, spec
 from tfxai.graph.invariants import invariant
 from tfxai.rules.deeplift import RescaleRules
 
@@ -80,15 +80,7 @@ def test_the_loop_keeps_nothing_that_nobody_reads():
     kernel = tf.Variable([[0.5, -0.3], [0.2, 0.8]])
     step = lambda k, h: (k + 1, tf.tanh(h @ kernel))  # noqa: E731
     graph = captured(lambda z: tf.while_loop(lambda k, _: k < 3, step, (0, z))[1], spec(None, 2))
-
-    @tf.function(autograph=False)
-    def pulled(x, x0):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            (y,) = replayed(graph, RescaleRules(), (x, x0))
-        return tape.gradient(y.x, x)
-
-    made = pulled.get_concrete_function(spec(None, 2), spec(1, 2)).graph.as_graph_def()
+    made = pulled(graph, RescaleRules(), spec(None, 2), spec(1, 2))
     assert {"StatelessWhile"} == {node.op for node in made.node if node.op.endswith("While")}
     inside = [node.op for function in made.library.function for node in function.node_def]
     assert "MatMul" in inside and "ReadVariableOp" not in inside

@@ -137,7 +137,7 @@ def placed(taken: Taken, wanted: Sequence[Wanted] | None, in_order: bool = True)
         return taken
     if taken.columns and set(names) <= set(taken.columns):
         columns = {w.name: taken.x[:, taken.columns.index(w.name)] for w in wanted or ()}
-        columns |= {name: read(columns[name], known) for name, known in taken.words.items()}
+        columns |= {name: read(name, columns[name], known) for name, known in taken.words.items()}
         x = {w.name: _typed(columns[w.name], w) for w in wanted or ()}
         return taken._replace(x=x, columns=None, notes=(*taken.notes, "one column for each input, by name"))
     raise InputError(

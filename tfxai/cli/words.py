@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
+from tfxai.errors import InputError
+
 Words = dict[str, list[str]]  # the words of a column, in the order of the numbers that stand for them
 
 
@@ -53,6 +55,16 @@ def _written(
     return out.getvalue(), {name: list(words) for name, words in known.items()}
 
 
-def read(numbers: np.ndarray, words: list[str]) -> np.ndarray:
-    """The words that some numbers stand for."""
+def read(name: str, numbers: np.ndarray, words: list[str]) -> np.ndarray:
+    """The words of a column that some numbers stand for.
+
+    Raises:
+        InputError: One is missing: there is no word for it that a model would know.
+    """
+    missing = np.flatnonzero(np.isnan(numbers))
+    if len(missing):
+        raise InputError(
+            f"Column {name!r} holds words, and that of row {missing[0]} is missing ({len(missing)} in all); NaN is for "
+            "numbers. Write there the word that the model was trained with for it, or leave the row out."
+        )
     return np.array([words[int(k)] for k in numbers], object)

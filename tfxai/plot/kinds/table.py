@@ -33,9 +33,8 @@ def check_options(kind: str, options: Collection[str]) -> None:
     """
     taken = inspect.signature(getattr(KINDS[kind], kind)).parameters
     known = list(taken)[1:]
-    if any(
-        one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values()
-    ):  # handed on to the picture of each slice
+    open_end = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken.values())
+    if open_end:  # handed on to the picture of each slice
         known = [*known[:-1], *inspect.signature(image.image).parameters]
     for option in options:
         if option not in known:
